@@ -1,0 +1,194 @@
+r"""The one mechanism of the unbiased estimators: a score with a control variate.
+
+.. math:: g = (f(z) - b)\,\nabla\log q(z) - h, \qquad E[h] = 0
+
+``b`` is a baseline and ``h`` lives in the space of the gradient: for MuProp, REBAR
+and RELAX it is :math:`c(z)\nabla\log q(z) - \nabla E[c]` for some control variate c.
+Each estimator brings its own ``h``; this module evaluates f, attaches g to the
+parameters of q, and sends the gradient of :math:`|g|^2` to whatever b and h are
+made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiscrete.gradient_rules import (
+    attach,
+    linear_form,
+    second_order_allowed,
+    tap,
+)
+from jaxdiscrete.latents import freeze, is_sampler, log_prob, score
+from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree
+from jaxdiscrete.validation import (
+    check_latents,
+    check_objective,
+    evaluate_optional_baseline,
+)
+
+
+class Draw(NamedTuple):
+    """A hard sample and the noise that a control variate is coupled to."""
+
+    z: PyTree
+    noise: PyTree = None
+
+
+#: ``control(q, draw, args, parameters) -> h``, a pytree like the gradient of q.
+Control = Callable[[PyTree, Draw, tuple[Any, ...], Any], PyTree]
+
+
+def evaluate(
+    f: Objective, z: PyTree, args: tuple[Any, ...], has_aux: bool
+) -> tuple[jax.Array, Any]:
+    """f at a sample, as ``(value, aux)``."""
+    out = f(z, *args)
+    value, aux = out if has_aux else (out, None)
+    return jnp.asarray(value), aux
+
+
+def scalar_part(f: Objective, has_aux: bool) -> Objective:
+    """f without its auxiliary output."""
+    return (lambda z, *args: f(z, *args)[0]) if has_aux else f
+
+
+def as_signal(value: jax.Array) -> jax.Array:
+    """The value as a weight of the score: stopped, in at least float32."""
+    value = jax.lax.stop_gradient(value)
+    return value.astype(jnp.promote_types(value.dtype, jnp.float32))
+
+
+def attach_signal(
+    value: jax.Array, q: PyTree, z: PyTree, signal: jax.Array
+) -> jax.Array:
+    """``value``, whose gradient to q is ``signal * grad log q(z)``.
+
+    The rule is attached to the scalar log-probability, so a sampler whose weights
+    are shared by a batch keeps one copy of their gradient.
+    """
+    return attach(value, [log_prob(q, freeze(z))], [signal])
+
+
+def squared_norm(gradient: PyTree) -> jax.Array:
+    """The sum of squares over all leaves, in at least float32."""
+    leaves = jax.tree.leaves(gradient)
+    return sum((jnp.sum(jnp.square(g)) for g in leaves), jnp.zeros((), jnp.float32))
+
+
+def add_gradients(*gradients: PyTree) -> PyTree:
+    """The sum of gradients with respect to q."""
+    return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *gradients)
+
+
+def scale_gradient(factor: PyTree, gradient: PyTree) -> PyTree:
+    """Multiplies the gradient of each distribution by its entry of ``factor``."""
+
+    def one(part: PyTree, c: Any) -> PyTree:
+        return jax.tree.map(lambda g: jnp.asarray(c).astype(g.dtype) * g, part)
+
+    return jax.tree.map(one, gradient, factor, is_leaf=is_sampler)
+
+
+def with_control_variate(
+    name: str,
+    f: Objective,
+    *,
+    draw: Callable[[jax.Array, PyTree], Draw],
+    control: Control,
+    parameters: Callable[[PyTree], Any],
+    baseline: Baseline | None,
+    live_control: Control | None = None,
+    check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
+    has_aux: bool = False,
+) -> Estimator:
+    """Builds an estimator from its control variate.
+
+    Args:
+      name: public name of the estimator, for error messages.
+      f: the objective.
+      draw: ``(key, q) -> Draw``.
+      control: ``(q, draw, args, parameters) -> h``. Nothing that it closes over
+        receives a gradient.
+      parameters: ``q -> parameters``: the arrays of the control variate (scale,
+        temperature), fitted to q; they receive the gradient of ``|g|^2``.
+      baseline: scalar or callable of ``args``, trained in the same way, or None.
+      live_control: the part of ``control`` whose closed-over arrays (the weights
+        of a critic) are trained by ``|g|^2`` as well.
+      check: ``(q, shapes of z, args)``, raises before any compute.
+      has_aux: whether f returns ``(value, aux)``.
+
+    Returns:
+      ``estimate(key, q, *args)``.
+    """
+
+    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
+        check_latents(name, q, relaxable=True)
+        check_objective(f, key, q, args, has_aux)
+        fitted = parameters(q)
+        frozen_q, frozen_args = freeze(q), freeze(args)
+        if check is not None:
+            shapes = jax.eval_shape(lambda k: draw(k, frozen_q).z, key)
+            check(frozen_q, shapes, frozen_args)
+        level = evaluate_optional_baseline("baseline", baseline, args)
+
+        drawn = freeze(draw(key, frozen_q))
+        value, aux = evaluate(f, drawn.z, args, has_aux)
+        signal = as_signal(value)
+        gradient_of_log_q = score(frozen_q, drawn.z)
+
+        def gradient(level: jax.Array | None, fitted: Any) -> PyTree:
+            weight = signal if level is None else signal - level
+            h = control(frozen_q, drawn, frozen_args, fitted)
+            return jax.tree.map(lambda s, c: weight * s - c, gradient_of_log_q, h)
+
+        g, trained, slopes = _differentiate_second_moment(
+            gradient, (level, fitted), signal
+        )
+        value = attach(value, jax.tree.leaves(q), jax.tree.leaves(g))
+        objective = linear_form(trained, slopes)
+        if live_control is not None:
+            h = live_control(frozen_q, drawn, frozen_args, freeze(fitted))
+            pull = jax.tree.map(lambda gi: -2.0 * gi, g)
+            live = linear_form(jax.tree.leaves(h), jax.tree.leaves(pull))
+            objective = objective + live
+        value = tap(value, objective)
+        return (value, aux) if has_aux else value
+
+    return estimate
+
+
+def _differentiate_second_moment(
+    gradient: Callable[..., PyTree], parameters: Any, witness: jax.Array
+) -> tuple[PyTree, list[jax.Array], list[jax.Array]]:
+    """The gradient estimate, its trained arrays, and the slope of |g|^2 in each.
+
+    The slopes come from an inner ``jax.grad`` and are stopped: whatever the control
+    variate closes over, parameters of the model included, sees nothing of them.
+    Python numbers are constants and cost no derivative.
+    """
+    leaves, treedef = jax.tree.flatten(parameters)
+    is_trained = [isinstance(x, jax.Array) for x in leaves]
+    trained = [x for x, yes in zip(leaves, is_trained, strict=True) if yes]
+
+    def second_moment(values: list[jax.Array]) -> tuple[jax.Array, PyTree]:
+        rest = iter(values)
+        merged = [
+            next(rest) if yes else x for x, yes in zip(leaves, is_trained, strict=True)
+        ]
+        g = gradient(*jax.tree.unflatten(treedef, merged))
+        return squared_norm(g), g
+
+    with second_order_allowed():
+        if not trained:
+            return freeze(second_moment([])[1]), [], []
+        # Under shard_map a replicated parameter must first vary like the sample, or
+        # the derivative would be summed over devices too early.
+        nothing = jnp.where(jnp.isnan(witness), 0.0, 0.0)
+        varying = [freeze(x) + nothing.astype(x.dtype) for x in trained]
+        slopes, g = jax.grad(second_moment, has_aux=True)(varying)
+    return freeze(g), trained, freeze(slopes)

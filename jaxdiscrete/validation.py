@@ -1,0 +1,207 @@
+"""Checks that run before any compute: expected, got, and what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxdiscrete.latents import draw, freeze, is_single_leaf, latents
+from jaxdiscrete.typing import PyTree, Relaxable, Sampler
+
+_RELAXABLE_REMEDY = (
+    "Use jaxdiscrete.reinforce_loo, jaxdiscrete.nvil or jaxdiscrete.reinforce, which "
+    "need sample and log_prob only, or implement jaxdiscrete.Relaxable."
+)
+_DIFFERENTIABLE_REMEDY = (
+    "Write f without rounding, comparisons, integer casts or stop_gradient on z, or "
+    "use jaxdiscrete.reinforce_loo or jaxdiscrete.nvil, which never differentiate f."
+)
+
+
+def check_latents(name: str, q: PyTree, *, relaxable: bool = False) -> None:
+    """Raises unless every leaf of ``q`` is a distribution that ``name`` can use."""
+    leaves = latents(q)
+    if not leaves:
+        raise TypeError(
+            f"Expected q of jaxdiscrete.{name} to hold at least one distribution, got "
+            f"an empty pytree {q!r}."
+        )
+    for d in leaves:
+        if not isinstance(d, Sampler):
+            raise TypeError(
+                f"Expected every leaf of q of jaxdiscrete.{name} to be a distribution "
+                f"with sample(key) and log_prob(z), got {type(d).__name__}. Wrap "
+                "logits as jaxdiscrete.Bernoulli(logits) or "
+                "jaxdiscrete.OneHotCategorical(logits)."
+            )
+        if relaxable and not isinstance(d, Relaxable):
+            raise TypeError(
+                f"Expected distributions that can be relaxed in jaxdiscrete.{name}, "
+                f"got {type(d).__name__}, which has no relaxation. {_RELAXABLE_REMEDY}"
+            )
+        validate = getattr(d, "validate", None)
+        if validate is not None:
+            validate()
+
+
+def check_trainable_by_variance(name: str, q: PyTree) -> None:
+    """Raises where the estimator's second moment is not available."""
+    for d in latents(q):
+        if not isinstance(d, Relaxable):
+            raise TypeError(
+                f"Expected distributions with parameters that jaxdiscrete.{name} can "
+                f"see, to train its baseline by the variance, got "
+                f"{type(d).__name__}, which gives only log_prob. Use jaxdiscrete.nvil, "
+                "whose baseline is fitted by squared error."
+            )
+
+
+def check_scalar(
+    what: str, fn: Callable[..., Any], x: PyTree, args: Sequence[Any]
+) -> None:
+    """Raises unless ``fn(x, *args)`` is one real floating scalar, without computing.
+
+    Args:
+      what: what the user calls the function.
+      fn: the function.
+      x: its first argument, or the shapes and dtypes of it.
+      args: its other arguments.
+    """
+    _check_scalar_shape(what, jax.eval_shape(lambda y: fn(y, *args), x))
+
+
+def _check_scalar_shape(what: str, out: Any) -> None:
+    leaves = jax.tree.leaves(out)
+    if not is_single_leaf(out):
+        raise TypeError(
+            f"Expected {what} to return one real scalar, got {_describe(out)}. Return "
+            "an array of shape (), or pass has_aux=True for (scalar, aux)."
+        )
+    if leaves[0].shape != ():
+        raise ValueError(
+            f"Expected {what} to return one real scalar, got shape {leaves[0].shape}. "
+            "Sum or average inside it; batch the estimate with jax.vmap."
+        )
+    if not jnp.issubdtype(leaves[0].dtype, jnp.floating):
+        raise TypeError(
+            f"Expected {what} to return one real scalar of a floating dtype, got "
+            f"{leaves[0].dtype}. Convert it, for instance with "
+            ".astype(jnp.float32)."
+        )
+
+
+def _describe(out: Any) -> str:
+    return str(jax.tree.map(lambda x: (x.shape, str(x.dtype)), out))
+
+
+def check_objective(
+    f: Callable[..., Any], key: jax.Array, q: PyTree, args: Sequence[Any], has_aux: bool
+) -> None:
+    """Raises unless f at a hard sample returns one real scalar."""
+    out = jax.eval_shape(lambda k: f(draw(k, q), *args), key)
+    if has_aux:
+        if not isinstance(out, tuple) or len(out) != 2:
+            raise TypeError(
+                "Expected f to return (scalar, aux) with has_aux=True, got "
+                f"{_describe(out)}."
+            )
+        out = out[0]
+    _check_scalar_shape("f", out)
+
+
+def _outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
+    """Which outputs of a jaxpr depend on one of its inputs."""
+    reached = {id(source)}
+    for eqn in jaxpr.eqns:
+        if any(id(v) in reached for v in eqn.invars):
+            reached.update(id(v) for v in eqn.outvars)
+    return [id(v) in reached for v in jaxpr.outvars]
+
+
+def check_differentiable(
+    name: str, what: str, f: Callable[..., Any], z: PyTree, args: Sequence[Any]
+) -> None:
+    """Raises where f uses a latent but its derivative there is zero by construction.
+
+    Args:
+      name: the estimator, for the message.
+      what: what the user calls the function.
+      f: ``f(z, *args) -> scalar``.
+      z: shapes and dtypes of a sample.
+      args: the other arguments of ``f``.
+    """
+    leaves, treedef = jax.tree.flatten(z)
+    args = freeze(args)
+
+    def scalar(*leaves: jax.Array) -> jax.Array:
+        return jnp.asarray(f(jax.tree.unflatten(treedef, leaves), *args))
+
+    def pullback(ct: jax.Array, *leaves: jax.Array) -> Any:
+        return jax.vjp(scalar, *leaves)[1](ct)
+
+    ct = jax.eval_shape(scalar, *leaves)
+    forward = jax.make_jaxpr(scalar)(*leaves).jaxpr
+    backward = jax.make_jaxpr(pullback)(ct, *leaves).jaxpr
+    is_used = [_outputs_reached_from(forward, v)[0] for v in forward.invars]
+    has_path = _outputs_reached_from(backward, backward.invars[0])
+    if any(used and not path for used, path in zip(is_used, has_path, strict=True)):
+        raise TypeError(
+            f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
+            "function whose derivative is zero by construction: its gradient would "
+            f"silently vanish. {_DIFFERENTIABLE_REMEDY}"
+        )
+
+
+def check_temperature(temperature: PyTree) -> None:
+    """Raises where a temperature is known and not positive."""
+    for t in jax.tree.leaves(temperature):
+        try:
+            known = np.asarray(t, np.float64)
+        except jax.errors.TracerArrayConversionError:
+            continue
+        if not np.all(known > 0):
+            raise ValueError(
+                f"Expected temperature > 0, got {t}. Parametrise a trained temperature "
+                "by its logarithm: temperature=jnp.exp(log_temperature)."
+            )
+
+
+def check_num_samples(name: str, num_samples: int, at_least: int) -> None:
+    """Raises unless ``num_samples`` is a large enough static integer."""
+    if isinstance(num_samples, bool) or not isinstance(num_samples, int | np.integer):
+        raise TypeError(
+            f"Expected num_samples of jaxdiscrete.{name} to be a Python int, got "
+            f"{type(num_samples).__name__}. It is a shape, so it cannot be traced."
+        )
+    if num_samples < at_least:
+        raise ValueError(
+            f"Expected num_samples >= {at_least} in jaxdiscrete.{name}, got "
+            f"{num_samples}. With one sample use jaxdiscrete.reinforce or "
+            "jaxdiscrete.nvil."
+        )
+
+
+def evaluate_baseline(
+    what: str, baseline: ArrayLike | Callable[..., Any], args: Sequence[Any]
+) -> jax.Array:
+    """The baseline at the stopped ``args``, in at least float32, checked first."""
+    if callable(baseline):
+        inputs = freeze(args)
+        _check_scalar_shape(what, jax.eval_shape(lambda: baseline(*inputs)))
+        value = jnp.asarray(baseline(*inputs))
+    else:
+        _check_scalar_shape(what, jax.eval_shape(lambda: jnp.asarray(baseline) * 1.0))
+        value = jnp.asarray(baseline)
+    return value.astype(jnp.promote_types(value.dtype, jnp.float32))
+
+
+def evaluate_optional_baseline(
+    what: str, baseline: ArrayLike | Callable[..., Any] | None, args: Sequence[Any]
+) -> jax.Array | None:
+    """As :func:`evaluate_baseline`, or None where there is no baseline."""
+    return None if baseline is None else evaluate_baseline(what, baseline, args)
