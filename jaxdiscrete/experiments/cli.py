@@ -1,0 +1,43 @@
+"""The console script, which starts without the optional dependencies."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+#: Modules of ``pip install jaxdiscrete[experiments]``.
+REQUIRED = ("flax", "matplotlib", "orbax.checkpoint", "rich", "sklearn", "tyro")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+      args: without the program's name. Default: those of the process.
+
+    Returns:
+      The exit code: 0, 1 for a run that failed, 2 for input that cannot be used.
+
+    Raises:
+      SystemExit: on --help, and with code 2 on arguments that cannot be parsed.
+    """
+    missing = [name for name in REQUIRED if not _is_installed(name)]
+    if missing:
+        print(
+            f"jaxdiscrete: Expected the packages of the experiments, got none of "
+            f"{', '.join(missing)}. Run: pip install 'jaxdiscrete[experiments]'",
+            file=sys.stderr,
+        )
+        return 2
+    # Only now, because importing it imports all of them.
+    from jaxdiscrete.experiments.commands import run
+
+    return run(list(sys.argv[1:] if args is None else args))
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False

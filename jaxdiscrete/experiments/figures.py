@@ -1,0 +1,137 @@
+"""Images and curves, drawn without a display and written atomically."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from jaxdiscrete.experiments.data import IMAGE_SHAPE
+from jaxdiscrete.experiments.files import replacing
+
+Rows = list[dict[str, Any]]
+
+
+def save_images(path: Path, images: np.ndarray, labels: list[str], title: str) -> None:
+    """Draws rows of images.
+
+    Args:
+      path: PNG file.
+      images: ``[rows, columns, pixels]`` in [0, 1].
+      labels: one a row, or none at all.
+      title: above all of them.
+    """
+    rows, columns = images.shape[:2]
+    figure = Figure(figsize=(0.7 * columns + 1.2, 0.7 * rows + 0.7))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for i, row in enumerate(axes):
+        for j, ax in enumerate(row):
+            image = images[i, j].reshape(IMAGE_SHAPE)
+            ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+        if labels:
+            row[0].set_ylabel(labels[i], rotation=0, ha="right", va="center")
+    figure.suptitle(title, fontsize=11)
+    figure.tight_layout(pad=0.4, rect=(0, 0, 1, 0.98))
+    _save(path, figure)
+
+
+def save_curves(path: Path, runs: dict[str, Rows], title: str) -> None:
+    """Draws ELBO and gradient variance against steps.
+
+    Args:
+      path: PNG file.
+      runs: rows of metrics by the run's name; with a single run the training ELBO
+        is drawn beside the test ELBO.
+      title: above both panels.
+    """
+    figure = Figure(figsize=(11, 4.4))
+    elbo, variance = figure.subplots(1, 2)
+    for i, (name, rows) in enumerate(runs.items()):
+        steps = [row["step"] for row in rows]
+        style = _style(i)
+        if len(runs) == 1:
+            train = [row["train_elbo"] for row in rows]
+            elbo.plot(steps, train, label="train", color="C1")
+        label = name if len(runs) > 1 else "test"
+        elbo.plot(steps, [row["test_elbo"] for row in rows], label=label, **style)
+        values = [row["log_variance"] for row in rows]
+        variance.plot(steps, values, label=label, **style)
+    test_only = "ELBO (nats)" if len(runs) == 1 else "test ELBO (nats)"
+    elbo.set(xlabel="step", ylabel=test_only)
+    variance.set(xlabel="step", ylabel="ln variance of the encoder's gradient")
+    _zoom(elbo, runs)
+    for ax in (elbo, variance):
+        ax.grid(alpha=0.3)
+    if len(runs) > 1:
+        handles, names = elbo.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside right center", frameon=False)
+    else:
+        elbo.legend(frameon=False)
+    figure.suptitle(title)
+    figure.set_layout_engine("constrained")
+    _save(path, figure)
+
+
+def save_study(path: Path, rows: Rows, critical: float) -> None:
+    """Draws bias and log variance against temperature.
+
+    Args:
+      path: PNG file.
+      rows: of the study; temperature None where there is none.
+      critical: the critical temperature, drawn as a vertical line.
+    """
+    figure = Figure(figsize=(11, 4.4))
+    bias, variance = figure.subplots(1, 2)
+    temperatures = [r["temperature"] for r in rows if r["temperature"] is not None]
+    span = [min(temperatures), max(temperatures)]
+    for i, name in enumerate(dict.fromkeys(row["estimator"] for row in rows)):
+        mine = [row for row in rows if row["estimator"] == name]
+        is_flat = mine[0]["temperature"] is None
+        x = span if is_flat else [row["temperature"] for row in mine]
+        mine = mine * 2 if is_flat else mine
+        style = _style(i) | {"marker": "" if is_flat else "o", "markersize": 4}
+        bias.errorbar(
+            x,
+            [row["bias"] for row in mine],
+            [row["standard_error"] for row in mine],
+            label=name,
+            capsize=3,
+            **style,
+        )
+        variance.plot(x, [row["log_variance"] for row in mine], label=name, **style)
+    bias.set(xscale="log", yscale="log", ylabel="|bias| of the gradient, ± s.e.")
+    variance.set(xscale="log", ylabel="ln variance of the gradient")
+    for ax in (bias, variance):
+        ax.axvline(critical, color="0.6", linestyle=":", zorder=0)
+        ax.set_xlabel(f"temperature (dotted: critical, {critical:.3g})")
+        ax.grid(alpha=0.3)
+    handles, names = bias.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right center", frameon=False)
+    figure.set_layout_engine("constrained")
+    _save(path, figure)
+
+
+def _style(i: int) -> dict[str, Any]:
+    # Ten colours, then the same ten dashed.
+    return {"color": f"C{i % 10}", "linestyle": "-" if i < 10 else "--"}
+
+
+def _zoom(ax: Axes, runs: dict[str, Rows]) -> None:
+    """Leaves the first tenth of training out of the vertical range."""
+    values: list[float] = []
+    for rows in runs.values():
+        late = rows[len(rows) // 10 :]
+        values += [row[key] for row in late for key in ("train_elbo", "test_elbo")]
+    margin = 0.05 * (max(values) - min(values)) or 1.0
+    ax.set_ylim(min(values) - margin, max(values) + margin)
+
+
+def _save(path: Path, figure: Figure) -> None:
+    FigureCanvasAgg(figure)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=130)

@@ -1,0 +1,312 @@
+"""The training step, many of them in one compiled call, and the final evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxdiscrete as jd
+from jaxdiscrete.experiments.data import Digits
+from jaxdiscrete.experiments.errors import RunError, UsageError
+from jaxdiscrete.experiments.estimators import Example, find_estimator
+from jaxdiscrete.experiments.models import DiscreteVAE, evaluate
+from jaxdiscrete.experiments.settings import Config
+
+VARIANCE_DECAY = 0.999
+
+
+class Keys(NamedTuple):
+    """Independent streams of one seed; a stream and a counter give a key."""
+
+    init: jax.Array
+    order: jax.Array
+    step: jax.Array
+    evaluation: jax.Array
+    final: jax.Array
+    figures: jax.Array
+
+
+class TrainState(NamedTuple):
+    """All that changes in training, and so all that a checkpoint holds."""
+
+    step: jax.Array
+    params: Any
+    opt_state: Any
+    gradient_mean: Any
+    gradient_square: Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Experiment:
+    """One training run as pure functions of its configuration.
+
+    Args:
+      config: a checked configuration.
+      digits: the data.
+
+    Raises:
+      UsageError: if a batch is larger than the training set.
+    """
+
+    config: Config
+    digits: Digits
+
+    def __post_init__(self) -> None:
+        batch, available = self.config.training.batch_size, len(self.digits.train)
+        if batch > available:
+            raise UsageError(
+                f"Expected training.batch_size <= {available}, the size of the "
+                f"training set, got {batch}. Lower it."
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in the training set."""
+        return len(self.digits.train) // self.config.training.batch_size
+
+    @property
+    def model(self) -> DiscreteVAE:
+        """The autoencoder, centred at the training mean."""
+        return DiscreteVAE(self.config.model, self.digits.train.mean(axis=0))
+
+    @property
+    def keys(self) -> Keys:
+        """The streams of the configured seed."""
+        root = jax.random.key(self.config.seed)
+        return Keys(*(jax.random.fold_in(root, i) for i in range(len(Keys._fields))))
+
+    def init(self) -> TrainState:
+        """The state before the first step; the model's part ignores the estimator."""
+        model_key, control_variate_key = jax.random.split(self.keys.init)
+        settings = self.config.estimator
+        z = jnp.zeros(self.config.model.num_latents)
+        example = Example(z, jnp.zeros(self.digits.train.shape[1]))
+        model = self.model.init(model_key)
+        params = {
+            "model": model,
+            "control_variate": find_estimator(settings.name).init(
+                control_variate_key, settings, example
+            ),
+        }
+        zeros = jax.tree.map(jnp.zeros_like, model["encoder"])
+        return TrainState(
+            jnp.zeros((), jnp.int32),
+            params,
+            self._optimizer().init(params),
+            zeros,
+            zeros,
+        )
+
+    def loss(
+        self, params: Any, key: jax.Array, x: jax.Array, step: jax.Array
+    ) -> jax.Array:
+        """The negative ELBO of a batch, whose gradient is the estimated one.
+
+        Args:
+          params: ``{"model", "control_variate"}``.
+          key: PRNG key, split over the batch.
+          x: images ``[batch, pixels]``.
+          step: the training step, for schedules.
+
+        Returns:
+          A scalar, the mean of estimate plus divergence.
+        """
+        model, settings = self.model, self.config.estimator
+        estimate = find_estimator(settings.name).build(
+            lambda z, x: model.reconstruction_cost(params["model"], z, x),
+            params["control_variate"],
+            settings,
+            step,
+        )
+
+        def one(key: jax.Array, logits: jax.Array, x: jax.Array) -> jax.Array:
+            kl = model.kl_divergence(params["model"], logits)
+            return estimate(key, jd.Bernoulli(logits), x) + kl
+
+        logits = model.posterior_logits(params["model"], x)
+        return jax.vmap(one)(jax.random.split(key, len(x)), logits, x).mean()
+
+    def step(
+        self, state: TrainState, x: jax.Array
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """One gradient step on a batch.
+
+        Args:
+          state: before the step.
+          x: images ``[batch, pixels]``.
+
+        Returns:
+          The state after it, and scalars that must be finite.
+        """
+        key = jax.random.fold_in(self.keys.step, state.step)
+        loss, grads = jax.value_and_grad(self.loss)(state.params, key, x, state.step)
+        updates, opt_state = self._optimizer().update(
+            grads, state.opt_state, state.params
+        )
+        encoder = grads["model"]["encoder"]
+        checked = {
+            "loss": loss,
+            "model gradient": optax.tree.norm(grads["model"]),
+            "control variate gradient": optax.tree.norm(grads["control_variate"]),
+        }
+        new_state = TrainState(
+            state.step + 1,
+            optax.apply_updates(state.params, updates),
+            opt_state,
+            optax.incremental_update(encoder, state.gradient_mean, 1 - VARIANCE_DECAY),
+            optax.incremental_update(
+                jax.tree.map(jnp.square, encoder),
+                state.gradient_square,
+                1 - VARIANCE_DECAY,
+            ),
+        )
+        return new_state, checked
+
+    def block(
+        self, state: TrainState, train: jax.Array, test: jax.Array
+    ) -> tuple[TrainState, dict[str, jax.Array], dict[str, jax.Array]]:
+        """Several epochs and an evaluation with hard samples.
+
+        Args:
+          state: at the start of an epoch.
+          train: the training images.
+          test: the test images.
+
+        Returns:
+          The state after the block, what must be finite at every step, and the
+          metrics at its end.
+        """
+        per_epoch, batch = self.steps_per_epoch, self.config.training.batch_size
+
+        def epoch(
+            state: TrainState, _: None
+        ) -> tuple[TrainState, dict[str, jax.Array]]:
+            key = jax.random.fold_in(self.keys.order, state.step // per_epoch)
+            order = jax.random.permutation(key, len(train))[: per_epoch * batch]
+            return jax.lax.scan(
+                lambda state, rows: self.step(state, train[rows]),
+                state,
+                order.reshape(per_epoch, batch),
+            )
+
+        epochs = self.config.training.epochs_per_block
+        state, checked = jax.lax.scan(epoch, state, None, length=epochs)
+        key = jax.random.fold_in(self.keys.evaluation, state.step)
+        model = state.params["model"]
+        metrics = {
+            "train_elbo": evaluate(self.model, model, key, train, 1)[0],
+            "test_elbo": evaluate(self.model, model, key, test, 1)[0],
+            "log_variance": log_variance(state),
+        }
+        return state, jax.tree.map(jnp.ravel, checked), metrics
+
+    def final_metrics(
+        self, state: TrainState, train: jax.Array, test: jax.Array
+    ) -> dict[str, jax.Array]:
+        """The metrics of the results table, averaged over many samples.
+
+        Args:
+          state: after training.
+          train: the training images.
+          test: the test images.
+
+        Returns:
+          ELBOs, the importance-weighted test bound, the log variance.
+        """
+        num_samples = self.config.training.num_importance_samples
+        key = self.keys.final
+        model = state.params["model"]
+        test_elbo, test_bound = evaluate(self.model, model, key, test, num_samples)
+        return {
+            "train_elbo": evaluate(self.model, model, key, train, num_samples)[0],
+            "test_elbo": test_elbo,
+            "test_bound": test_bound,
+            "log_variance": log_variance(state),
+        }
+
+    def compile_block(self, state: TrainState) -> Callable[..., Any]:
+        """Compiles :meth:`block` ahead of its first call.
+
+        Args:
+          state: any state of this run.
+
+        Returns:
+          The compiled function of a state, training and test images.
+        """
+        return jax.jit(self.block).lower(state, *self.digits).compile()
+
+    def _optimizer(self) -> optax.GradientTransformation:
+        rates = self.config.optimizer
+        averages = find_estimator(self.config.estimator.name).moving_averages
+
+        def labels(params: Any) -> Any:
+            return {
+                "model": "model",
+                "control_variate": {
+                    k: "moving_average" if k in averages else "control_variate"
+                    for k in params["control_variate"]
+                },
+            }
+
+        return optax.multi_transform(
+            {
+                "model": optax.adam(rates.learning_rate),
+                "control_variate": optax.adam(rates.control_variate_learning_rate),
+                "moving_average": optax.sgd(rates.moving_average_rate),
+            },
+            labels,
+        )
+
+
+def log_variance(state: TrainState) -> jax.Array:
+    """The natural logarithm of the gradient variance, averaged over the encoder.
+
+    First and second moments of every entry of the encoder's gradient are moving
+    averages with decay 0.999, corrected for their start at zero. The variance is
+    that of a whole step: of samples, and of the batch that was drawn.
+
+    Args:
+      state: after at least one step.
+
+    Returns:
+      A scalar.
+    """
+    correction = 1.0 - VARIANCE_DECAY ** state.step.astype(jnp.float32)
+    total, count = jnp.zeros(()), 0
+    means = jax.tree.leaves(state.gradient_mean)
+    for m, s in zip(means, jax.tree.leaves(state.gradient_square), strict=True):
+        total += jnp.sum(s / correction - jnp.square(m / correction))
+        count += m.size
+    # After one step the two moments agree up to rounding.
+    return jnp.log(jnp.maximum(total / count, jnp.finfo(total.dtype).tiny))
+
+
+def check_finite(first_step: int, checked: dict[str, Any]) -> None:
+    """Stops a run at its first value that is not finite.
+
+    Args:
+      first_step: the step of the first entries.
+      checked: arrays with an entry a step, or scalars of the last step.
+
+    Raises:
+      RunError: naming the step and the quantity.
+    """
+    found: list[tuple[int, str, float]] = []
+    for name, values in checked.items():
+        values = np.atleast_1d(np.asarray(values))
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            found.append((first_step + int(bad[0]), name, float(values[bad[0]])))
+    if found:
+        step, name, value = min(found, key=lambda item: item[0])
+        raise RunError(
+            f"Expected finite values, got {name} = {value} at step {step}. Lower "
+            "optimizer.learning_rate or optimizer.control_variate_learning_rate and "
+            "start again with --overwrite."
+        )
