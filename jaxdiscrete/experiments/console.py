@@ -89,16 +89,20 @@ def study_table(rows: list[dict[str, Any]], critical: float) -> Table:
     Returns:
       A table.
     """
-    table = Table(title="Gradient of E cos(z) against its exact value")
+    table = Table(
+        title="Gradient of E cos(z) against its exact value",
+        caption="* critical temperature; an unbiased estimator shows its s.e. as bias",
+    )
     table.add_column("estimator", no_wrap=True)
     for title in ("temperature", "|bias|", "± s.e.", "log variance"):
         table.add_column(title, justify="right")
     for row in rows:
         t = row["temperature"]
-        mark = " (critical)" if t == critical else ""
+        mark = "*" if t == critical else " "
+        kind = " (unbiased)" if row["is_unbiased"] else ""
         table.add_row(
-            row["estimator"],
-            "-" if t is None else f"{t:.3g}{mark}",
+            row["estimator"] + kind,
+            "- " if t is None else f"{t:.3g}{mark}",
             f"{row['bias']:.5f}",
             f"{row['standard_error']:.5f}",
             f"{row['log_variance']:.2f}",

@@ -91,20 +91,22 @@ def save_study(path: Path, rows: Rows, critical: float) -> None:
     span = [min(temperatures), max(temperatures)]
     for i, name in enumerate(dict.fromkeys(row["estimator"] for row in rows)):
         mine = [row for row in rows if row["estimator"] == name]
-        is_flat = mine[0]["temperature"] is None
+        is_flat, is_unbiased = mine[0]["temperature"] is None, mine[0]["is_unbiased"]
         x = span if is_flat else [row["temperature"] for row in mine]
         mine = mine * 2 if is_flat else mine
-        style = _style(i) | {"marker": "" if is_flat else "o", "markersize": 4}
-        bias.errorbar(
-            x,
-            [row["bias"] for row in mine],
-            [row["standard_error"] for row in mine],
-            label=name,
-            capsize=3,
-            **style,
-        )
-        variance.plot(x, [row["log_variance"] for row in mine], label=name, **style)
+        style = {
+            "color": f"C{i}",
+            "linestyle": "--" if is_unbiased else "-",
+            "marker": "" if is_flat else "o",
+            "markersize": 4,
+            "label": f"{name} (unbiased)" if is_unbiased else name,
+        }
+        errors = None if is_flat else [row["standard_error"] for row in mine]
+        bias.errorbar(x, [row["bias"] for row in mine], errors, capsize=3, **style)
+        variance.plot(x, [row["log_variance"] for row in mine], **style)
     bias.set(xscale="log", yscale="log", ylabel="|bias| of the gradient, ± s.e.")
+    # Error bars of unbiased estimators reach zero, which a log axis does not have.
+    bias.set_ylim(bottom=0.5 * min(row["bias"] for row in rows))
     variance.set(xscale="log", ylabel="ln variance of the gradient")
     for ax in (bias, variance):
         ax.axvline(critical, color="0.6", linestyle=":", zorder=0)

@@ -17,6 +17,8 @@ import jaxdiscrete as jd
 from jaxdiscrete.experiments import figures, files
 from jaxdiscrete.experiments.settings import StudyConfig
 
+#: Of the estimators that take several; the variance is that of their mean.
+NUM_SAMPLES = 4
 #: Estimators of the study, as functions of the objective and the temperature.
 WITH_TEMPERATURE: dict[str, Callable[[Any, Any], jd.Estimator]] = {
     "gumbel_softmax": lambda f, t: jd.gumbel_softmax(f, temperature=t),
@@ -28,9 +30,9 @@ WITH_TEMPERATURE: dict[str, Callable[[Any, Any], jd.Estimator]] = {
 WITHOUT_TEMPERATURE: dict[str, Callable[[Any], jd.Estimator]] = {
     "straight_through": jd.straight_through,
     "reinforce": jd.reinforce,
-    "reinforce_loo": lambda f: jd.reinforce_loo(f, num_samples=2),
+    "reinforce_loo": lambda f: jd.reinforce_loo(f, num_samples=NUM_SAMPLES),
     "reinforce_optimal_baseline": (
-        lambda f: jd.reinforce_optimal_baseline(f, num_samples=2)
+        lambda f: jd.reinforce_optimal_baseline(f, num_samples=NUM_SAMPLES)
     ),
     "muprop": jd.muprop,
 }
@@ -144,7 +146,9 @@ def run(
     )
     value, gradient = exact(config)
     rows = []
-    for name, moments in measure(config).items():
+    measured = measure(config)
+    for name in [*WITH_TEMPERATURE, *WITHOUT_TEMPERATURE]:
+        moments = measured[name]
         grid: list[float | None] = [*temperatures(config)]
         if name in WITHOUT_TEMPERATURE:
             grid = [None]

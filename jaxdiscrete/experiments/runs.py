@@ -52,7 +52,7 @@ def train(
     files.open_folder(
         folder, dataclasses.asdict(config), resume=resume, overwrite=overwrite
     )
-    state = experiment.init()
+    state = jax.jit(experiment.init)()
     rows: list[dict[str, Any]] = []
     if resume:
         state = checkpoints.restore(folder, state)
