@@ -110,7 +110,7 @@ def _read_table(kind: type, table: dict[str, Any], prefix: str) -> Any:
     for key in table:
         if key not in hints:
             raise UsageError(
-                f"Expected {prefix or 'top-level '}keys among {', '.join(hints)}, got "
+                f"Expected a key among {', '.join(prefix + h for h in hints)}, got the "
                 f"unknown key {prefix}{key}. Remove it, or correct its name."
             )
     values = {k: _read(hints[k], v, prefix + k) for k, v in table.items()}

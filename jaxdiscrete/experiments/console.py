@@ -10,7 +10,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
 )
 from rich.table import Table
 
@@ -18,10 +17,10 @@ from rich.table import Table
 _COLUMNS = {
     "train_elbo": ("train ELBO", ".2f"),
     "test_elbo": ("test ELBO", ".2f"),
-    "test_bound": ("test IW bound", ".2f"),
-    "log_variance": ("log variance", ".2f"),
+    "test_bound": ("IW bound", ".2f"),
+    "log_variance": ("log var.", ".2f"),
     "steps_per_second": ("steps/s", ".0f"),
-    "seconds": ("wall time (s)", ".1f"),
+    "seconds": ("time (s)", ".1f"),
 }
 
 
@@ -38,8 +37,6 @@ def training_progress(console: Console) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("epochs"),
-        TimeElapsedColumn(),
         TextColumn("{task.fields[status]}"),
         console=console,
     )
@@ -55,7 +52,7 @@ def describe(row: dict[str, Any]) -> str:
       Text for the progress bar.
     """
     return (
-        f"ELBO {row['train_elbo']:.2f}, log variance {row['log_variance']:.2f}, "
+        f"ELBO {row['train_elbo']:.2f}, log var. {row['log_variance']:.2f}, "
         f"{row['steps_per_second']:.0f} steps/s"
     )
 
@@ -69,7 +66,10 @@ def results_table(summaries: list[dict[str, Any]]) -> Table:
     Returns:
       A table.
     """
-    table = Table(title="Results in nats; variance of the encoder's gradient")
+    table = Table(
+        title="Results, in nats",
+        caption="IW bound: on test digits; log var.: of the encoder's gradient",
+    )
     table.add_column("run", no_wrap=True)
     for title, _ in _COLUMNS.values():
         table.add_column(title, justify="right")
@@ -94,7 +94,7 @@ def study_table(rows: list[dict[str, Any]], critical: float) -> Table:
         caption="* critical temperature; an unbiased estimator shows its s.e. as bias",
     )
     table.add_column("estimator", no_wrap=True)
-    for title in ("temperature", "|bias|", "± s.e.", "log variance"):
+    for title in ("temp.", "|bias|", "± s.e.", "log var."):
         table.add_column(title, justify="right")
     for row in rows:
         t = row["temperature"]

@@ -125,10 +125,10 @@ def _style(i: int) -> dict[str, Any]:
 
 def _zoom(ax: Axes, runs: dict[str, Rows]) -> None:
     """Leaves the first tenth of training out of the vertical range."""
+    keys = ("train_elbo", "test_elbo") if len(runs) == 1 else ("test_elbo",)
     values: list[float] = []
     for rows in runs.values():
-        late = rows[len(rows) // 10 :]
-        values += [row[key] for row in late for key in ("train_elbo", "test_elbo")]
+        values += [row[key] for row in rows[len(rows) // 10 :] for key in keys]
     margin = 0.05 * (max(values) - min(values)) or 1.0
     ax.set_ylim(min(values) - margin, max(values) + margin)
 
