@@ -146,9 +146,11 @@ class Experiment:
         """
         key = jax.random.fold_in(self.keys.step, state.step)
         loss, grads = jax.value_and_grad(self.loss)(state.params, key, x, state.step)
-        updates, opt_state = self._optimizer().update(
-            grads, state.opt_state, state.params
-        )
+        # Optax raises floats to integer counts, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, opt_state = self._optimizer().update(
+                grads, state.opt_state, state.params
+            )
         encoder = grads["model"]["encoder"]
         checked = {
             "loss": loss,

@@ -130,7 +130,7 @@ def test_a_study_needs_two_classes(write):
 def test_missing_and_unreadable_files(tmp_path, write):
     with pytest.raises(UsageError, match="got no such file"):
         load_config(tmp_path / "absent.toml", Config)
-    with pytest.raises(UsageError, match="Expected TOML in .*line 1"):
+    with pytest.raises(UsageError, match=r"Expected TOML in .*line 1"):
         load_config(write("seed = = 1"), Config)
     with pytest.raises(UsageError, match="readable text file"):
         load_config(tmp_path, Config)
