@@ -1,25 +1,24 @@
-"""Orbax checkpoints of a training state, the newest two of them."""
+"""Orbax checkpoints of a training state, the newest two, with checksums.
+
+The checksums notice damage before Orbax reads a file: damaged values could pass for
+numbers, and a damaged file ends in tracebacks of its reading threads.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
 
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.files import write_json
 from jaxdiscrete.experiments.training import TrainState
 
 CHECKPOINT_FOLDER = "checkpoints"
-
-
-def _manager(folder: Path) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(
-        max_to_keep=2, enable_async_checkpointing=False
-    )
-    return ocp.CheckpointManager(
-        (folder / CHECKPOINT_FOLDER).absolute(), options=options
-    )
+CHECKSUM_FILE = "checkpoints.json"
 
 
 def save(folder: Path, state: TrainState) -> None:
@@ -29,9 +28,15 @@ def save(folder: Path, state: TrainState) -> None:
       folder: of the run.
       state: what to save.
     """
+    step = int(state.step)
     with _manager(folder) as manager:
-        if int(state.step) not in manager.all_steps():
-            manager.save(int(state.step), args=ocp.args.StandardSave(state))
+        # There is one already if the process ended before its checksum was written.
+        if step in manager.all_steps():
+            manager.delete(step)
+        manager.save(step, args=ocp.args.StandardSave(state))
+        steps = manager.all_steps()
+    checksums = {str(s): _checksum(_step_folder(folder, s)) for s in steps}
+    write_json(folder / CHECKSUM_FILE, checksums)
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -43,8 +48,7 @@ def has_checkpoint(folder: Path) -> bool:
     Returns:
       Whether there is one, intact or not.
     """
-    path = folder / CHECKPOINT_FOLDER
-    return path.is_dir() and any(p.name.isdigit() for p in path.iterdir())
+    return bool(_complete_steps(folder))
 
 
 def restore(folder: Path, like: TrainState) -> TrainState:
@@ -60,22 +64,69 @@ def restore(folder: Path, like: TrainState) -> TrainState:
     Raises:
       UsageError: if there is no checkpoint, or it is damaged.
     """
-    if not has_checkpoint(folder):
+    steps = _complete_steps(folder)
+    if not steps:
         raise UsageError(
             f"Expected a checkpoint in {folder}, got none: the run ended before its "
             "first one. Start again with --overwrite."
         )
+    newest = max(steps)
+    path = _step_folder(folder, newest)
+    if _checksum(path) != steps[newest]:
+        raise _damaged(path, "its checksum differs")
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     try:
         with _manager(folder) as manager:
-            step = manager.latest_step()
-            restored = manager.restore(step, args=ocp.args.StandardRestore(abstract))
-    # Orbax and the storage below it raise whatever they meet in a damaged file.
+            args = ocp.args.StandardRestore(abstract)
+            restored: TrainState = manager.restore(newest, args=args)
+    # Orbax and the storage below it raise whatever they meet, for instance in files
+    # of another version.
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise UsageError(
-            f"Expected an intact checkpoint in {folder / CHECKPOINT_FOLDER}, got one "
-            f"that cannot be restored ({reason}). Delete its newest numbered folder "
-            "to resume from the one before, or start again with --overwrite."
-        ) from None
+        raise _damaged(path, reason) from None
     return restored
+
+
+def _damaged(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"Expected an intact checkpoint in {path}, got one that cannot be restored "
+        f"({reason}). Delete that folder to resume from the checkpoint before it, if "
+        "there is one, or start again with --overwrite."
+    )
+
+
+def _manager(folder: Path) -> ocp.CheckpointManager:
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=2, enable_async_checkpointing=False
+    )
+    return ocp.CheckpointManager(
+        (folder / CHECKPOINT_FOLDER).absolute(), options=options
+    )
+
+
+def _step_folder(folder: Path, step: int) -> Path:
+    return folder / CHECKPOINT_FOLDER / str(step)
+
+
+def _complete_steps(folder: Path) -> dict[int, str]:
+    """The checksums of the checkpoints that are there."""
+    path = folder / CHECKSUM_FILE
+    try:
+        checksums = json.loads(path.read_text(encoding="utf-8"))
+        steps = {int(step): str(value) for step, value in checksums.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"Expected checksums in {path}, got a file that cannot be read ({error}). "
+            "Start again with --overwrite."
+        ) from None
+    return {s: value for s, value in steps.items() if _step_folder(folder, s).is_dir()}
+
+
+def _checksum(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -148,15 +148,21 @@ def test_resume_needs_a_run_of_the_same_settings(configs, copy, tmp_path, capsys
 
 def test_damaged_runs_are_errors_that_say_what_to_do(configs, copy, capsys):
     args = ["train", configs / "rebar.toml", "--resume", "--output-dir", copy]
-    for path in (copy / "checkpoints" / "8").rglob("*"):
-        if path.is_file() and "d" in path.parts[-2:-1]:
-            path.write_bytes(b"damaged")
+    largest = max(
+        (copy / "checkpoints" / "8").rglob("*"), key=lambda path: path.stat().st_size
+    )
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
     fails(capsys, args, "Expected an intact checkpoint")
     shutil.rmtree(copy / "checkpoints" / "8")
+    assert int(restore(configs, copy).step) == 4
     (copy / "metrics.jsonl").write_text('{"epoch": 1')
     fails(capsys, args, "Expected metrics in")
     shutil.rmtree(copy / "checkpoints")
     fails(capsys, args, "Expected a checkpoint in")
+    (copy / "checkpoints.json").write_text("[]")
+    fails(capsys, args, "Expected checksums in")
     (copy / "config.json").write_text("{")
     fails(capsys, args, "Expected settings in")
 
