@@ -152,8 +152,8 @@ def evaluate(
       num_samples: samples an image. Static.
 
     Returns:
-      Two scalars, means over the images in nats. With one sample the bound is an
-      ELBO of more noise, its divergence being sampled.
+      Two arrays, one entry an image, in nats. With one sample the bound is an ELBO
+      of more noise, its divergence being sampled.
     """
     logits = model.posterior_logits(params, x)
     kl = jax.vmap(lambda row: model.kl_divergence(params, row))(logits)
@@ -167,4 +167,4 @@ def evaluate(
 
     cost, log_weights = jax.lax.map(one, jax.random.split(key, num_samples))
     bound = jax.nn.logsumexp(log_weights, axis=0) - jnp.log(float(num_samples))
-    return -(cost.mean(axis=0) + kl).mean(), bound.mean()
+    return -(cost.mean(axis=0) + kl), bound

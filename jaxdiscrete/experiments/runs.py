@@ -13,15 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-import jaxdiscrete as jd
 from jaxdiscrete.experiments import checkpoints, console, figures, files
 from jaxdiscrete.experiments.config import flatten
 from jaxdiscrete.experiments.data import load_digits
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.settings import Config
 from jaxdiscrete.experiments.training import Experiment, TrainState, check_finite
-
-NUM_IMAGES = 10
 
 
 def train(
@@ -177,20 +174,13 @@ def _run_blocks(
 def _draw(
     experiment: Experiment, state: TrainState, rows: list[dict[str, Any]], folder: Path
 ) -> None:
-    model, params = experiment.model, state.params["model"]
-    prior_key, posterior_key = jax.random.split(experiment.keys.figures)
-    prior = jd.Bernoulli(params["prior"])
-    keys = jax.random.split(prior_key, 4 * NUM_IMAGES)
-    samples = jax.nn.sigmoid(model.pixel_logits(params, jax.vmap(prior.sample)(keys)))
+    x, decoded, samples = jax.jit(experiment.images)(state)
     figures.save_images(
         folder / "samples.png",
-        np.asarray(samples).reshape(4, NUM_IMAGES, -1),
+        np.asarray(samples),
         [],
         "Pixel probabilities of samples from the prior",
     )
-    x = jnp.asarray(experiment.digits.test[:NUM_IMAGES])
-    z = jd.Bernoulli(model.posterior_logits(params, x)).sample(posterior_key)
-    decoded = jax.nn.sigmoid(model.pixel_logits(params, z))
     figures.save_images(
         folder / "reconstructions.png",
         np.stack([x, decoded]),

@@ -19,6 +19,8 @@ from jaxdiscrete.experiments.models import DiscreteVAE, evaluate
 from jaxdiscrete.experiments.settings import Config
 
 VARIANCE_DECAY = 0.999
+NUM_IMAGES = 10
+NUM_SAMPLE_ROWS = 4
 
 
 class Keys(NamedTuple):
@@ -200,12 +202,8 @@ class Experiment:
         epochs = self.config.training.epochs_per_block
         state, checked = jax.lax.scan(epoch, state, None, length=epochs)
         key = jax.random.fold_in(self.keys.evaluation, state.step)
-        model = state.params["model"]
-        metrics = {
-            "train_elbo": evaluate(self.model, model, key, train, 1)[0],
-            "test_elbo": evaluate(self.model, model, key, test, 1)[0],
-            "log_variance": log_variance(state),
-        }
+        metrics = self._evaluate(state, key, train, test, 1)
+        del metrics["test_bound"]
         return state, jax.tree.map(jnp.ravel, checked), metrics
 
     def final_metrics(
@@ -222,15 +220,27 @@ class Experiment:
           ELBOs, the importance-weighted test bound, the log variance.
         """
         num_samples = self.config.training.num_importance_samples
-        key = self.keys.final
-        model = state.params["model"]
-        test_elbo, test_bound = evaluate(self.model, model, key, test, num_samples)
-        return {
-            "train_elbo": evaluate(self.model, model, key, train, num_samples)[0],
-            "test_elbo": test_elbo,
-            "test_bound": test_bound,
-            "log_variance": log_variance(state),
-        }
+        return self._evaluate(state, self.keys.final, train, test, num_samples)
+
+    def images(self, state: TrainState) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """What the model sees and makes.
+
+        Args:
+          state: after training.
+
+        Returns:
+          Test images ``[images, pixels]``, pixel probabilities at a posterior
+          sample of each, and ``[rows, images, pixels]`` those at prior samples.
+        """
+        model, params = self.model, state.params["model"]
+        prior_key, posterior_key = jax.random.split(self.keys.figures)
+        x = jnp.asarray(self.digits.test[:NUM_IMAGES])
+        q = jd.Bernoulli(model.posterior_logits(params, x))
+        decoded = jax.nn.sigmoid(model.pixel_logits(params, q.sample(posterior_key)))
+        shape = (NUM_SAMPLE_ROWS, NUM_IMAGES, self.config.model.num_latents)
+        prior = jd.Bernoulli(jnp.broadcast_to(params["prior"], shape))
+        samples = jax.nn.sigmoid(model.pixel_logits(params, prior.sample(prior_key)))
+        return x, decoded, samples
 
     def compile_block(self, state: TrainState) -> Callable[..., Any]:
         """Compiles :meth:`block` ahead of its first call.
@@ -242,6 +252,26 @@ class Experiment:
           The compiled function of a state, training and test images.
         """
         return jax.jit(self.block).lower(state, *self.digits).compile()
+
+    def _evaluate(
+        self,
+        state: TrainState,
+        key: jax.Array,
+        train: jax.Array,
+        test: jax.Array,
+        num_samples: int,
+    ) -> dict[str, jax.Array]:
+        # Together, because two calls would take twice as long to compile.
+        both = jnp.concatenate([train, test])
+        elbo, bound = evaluate(
+            self.model, state.params["model"], key, both, num_samples
+        )
+        return {
+            "train_elbo": elbo[: len(train)].mean(),
+            "test_elbo": elbo[len(train) :].mean(),
+            "test_bound": bound[len(train) :].mean(),
+            "log_variance": log_variance(state),
+        }
 
     def _optimizer(self) -> optax.GradientTransformation:
         rates = self.config.optimizer

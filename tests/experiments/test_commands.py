@@ -19,6 +19,7 @@ from jaxdiscrete.experiments.settings import Config
 from jaxdiscrete.experiments.training import Experiment
 
 PNG = b"\x89PNG\r\n\x1a\n"
+NAMES = ("mean_field", "reinforce")
 TINY = """
 [data]
 num_test = 1785
@@ -40,6 +41,7 @@ def configs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("configs")
     (folder / "rebar.toml").write_text(TINY + 'name = "rebar"\n')
     (folder / "reinforce.toml").write_text(TINY + 'name = "reinforce"\n')
+    (folder / "mean_field.toml").write_text(TINY + 'name = "mean_field"\n')
     return folder
 
 
@@ -220,14 +222,14 @@ def test_help_shows_the_values_of_the_file(configs, capsys):
 
 def test_compare(configs, tmp_path, capsys):
     folder = tmp_path / "compare"
-    files = [str(configs / f"{name}.toml") for name in ("reinforce", "rebar")]
+    files = [str(configs / f"{name}.toml") for name in NAMES]
     args = ["compare", *files, "--output-dir", str(folder)]
     assert main([*args, "--seed", "1"]) == 0
     results = json.loads((folder / "comparison.json").read_text())
-    assert {r["run"] for r in results} == {"rebar", "reinforce"}
+    assert {r["run"] for r in results} == set(NAMES)
     assert results[0]["test_elbo"] >= results[1]["test_elbo"]
     assert (folder / "comparison.png").read_bytes()[:8] == PNG
-    for name in ("rebar", "reinforce"):
+    for name in NAMES:
         assert len(read_rows(folder / name)) == 4
         config = json.loads((folder / name / "config.json").read_text())
         assert config["seed"] == 1
