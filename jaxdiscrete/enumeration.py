@@ -55,10 +55,10 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
         states = _joint_support(q, sizes)
         values = jax.vmap(lambda z: jnp.asarray(f(z, *args)))(states)
         log_probs = jax.vmap(lambda z: log_prob(q, z))(states)
-        wide = jnp.promote_types(values.dtype, log_probs.dtype)
-        weights = jnp.exp(log_probs).astype(wide)
+        weights = jnp.exp(log_probs)
         # An impossible state counts for nothing, whatever f is there.
-        terms = jnp.where(weights > 0, values.astype(wide), 0.0) * weights
+        counted = jnp.where(weights > 0, values.astype(weights.dtype), 0.0)
+        terms = counted * weights
         return terms.sum().astype(values.dtype)
 
     return estimate

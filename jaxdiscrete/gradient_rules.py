@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdiscrete.precision import wide_dtype
 from jaxdiscrete.typing import PyTree
 
 _inside_library_objective = contextvars.ContextVar(
@@ -69,12 +70,12 @@ def _first_order_only(cotangent: PyTree, witness: PyTree) -> PyTree:
 
 def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.Array:
     """The sum of ``params * coefficients`` in at least float32."""
-    total = jnp.zeros((), jnp.float32)
-    for p, c in zip(params, coefficients, strict=True):
-        wide = jnp.promote_types(c.dtype, jnp.float32)
-        term = jnp.sum(p.astype(wide) * c.astype(wide))
-        total = total.astype(wide) + term if total.dtype != wide else total + term
-    return total
+    dtype = wide_dtype(*(c.dtype for c in coefficients))
+    products = [
+        jnp.sum(p.astype(dtype) * c.astype(dtype))
+        for p, c in zip(params, coefficients, strict=True)
+    ]
+    return sum(products, jnp.zeros((), dtype))
 
 
 @jax.custom_vjp

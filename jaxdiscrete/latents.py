@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.precision import add_wide, wide
 from jaxdiscrete.typing import PyTree, Relaxable, Sampler
 
 
@@ -69,11 +70,11 @@ def mean(q: PyTree) -> PyTree:
 def log_prob(q: PyTree, z: PyTree) -> jax.Array:
     """The joint log-probability, a scalar in at least float32."""
     leaves, treedef = flatten(q)
-    total = jnp.zeros((), jnp.float32)
-    for d, value in zip(leaves, treedef.flatten_up_to(z), strict=True):
-        term = jnp.sum(jnp.asarray(widen(d).log_prob(value)))
-        total = total + term.astype(jnp.promote_types(term.dtype, jnp.float32))
-    return total
+    terms = [
+        jnp.sum(jnp.asarray(widen(d).log_prob(value)))
+        for d, value in zip(leaves, treedef.flatten_up_to(z), strict=True)
+    ]
+    return add_wide(terms)
 
 
 def score(q: PyTree, z: PyTree) -> PyTree:
@@ -101,12 +102,7 @@ def widen(q: PyTree) -> PyTree:
     def widen_one(d: Any) -> Any:
         if not isinstance(d, Relaxable):
             return d
-        return jax.tree.map(
-            lambda x: jnp.asarray(x).astype(
-                jnp.promote_types(jnp.result_type(x), jnp.float32)
-            ),
-            d,
-        )
+        return jax.tree.map(lambda x: wide(jnp.asarray(x)), d)
 
     return map_latents(widen_one, q)
 

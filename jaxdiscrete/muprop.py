@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from jaxdiscrete.latents import (
     spread,
     widen,
 )
+from jaxdiscrete.precision import add_wide, wide
 from jaxdiscrete.score_function import (
     Draw,
     add_gradients,
@@ -36,12 +38,8 @@ def _hard(key: jax.Array, q: PyTree) -> Draw:
 
 def _dot(a: PyTree, b: PyTree) -> jax.Array:
     """The inner product of two pytrees of arrays, in float32 or wider."""
-    total = jnp.zeros((), jnp.float32)
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
-        term = jnp.sum(x.astype(dtype) * y.astype(dtype))
-        total = total.astype(dtype) + term
-    return total
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return add_wide([jnp.sum(wide(x) * wide(y)) for x, y in pairs])
 
 
 def _subtract(z: PyTree, m: PyTree) -> PyTree:
@@ -55,20 +53,16 @@ def _pull_through_mean(q: PyTree, slope: PyTree) -> PyTree:
     return pullback(jax.tree.map(lambda s, dtype: s.astype(dtype), slope, wide))[0]
 
 
-def _expansion(
-    f: Objective, q: PyTree, z: PyTree, args: tuple[Any, ...]
-) -> tuple[PyTree, PyTree, PyTree, PyTree, PyTree]:
-    """Mean, deviation, score, and the controls of order zero and one."""
-    m = mean(q)
-    value, slope = jax.value_and_grad(lambda x: jnp.asarray(f(x, *args)))(m)
-    deviation = _subtract(z, m)
-    s = score(q, z)
+def _zeroth_and_first_order(
+    q: PyTree, s: PyTree, value: jax.Array, slope: PyTree, deviation: PyTree
+) -> tuple[PyTree, PyTree]:
+    """The controls of f(m) and of the linear term, as gradients with respect to q."""
     constant = jax.tree.map(lambda g: value.astype(g.dtype) * g, s)
     linear_value = _dot(slope, deviation)
     linear = jax.tree.map(
         lambda g, mu: linear_value * g - mu, s, _pull_through_mean(q, slope)
     )
-    return m, deviation, s, constant, linear
+    return constant, linear
 
 
 def muprop(
@@ -126,7 +120,11 @@ def muprop(
         )
 
     def control(q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any) -> PyTree:
-        _, _, _, constant, linear = _expansion(plain, q, drawn.z, args)
+        m = mean(q)
+        value, slope = jax.value_and_grad(lambda x: jnp.asarray(plain(x, *args)))(m)
+        constant, linear = _zeroth_and_first_order(
+            q, score(q, drawn.z), value, slope, _subtract(drawn.z, m)
+        )
         return add_gradients(
             scale_gradient(scales[0], constant), scale_gradient(scales[1], linear)
         )
@@ -201,12 +199,20 @@ def muprop_second_order(
         )
 
     def control(q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any) -> PyTree:
-        m, deviation, s, constant, linear = _expansion(plain, q, drawn.z, args)
-        slope = jax.grad(lambda x: jnp.asarray(plain(x, *args)))
-        _, curvature = jax.jvp(slope, (m,), (deviation,))
-        value = 0.5 * _dot(deviation, curvature)
-        moment = _pull_through_covariance(slope, q, m)
-        quadratic = jax.tree.map(lambda g, mu: value * g - mu, s, moment)
+        m, s = mean(q), score(q, drawn.z)
+        deviation = _subtract(drawn.z, m)
+        # One evaluation of f serves the value, the slope and every product below.
+        (value, slope), derivative = jax.linearize(
+            jax.value_and_grad(lambda x: jnp.asarray(plain(x, *args))), m
+        )
+        constant, linear = _zeroth_and_first_order(q, s, value, slope, deviation)
+
+        def hessian_product(v: PyTree) -> PyTree:
+            return derivative(v)[1]
+
+        quadratic_value = 0.5 * _dot(deviation, hessian_product(deviation))
+        moment = _pull_through_covariance(hessian_product, q, m)
+        quadratic = jax.tree.map(lambda g, mu: quadratic_value * g - mu, s, moment)
         return add_gradients(
             scale_gradient(scales[0], constant),
             scale_gradient(scales[1], linear),
@@ -229,27 +235,30 @@ def muprop_second_order(
     )
 
 
-def _pull_through_covariance(slope: Any, q: PyTree, m: PyTree) -> PyTree:
+def _pull_through_covariance(
+    hessian_product: Callable[[PyTree], PyTree], q: PyTree, m: PyTree
+) -> PyTree:
     """The gradient of half the trace of H Cov(z) with respect to q, with H frozen."""
     means, treedef = jax.tree.flatten(m)
     gradients = []
     for i, (d, mi) in enumerate(zip(latents(q), means, strict=True)):
 
-        def own_slope(x: jax.Array, i: int = i) -> jax.Array:
-            moved = jax.tree.unflatten(treedef, [*means[:i], x, *means[i + 1 :]])
-            return jax.tree.leaves(slope(moved))[i]
+        def row(direction: jax.Array, i: int = i) -> jax.Array:
+            zeros = [jnp.zeros_like(x) for x in means]
+            v = jax.tree.unflatten(treedef, [*zeros[:i], direction, *zeros[i + 1 :]])
+            return jax.tree.leaves(hessian_product(v))[i]
 
-        hessian = jax.jacfwd(own_slope)(mi).reshape(mi.size, mi.size)
+        basis = jnp.eye(mi.size, dtype=mi.dtype).reshape(mi.size, *mi.shape)
+        hessian = jax.vmap(row)(basis).reshape(mi.size, mi.size)
         # The coordinates of one variable are indicators of which at most one is set,
         # so Cov = diag(m) - m m^T within it, and zero between variables.
         variable = np.arange(mi.size) // (mi.size // math.prod(d.batch_shape))
         within = jnp.asarray(variable[:, None] == variable[None, :])
-        block = freeze(jnp.where(within, hessian, 0.0))
+        block = freeze(wide(jnp.where(within, hessian, 0.0)))
 
         def half_trace(wide_d: Any, block: jax.Array = block) -> jax.Array:
             mu = wide_d.mean().reshape(-1)
-            h = block.astype(mu.dtype)
-            return 0.5 * (jnp.diagonal(h) @ mu - mu @ h @ mu)
+            return 0.5 * (jnp.diagonal(block) @ mu - mu @ block @ mu)
 
         gradients.append(jax.grad(half_trace)(widen(d)))
     return jax.tree.unflatten(jax.tree.structure(q, is_leaf=is_sampler), gradients)

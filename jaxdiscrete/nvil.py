@@ -80,6 +80,7 @@ def nvil(
         z = draw(key, q)
         value, aux = evaluate(f, z, args, has_aux)
         target = as_signal(value)
+        b, c, v = (x if x is None else x.astype(target.dtype) for x in (b, c, v))
         centred = target if c is None else target - freeze(c)
         error = centred - b
         objective = 0.5 * jnp.square(error)

@@ -129,6 +129,7 @@ def reinforce_running_optimal_baseline(
         z = draw(key, q)
         value, aux = evaluate(f, z, args, has_aux)
         signal = as_signal(value)
+        u, w = u.astype(signal.dtype), w.astype(signal.dtype)
         squared_score = squared_norm(score(freeze(q), z))
         objective = 0.5 * jnp.square(u - signal * squared_score)
         objective += 0.5 * jnp.square(w - squared_score)

@@ -74,11 +74,11 @@ def reinforce(
         value, aux = evaluate(f, z, args, has_aux)
         signal = as_signal(value)
         if level is not None:
-            signal = signal - freeze(level)
+            signal = signal - freeze(level).astype(signal.dtype)
         value = attach_signal(value, q, z, signal)
         if is_trained:
             slope = -2.0 * signal * squared_norm(score(freeze(q), z))
-            value = tap(value, level * freeze(slope))
+            value = tap(value, level.astype(slope.dtype) * freeze(slope))
         return (value, aux) if has_aux else value
 
     return estimate

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxdiscrete.precision import wide
 from jaxdiscrete.typing import Shape
 
 # Probabilities become integers of this many units; the margin below 2**31 holds the
@@ -106,8 +107,8 @@ def gumbel_max(key: jax.Array, logits: ArrayLike) -> jax.Array:
     """
     logits = jnp.asarray(logits)
     noise = sample_gumbel(key, logits.shape)
-    wide = jnp.promote_types(logits.dtype, jnp.float32)
-    return jnp.argmax(logits.astype(wide) + noise.astype(wide), axis=-1)
+    logits = wide(logits)
+    return jnp.argmax(logits + noise.astype(logits.dtype), axis=-1)
 
 
 def exponential_race(key: jax.Array, logits: ArrayLike) -> jax.Array:
@@ -125,9 +126,8 @@ def exponential_race(key: jax.Array, logits: ArrayLike) -> jax.Array:
       1
     """
     logits = jnp.asarray(logits)
-    wide = jnp.promote_types(logits.dtype, jnp.float32)
-    probabilities = jax.nn.softmax(logits.astype(wide), axis=-1)
-    arrival = sample_exponential(key, logits.shape).astype(wide)
+    probabilities = jax.nn.softmax(wide(logits), axis=-1)
+    arrival = sample_exponential(key, logits.shape).astype(probabilities.dtype)
     return jnp.argmin(arrival / probabilities, axis=-1)
 
 

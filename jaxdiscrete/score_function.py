@@ -24,6 +24,7 @@ from jaxdiscrete.gradient_rules import (
     tap,
 )
 from jaxdiscrete.latents import freeze, is_sampler, log_prob, score
+from jaxdiscrete.precision import add_wide, wide
 from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree
 from jaxdiscrete.validation import (
     check_latents,
@@ -59,8 +60,7 @@ def scalar_part(f: Objective, has_aux: bool) -> Objective:
 
 def as_signal(value: jax.Array) -> jax.Array:
     """The value as a weight of the score: stopped, in at least float32."""
-    value = jax.lax.stop_gradient(value)
-    return value.astype(jnp.promote_types(value.dtype, jnp.float32))
+    return wide(jax.lax.stop_gradient(value))
 
 
 def attach_signal(
@@ -76,8 +76,8 @@ def attach_signal(
 
 def squared_norm(gradient: PyTree) -> jax.Array:
     """The sum of squares over all leaves, in at least float32."""
-    leaves = jax.tree.leaves(gradient)
-    return sum((jnp.sum(jnp.square(g)) for g in leaves), jnp.zeros((), jnp.float32))
+    squares = [jnp.sum(jnp.square(wide(g))) for g in jax.tree.leaves(gradient)]
+    return add_wide(squares)
 
 
 def add_gradients(*gradients: PyTree) -> PyTree:
@@ -142,7 +142,7 @@ def with_control_variate(
         gradient_of_log_q = score(frozen_q, drawn.z)
 
         def gradient(level: jax.Array | None, fitted: Any) -> PyTree:
-            weight = signal if level is None else signal - level
+            weight = signal if level is None else signal - level.astype(signal.dtype)
             h = control(frozen_q, drawn, frozen_args, fitted)
             return jax.tree.map(lambda s, c: weight * s - c, gradient_of_log_q, h)
 
@@ -155,7 +155,7 @@ def with_control_variate(
             h = live_control(frozen_q, drawn, frozen_args, freeze(fitted))
             pull = jax.tree.map(lambda gi: -2.0 * gi, g)
             live = linear_form(jax.tree.leaves(h), jax.tree.leaves(pull))
-            objective = objective + live
+            objective = add_wide([objective, live])
         value = tap(value, objective)
         return (value, aux) if has_aux else value
 

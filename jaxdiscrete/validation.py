@@ -11,6 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxdiscrete.latents import draw, freeze, is_single_leaf, latents
+from jaxdiscrete.precision import wide
 from jaxdiscrete.typing import PyTree, Relaxable, Sampler
 
 _RELAXABLE_REMEDY = (
@@ -197,7 +198,7 @@ def evaluate_baseline(
     else:
         _check_scalar_shape(what, jax.eval_shape(lambda: jnp.asarray(baseline) * 1.0))
         value = jnp.asarray(baseline)
-    return value.astype(jnp.promote_types(value.dtype, jnp.float32))
+    return wide(value)
 
 
 def evaluate_optional_baseline(

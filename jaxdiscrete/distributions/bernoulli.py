@@ -14,8 +14,8 @@ from jaxdiscrete.distributions.common import (
     check_floating,
     check_same_shape,
     joint_states,
-    wide,
 )
+from jaxdiscrete.precision import wide
 from jaxdiscrete.sampling import sample_logistic
 from jaxdiscrete.typing import Shape
 

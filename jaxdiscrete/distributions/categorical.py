@@ -16,8 +16,8 @@ from jaxdiscrete.distributions.common import (
     check_same_shape,
     joint_states,
     known_value,
-    wide,
 )
+from jaxdiscrete.precision import wide
 from jaxdiscrete.sampling import index_from_bits, sample_gumbel
 from jaxdiscrete.typing import Shape
 

@@ -10,11 +10,6 @@ from jax.typing import ArrayLike
 MAX_ENUMERATED = 2**24
 
 
-def wide(x: jax.Array) -> jax.Array:
-    """At least float32: what probabilities and noise are computed in."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
-
-
 def check_floating(name: str, logits: jax.Array) -> None:
     if not jnp.issubdtype(jnp.result_type(logits), jnp.floating):
         raise TypeError(

@@ -1,0 +1,187 @@
+"""Every estimator of the library, one line each, for the common battery."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+import jaxdiscrete as jd
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """How to build an estimator, and what its docstring promises.
+
+    Attributes:
+      make: ``(f, cv, has_aux) -> estimate``; ``cv`` holds the trained arrays.
+      calls: how often f runs in one gradient.
+      unbiased: whether the gradient is unbiased.
+      differentiates: whether f must be differentiable in z.
+      bare: whether a sampler with only sample and log_prob is enough.
+      multi: whether aux gets a leading axis of samples.
+      relaxed: whether f sees relaxed values, so that the value is not f(z).
+    """
+
+    make: Callable
+    calls: int = 1
+    unbiased: bool = True
+    differentiates: bool = False
+    bare: bool = False
+    multi: bool = False
+    relaxed: bool = False
+
+
+def critic(weights):
+    """A small critic of any pytree of relaxed samples."""
+
+    def apply(z, *args):
+        total = sum(jnp.sum(x).astype(jnp.float32) for x in jax.tree.leaves(z))
+        return jnp.tanh(weights[0] * total + weights[1]) * weights[2] + total
+
+    return apply
+
+
+CV = {
+    "log_temperature": -0.5,
+    "scale": 0.7,
+    "baseline": 0.3,
+    "variance": 4.0,
+    "weights": [0.6, -0.4, 0.9],
+}
+
+
+def initial_cv():
+    return jax.tree.map(jnp.float32, CV, is_leaf=lambda x: isinstance(x, float)) | {
+        "weights": jnp.array(CV["weights"], jnp.float32)
+    }
+
+
+def _t(cv):
+    return jnp.exp(cv["log_temperature"])
+
+
+def _rebar(transform, **extra):
+    return lambda f, cv, aux: transform(
+        f, temperature=_t(cv), scale=cv["scale"], has_aux=aux, **extra
+    )
+
+
+def _relax(transform, with_scale):
+    def make(f, cv, aux):
+        scale = {"scale": cv["scale"]} if with_scale else {}
+        weights = critic(cv["weights"])
+        return transform(f, weights, temperature=_t(cv), has_aux=aux, **scale)
+
+    return make
+
+
+ALL = {
+    "reinforce": Entry(lambda f, cv, aux: jd.reinforce(f, has_aux=aux), bare=True),
+    "reinforce_baseline": Entry(
+        lambda f, cv, aux: jd.reinforce(f, baseline=cv["baseline"], has_aux=aux)
+    ),
+    "nvil": Entry(
+        lambda f, cv, aux: jd.nvil(
+            f, lambda *args: cv["baseline"], centre=cv["scale"], has_aux=aux
+        ),
+        bare=True,
+    ),
+    "reinforce_loo": Entry(
+        lambda f, cv, aux: jd.reinforce_loo(f, num_samples=3, has_aux=aux),
+        calls=3,
+        bare=True,
+        multi=True,
+    ),
+    "reinforce_optimal_baseline": Entry(
+        lambda f, cv, aux: jd.reinforce_optimal_baseline(f, num_samples=3, has_aux=aux),
+        calls=3,
+        multi=True,
+    ),
+    "reinforce_running_optimal_baseline": Entry(
+        lambda f, cv, aux: jd.reinforce_running_optimal_baseline(
+            f, weighted_value=cv["baseline"], weight=cv["scale"], has_aux=aux
+        )
+    ),
+    "monte_carlo": Entry(
+        lambda f, cv, aux: jd.monte_carlo(
+            jd.reinforce(f, baseline=cv["baseline"], has_aux=aux),
+            num_samples=3,
+            has_aux=aux,
+        ),
+        calls=3,
+        multi=True,
+    ),
+    "muprop": Entry(
+        lambda f, cv, aux: jd.muprop(
+            f, value_scale=cv["scale"], linear_scale=cv["scale"], has_aux=aux
+        ),
+        calls=2,
+        differentiates=True,
+    ),
+    "muprop_second_order": Entry(
+        lambda f, cv, aux: jd.muprop_second_order(
+            f, quadratic_scale=cv["scale"], baseline=cv["baseline"], has_aux=aux
+        ),
+        calls=2,
+        differentiates=True,
+    ),
+    "rebar": Entry(_rebar(jd.rebar), calls=2, differentiates=True),
+    "rebar_muprop_relaxation": Entry(
+        _rebar(jd.rebar, relaxation=jd.muprop_relaxation), calls=2, differentiates=True
+    ),
+    "rebar_independent": Entry(
+        _rebar(jd.rebar_independent), calls=3, differentiates=True
+    ),
+    "rebar_independent_muprop_relaxation": Entry(
+        _rebar(jd.rebar_independent, relaxation=jd.muprop_relaxation),
+        calls=3,
+        differentiates=True,
+    ),
+    "relax": Entry(_relax(jd.relax, False)),
+    "relax_scale": Entry(_relax(jd.relax, True), calls=2, differentiates=True),
+    "relax_independent": Entry(_relax(jd.relax_independent, False)),
+    "relax_independent_scale": Entry(
+        _relax(jd.relax_independent, True), calls=3, differentiates=True
+    ),
+    "control_variate": Entry(
+        lambda f, cv, aux: jd.control_variate(
+            f,
+            lambda z, *args: sum(jnp.sum(x) for x in jax.tree.leaves(z)),
+            lambda q, *args: sum(
+                jnp.sum(d.mean())
+                for d in jax.tree.leaves(q, is_leaf=lambda d: hasattr(d, "mean"))
+            ),
+            scale=cv["scale"],
+            has_aux=aux,
+        )
+    ),
+    "mean_field": Entry(
+        lambda f, cv, aux: jd.mean_field(f, has_aux=aux),
+        unbiased=False,
+        differentiates=True,
+        relaxed=True,
+    ),
+    "gumbel_softmax": Entry(
+        lambda f, cv, aux: jd.gumbel_softmax(f, temperature=_t(cv), has_aux=aux),
+        unbiased=False,
+        differentiates=True,
+        relaxed=True,
+    ),
+    "straight_through": Entry(
+        lambda f, cv, aux: jd.straight_through(f, has_aux=aux),
+        unbiased=False,
+        differentiates=True,
+    ),
+    "straight_through_gumbel_softmax": Entry(
+        lambda f, cv, aux: jd.straight_through_gumbel_softmax(
+            f, temperature=_t(cv), has_aux=aux
+        ),
+        unbiased=False,
+        differentiates=True,
+    ),
+}
+
+UNBIASED = [name for name, entry in ALL.items() if entry.unbiased]
+BARE = [name for name, entry in ALL.items() if entry.bare]
+SCORE_FUNCTION = [name for name, entry in ALL.items() if entry.unbiased]
