@@ -13,9 +13,9 @@ from pathlib import Path
 import jax
 import orbax.checkpoint as ocp
 
+from jaxdiscrete.experiments.diagnostics import TrainState
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.files import write_json
-from jaxdiscrete.experiments.training import TrainState
 
 CHECKPOINT_FOLDER = "checkpoints"
 CHECKSUM_FILE = "checkpoints.json"

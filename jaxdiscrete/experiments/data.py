@@ -40,8 +40,8 @@ def load_digits(settings: Data) -> Digits:
             f"{settings.num_test}. Lower it."
         )
     binary = (pixels > settings.threshold).astype(np.float32)
-    # The file is ordered by writer: without the shuffle the test set would hold
-    # hands that the training set never shows.
+    # Neighbours in the file share a writer: without the shuffle the test set would
+    # hold hands that the training set never shows.
     order = np.random.default_rng(settings.split_seed).permutation(len(binary))
     test, train = np.split(binary[order], [settings.num_test])
     return Digits(train, test)

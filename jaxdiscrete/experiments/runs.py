@@ -16,9 +16,10 @@ from rich.console import Console
 from jaxdiscrete.experiments import checkpoints, console, figures, files
 from jaxdiscrete.experiments.config import flatten
 from jaxdiscrete.experiments.data import load_digits
+from jaxdiscrete.experiments.diagnostics import TrainState, check_finite
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.settings import Config
-from jaxdiscrete.experiments.training import Experiment, TrainState, check_finite
+from jaxdiscrete.experiments.training import Experiment
 
 
 def train(
@@ -162,11 +163,11 @@ def _run_blocks(
             }
             rows = [*rows, row]
             progress.update(task, completed=epoch, status=console.describe(row))
+            # Before the checkpoint: a resumed run drops lines that are beyond it,
+            # and could not invent lines that are missing.
+            files.write_metrics(folder, rows)
             is_due = len(rows) % settings.blocks_per_checkpoint == 0
             if is_due or epoch >= settings.num_epochs:
-                # Metrics first: a resumed run drops lines beyond its checkpoint,
-                # and could not invent lines that are missing.
-                files.write_metrics(folder, rows)
                 checkpoints.save(folder, state)
     return state, rows
 

@@ -10,7 +10,9 @@ from tyro.conf import Fixed
 T = TypeVar("T")
 
 
-def bounded(default: T, *, at_least: float | None = None, above: float | None = None):  # type: ignore[no-untyped-def]
+def bounded(
+    default: T, *, at_least: float | None = None, above: float | None = None
+) -> T:
     """A field whose value, or each of whose values, has a lower bound.
 
     Args:

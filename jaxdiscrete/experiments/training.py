@@ -8,17 +8,20 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments.data import Digits
-from jaxdiscrete.experiments.errors import RunError, UsageError
+from jaxdiscrete.experiments.diagnostics import (
+    VARIANCE_DECAY,
+    TrainState,
+    log_variance,
+)
+from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators import Example, find_estimator
 from jaxdiscrete.experiments.models import DiscreteVAE, evaluate
 from jaxdiscrete.experiments.settings import Config
 
-VARIANCE_DECAY = 0.999
 NUM_IMAGES = 10
 NUM_SAMPLE_ROWS = 4
 
@@ -32,16 +35,6 @@ class Keys(NamedTuple):
     evaluation: jax.Array
     final: jax.Array
     figures: jax.Array
-
-
-class TrainState(NamedTuple):
-    """All that changes in training, and so all that a checkpoint holds."""
-
-    step: jax.Array
-    params: Any
-    opt_state: Any
-    gradient_mean: Any
-    gradient_square: Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -293,52 +286,4 @@ class Experiment:
                 "moving_average": optax.sgd(rates.moving_average_rate),
             },
             labels,
-        )
-
-
-def log_variance(state: TrainState) -> jax.Array:
-    """The natural logarithm of the gradient variance, averaged over the encoder.
-
-    First and second moments of every entry of the encoder's gradient are moving
-    averages with decay 0.999, corrected for their start at zero. The variance is
-    that of a whole step: of samples, and of the batch that was drawn.
-
-    Args:
-      state: after at least one step.
-
-    Returns:
-      A scalar.
-    """
-    correction = 1.0 - VARIANCE_DECAY ** state.step.astype(jnp.float32)
-    total, count = jnp.zeros(()), 0
-    means = jax.tree.leaves(state.gradient_mean)
-    for m, s in zip(means, jax.tree.leaves(state.gradient_square), strict=True):
-        total += jnp.sum(s / correction - jnp.square(m / correction))
-        count += m.size
-    # After one step the two moments agree up to rounding.
-    return jnp.log(jnp.maximum(total / count, jnp.finfo(total.dtype).tiny))
-
-
-def check_finite(first_step: int, checked: dict[str, Any]) -> None:
-    """Stops a run at its first value that is not finite.
-
-    Args:
-      first_step: the step of the first entries.
-      checked: arrays with an entry a step, or scalars of the last step.
-
-    Raises:
-      RunError: naming the step and the quantity.
-    """
-    found: list[tuple[int, str, float]] = []
-    for name, values in checked.items():
-        values = np.atleast_1d(np.asarray(values))
-        bad = np.flatnonzero(~np.isfinite(values))
-        if bad.size:
-            found.append((first_step + int(bad[0]), name, float(values[bad[0]])))
-    if found:
-        step, name, value = min(found, key=lambda item: item[0])
-        raise RunError(
-            f"Expected finite values, got {name} = {value} at step {step}. Lower "
-            "optimizer.learning_rate or optimizer.control_variate_learning_rate and "
-            "start again with --overwrite."
         )

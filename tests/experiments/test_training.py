@@ -9,6 +9,11 @@ import pytest
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments.data import load_digits
+from jaxdiscrete.experiments.diagnostics import (
+    TrainState,
+    check_finite,
+    log_variance,
+)
 from jaxdiscrete.experiments.errors import RunError, UsageError
 from jaxdiscrete.experiments.estimators import ESTIMATORS
 from jaxdiscrete.experiments.models import DiscreteVAE, evaluate
@@ -19,12 +24,7 @@ from jaxdiscrete.experiments.settings import (
     Schedule,
     Training,
 )
-from jaxdiscrete.experiments.training import (
-    Experiment,
-    TrainState,
-    check_finite,
-    log_variance,
-)
+from jaxdiscrete.experiments.training import Experiment
 
 DIGITS = load_digits(Data())
 
