@@ -26,6 +26,7 @@ from jaxdiscrete.score_function import (
     add_gradients,
     scalar_part,
     scale_gradient,
+    vary_like,
     with_control_variate,
 )
 from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree
@@ -244,8 +245,9 @@ def _pull_through_covariance(
     for i, (d, mi) in enumerate(zip(latents(q), means, strict=True)):
 
         def row(direction: jax.Array, i: int = i) -> jax.Array:
-            zeros = [jnp.zeros_like(x) for x in means]
-            v = jax.tree.unflatten(treedef, [*zeros[:i], direction, *zeros[i + 1 :]])
+            still = [vary_like(jnp.zeros_like(x), x) for x in means]
+            still[i] = vary_like(direction, means[i])
+            v = jax.tree.unflatten(treedef, still)
             return jax.tree.leaves(hessian_product(v))[i]
 
         basis = jnp.eye(mi.size, dtype=mi.dtype).reshape(mi.size, *mi.shape)

@@ -80,6 +80,19 @@ def squared_norm(gradient: PyTree) -> jax.Array:
     return add_wide(squares)
 
 
+def vary_like(x: jax.Array, witness: jax.Array) -> jax.Array:
+    """``x``, which under shard_map varies over the devices that ``witness`` does.
+
+    Args:
+      x: floating array.
+      witness: floating array of the shape of ``x``, or a scalar.
+
+    Returns:
+      ``x`` plus a zero that depends on the witness in type only.
+    """
+    return x + jnp.where(jnp.isnan(witness), 0.0, 0.0).astype(x.dtype)
+
+
 def add_gradients(*gradients: PyTree) -> PyTree:
     """The sum of gradients with respect to q."""
     return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *gradients)
@@ -186,9 +199,8 @@ def _differentiate_second_moment(
     with second_order_allowed():
         if not trained:
             return freeze(second_moment([])[1]), [], []
-        # Under shard_map a replicated parameter must first vary like the sample, or
-        # the derivative would be summed over devices too early.
-        nothing = jnp.where(jnp.isnan(witness), 0.0, 0.0)
-        varying = [freeze(x) + nothing.astype(x.dtype) for x in trained]
+        # A replicated parameter must first vary like the sample, or its derivative
+        # would be summed over devices too early.
+        varying = [vary_like(freeze(x), witness) for x in trained]
         slopes, g = jax.grad(second_moment, has_aux=True)(varying)
     return freeze(g), trained, freeze(slopes)

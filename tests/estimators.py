@@ -36,7 +36,11 @@ def critic(weights):
     """A small critic of any pytree of relaxed samples."""
 
     def apply(z, *args):
-        total = sum(jnp.sum(x).astype(jnp.float32) for x in jax.tree.leaves(z))
+        total = 0.0
+        for x in jax.tree.leaves(z):
+            x = x.astype(weights.dtype)
+            ramp = jnp.arange(1, x.size + 1).astype(weights.dtype).reshape(x.shape)
+            total = total + jnp.sum(x * ramp) / x.size
         return jnp.tanh(weights[0] * total + weights[1]) * weights[2] + total
 
     return apply
