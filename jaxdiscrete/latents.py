@@ -129,12 +129,14 @@ def spread(name: str, value: PyTree, q: PyTree) -> PyTree:
     else:
         try:
             values = treedef.flatten_up_to(value)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError):
+            values = [None]
+        if not all(is_single_leaf(v) for v in values):
             raise ValueError(
                 f"Expected {name} to be one number, an array of the latent's shape, "
                 f"or a pytree of q's structure {treedef}, got "
                 f"{jax.tree.structure(value)}."
-            ) from error
+            )
     fitted = [_fit(name, v, d) for v, d in zip(values, leaves, strict=True)]
     return jax.tree.unflatten(treedef, fitted)
 

@@ -80,14 +80,16 @@ def nvil(
         z = draw(key, q)
         value, aux = evaluate(f, z, args, has_aux)
         target = as_signal(value)
-        b, c, v = (x if x is None else x.astype(target.dtype) for x in (b, c, v))
-        centred = target if c is None else target - freeze(c)
+        b = b.astype(target.dtype)
+        centred = target if c is None else target - freeze(c).astype(target.dtype)
         error = centred - b
         objective = 0.5 * jnp.square(error)
         signal = freeze(error)
         if c is not None:
+            c = c.astype(target.dtype)
             objective += 0.5 * jnp.square(target - freeze(b) - c)
         if v is not None:
+            v = v.astype(target.dtype)
             objective += 0.5 * jnp.square(jnp.square(signal) - v)
             signal = signal / jnp.sqrt(jnp.maximum(freeze(v), 1.0))
         value = tap(attach_signal(value, q, z, signal), objective)

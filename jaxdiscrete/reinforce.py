@@ -76,7 +76,7 @@ def reinforce(
         if level is not None:
             signal = signal - freeze(level).astype(signal.dtype)
         value = attach_signal(value, q, z, signal)
-        if is_trained:
+        if is_trained and level is not None:
             slope = -2.0 * signal * squared_norm(score(freeze(q), z))
             value = tap(value, level.astype(slope.dtype) * freeze(slope))
         return (value, aux) if has_aux else value

@@ -40,14 +40,14 @@ def check_latents(name: str, q: PyTree, *, relaxable: bool = False) -> None:
                 "logits as jaxdiscrete.Bernoulli(logits) or "
                 "jaxdiscrete.OneHotCategorical(logits)."
             )
+        validate = getattr(d, "validate", None)
+        if validate is not None:
+            validate()
         if relaxable and not isinstance(d, Relaxable):
             raise TypeError(
                 f"Expected distributions that can be relaxed in jaxdiscrete.{name}, "
                 f"got {type(d).__name__}, which has no relaxation. {_RELAXABLE_REMEDY}"
             )
-        validate = getattr(d, "validate", None)
-        if validate is not None:
-            validate()
 
 
 def check_trainable_by_variance(name: str, q: PyTree) -> None:

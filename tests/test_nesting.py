@@ -73,9 +73,7 @@ def test_the_spelling_of_the_readme():
 
         def f1(z1):
             q2 = second_layer(model["weights"], z1)
-            inner = jd.relax(
-                objective, critic(cv["weights"]), temperature=cv["t2"]
-            )
+            inner = jd.relax(objective, critic(cv["weights"]), temperature=cv["t2"])
             return inner(key2, q2, z1)
 
         outer = jd.rebar(f1, temperature=cv["t1"], scale=cv["s1"])
@@ -101,7 +99,9 @@ def test_gumbel_softmax_over_an_inner_estimator(inner):
         key_outer, key_inner = jax.random.split(key)
 
         def f1(z1):
-            return inner_of(objective)(key_inner, second_layer(params["weights"], z1), z1)
+            return inner_of(objective)(
+                key_inner, second_layer(params["weights"], z1), z1
+            )
 
         return jd.gumbel_softmax(f1, temperature=t)(
             key_outer, jd.Bernoulli(params["first"])

@@ -96,7 +96,7 @@ def test_python_numbers_are_constants_and_numpy_arrays_work():
 
 
 def test_one_temperature_and_scale_a_latent():
-    """Arrays of the latent's shape and pytrees of q's structure train entry by entry."""
+    """Arrays of the latent's shape and pytrees like q train entry by entry."""
     q = {"a": Q, "b": jd.OneHotCategorical(jnp.zeros((2, 3)))}
 
     def g(z):
@@ -150,9 +150,11 @@ def test_nvil_is_fitted_by_squared_error(with_centre):
         np.testing.assert_allclose(received["c"], -error, rtol=1e-5)
         np.testing.assert_allclose(received["v"], -(error**2 - v), rtol=1e-5)
     score = jax.grad(lambda q: q.log_prob(Q.sample(key)).sum())(Q).logits
-    to_q = jax.grad(lambda q: jd.nvil(
-        f, b, centre=c if with_centre else None, variance=v if with_centre else None
-    )(key, q))(Q).logits
+    to_q = jax.grad(
+        lambda q: jd.nvil(
+            f, b, centre=c if with_centre else None, variance=v if with_centre else None
+        )(key, q)
+    )(Q).logits
     scale = 3.0 if with_centre else 1.0
     np.testing.assert_allclose(to_q, error / scale * score, rtol=1e-4)
 
@@ -161,9 +163,7 @@ def test_moving_average_is_plain_sgd_on_the_baseline():
     c, rate, reference = jnp.array(0.0), 0.1, 0.0
     for key in KEYS[:5]:
         estimate = jd.nvil(f, c)
-        value, slope = jax.value_and_grad(
-            lambda c, key=key: jd.nvil(f, c)(key, Q)
-        )(c)
+        value, slope = jax.value_and_grad(lambda c, key=key: jd.nvil(f, c)(key, Q))(c)
         # The gradient of this step uses the average without this step's sample.
         gradient = jax.grad(estimate, argnums=1)(key, Q).logits
         score = jax.grad(lambda q, key=key: q.log_prob(Q.sample(key)).sum())(Q).logits

@@ -198,7 +198,8 @@ class OneHotCategorical:
 
         :math:`\log (K-1)! + (K-1)\log\lambda + \sum_k(a_k - \lambda y_k)
         - K \log\sum_k e^{a_k - \lambda y_k}` for normalised logits :math:`a`, over
-        the classes that are not masked.
+        the classes that are not masked. It is the density in the coordinates
+        :math:`y_k - y_K`, finite where that on the simplex overflows.
 
         Args:
           y: ``temper(zeta, temperature)``, the logarithm of the relaxed sample.

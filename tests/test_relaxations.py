@@ -1,0 +1,144 @@
+"""Limits, bias and exact cases of the pathwise estimators."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from checks import assert_close, assert_unbiased, exact_gradient, gradient_samples
+
+import jaxdiscrete as jd
+
+KEY = jax.random.key(0)
+Q = jd.OneHotCategorical(jnp.array([[0.3, -0.8, 0.5], [0.0, 1.0, -jnp.inf]]))
+B = jd.Bernoulli(jnp.array([0.3, -0.8]))
+
+
+@pytest.mark.parametrize("q", [Q, B])
+def test_temperature_to_zero_is_the_hard_sample(q):
+    zeta = q.relaxed_sample(KEY)
+    assert_close(q.relax(zeta, 1e-6), q.threshold(zeta))
+    assert_close(jd.muprop_relaxation(q, zeta, 1e-6), q.threshold(zeta))
+
+
+UNIFORM = jnp.array([[1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0.0]])
+
+
+@pytest.mark.parametrize(("q", "centre"), [(B, jnp.full(2, 0.5)), (Q, UNIFORM)])
+def test_temperature_to_infinity_is_uniform_or_the_mean(q, centre):
+    zeta = q.relaxed_sample(KEY)
+    assert_close(q.relax(zeta, 1e6), centre, atol=1e-4)
+    assert_close(jd.muprop_relaxation(q, zeta, 1e6), q.mean(), atol=1e-4)
+
+
+@pytest.mark.parametrize("q", [Q, B])
+def test_rebar_tends_to_muprop_at_high_temperature(q):
+    """With the modified relaxation and the same hard sample."""
+
+    def f(z):
+        return jnp.sum(jnp.sin(2.0 * z) * jnp.arange(1.0, z.size + 1).reshape(z.shape))
+
+    rebar = jd.rebar(f, temperature=1e5, scale=1.0, relaxation=jd.muprop_relaxation)
+    value, gradient = jax.value_and_grad(rebar, 1)(KEY, q)
+    z = q.threshold(q.relaxed_sample(KEY))
+    m = q.mean()
+    score = jax.grad(lambda d: d.log_prob(z).sum())(q).logits
+    # The derivative of the relaxation vanishes like 1 / temperature.
+    expected = (f(z) - f(m)) * score
+    assert_close(value, f(z))
+    assert_close(gradient.logits, expected, atol=1e-3)
+
+
+def test_gumbel_softmax_bias_falls_and_variance_rises_as_temperature_falls():
+    def f(z):
+        return jnp.cos(jnp.dot(z, jnp.arange(4.0)))
+
+    q = jd.OneHotCategorical(jnp.array([0.5, 0.0, -0.5, 0.2]))
+    exact = exact_gradient(f, q)
+    bias, variance = [], []
+    for t in (0.1, 0.5, 2.0):
+        samples = gradient_samples(jd.gumbel_softmax(f, temperature=t), q)
+        bias.append(np.abs(samples.mean(0) - exact).max())
+        variance.append(samples.var(axis=0).sum())
+    assert bias[0] < bias[1] < bias[2]
+    assert variance[0] > variance[1] > variance[2]
+
+
+def test_gumbel_softmax_is_unbiased_for_the_relaxed_objective():
+    """d/d logit of E sigmoid((a + L) / t) by quadrature."""
+    a, t = 0.4, 0.5
+    u = (np.arange(2_000_000) + 0.5) / 2_000_000
+    noise = np.log(u) - np.log1p(-u)
+    s = 1.0 / (1.0 + np.exp(-(a + noise) / t))
+    expected = np.mean(2 * s * s * (1 - s) / t)
+    estimate = jd.gumbel_softmax(lambda z: z**2, temperature=t)
+    samples = gradient_samples(estimate, jd.Bernoulli(jnp.array(a)))
+    assert_unbiased(samples, np.array([expected]))
+
+
+def test_gradient_of_the_temperature_is_that_of_the_loss():
+    f = lambda z: jnp.sum(z**2)  # noqa: E731
+
+    def loss(t):
+        return jd.gumbel_softmax(f, temperature=t)(KEY, B)
+
+    zeta = B.relaxed_sample(KEY)
+    expected = jax.grad(lambda t: f(B.relax(zeta, t)))(0.7)
+    assert_close(jax.grad(loss)(0.7), expected)
+
+
+def test_linear_objectives_are_exact_through_the_mean():
+    f = lambda z: jnp.dot(z, jnp.array([3.0, -2.0]))  # noqa: E731
+    exact = exact_gradient(f, B)
+    for estimate in (jd.mean_field(f), jd.straight_through(f)):
+        assert_close(jax.grad(estimate, 1)(KEY, B).logits, exact)
+
+
+def test_straight_through_values_are_hard_and_slopes_soft():
+    f = lambda z: jnp.sum(z**3), lambda z: jnp.sum(z**3)
+    f = f[0]
+    z = B.sample(KEY)
+    value, gradient = jax.value_and_grad(jd.straight_through(f), 1)(KEY, B)
+    assert value == f(z)
+    p = B.mean()
+    assert_close(gradient.logits, 3 * z**2 * p * (1 - p))
+
+
+def test_sample_gumbel_softmax_matches_the_transform():
+    logits = Q.logits
+    for t in (0.3, jnp.array([0.3, 0.9])):
+        soft = jd.sample_gumbel_softmax(KEY, logits, t)
+        hard = jd.sample_gumbel_softmax(KEY, logits, t, hard=True)
+        assert soft.shape == hard.shape == logits.shape
+        assert_close(soft.sum(-1), jnp.ones(2))
+        assert_close(jnp.argmax(soft, -1), jnp.argmax(hard, -1))
+        assert np.isin(np.asarray(hard), (0.0, 1.0)).all()
+        weight = jnp.arange(6.0).reshape(2, 3)
+
+        def total(x, hard, t=t, weight=weight):
+            return jnp.sum(jd.sample_gumbel_softmax(KEY, x, t, hard) * weight)
+
+        slopes = [jax.grad(total)(logits, h) for h in (False, True)]
+        assert_close(slopes[0], slopes[1])
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 5])
+def test_density_is_log_convex_up_to_the_critical_temperature(num_classes):
+    """On a line through the simplex, by second differences of the log-density."""
+    t = jd.critical_temperature(num_classes)
+    q = jd.OneHotCategorical(jnp.zeros(num_classes))
+    corner = jnp.zeros(num_classes).at[0].set(1.0)
+    ends = [0.98 * corner + 0.02 / num_classes, jnp.full(num_classes, 1 / num_classes)]
+    line = [ends[0] + w * (ends[1] - ends[0]) for w in np.linspace(0, 1.0, 41)]
+    line = jnp.stack(line + [2 * ends[1] - s for s in line[-2:-4:-1]])
+
+    def log_density(s, temperature):
+        y = jnp.log(s)
+        return q.relaxed_log_prob(y, temperature) - y.sum()
+
+    def is_convex(temperature):
+        values = jax.vmap(lambda s: log_density(s, temperature))(line)
+        second = values[2:] - 2 * values[1:-1] + values[:-2]
+        return bool((second[:40] > -1e-4).all())
+
+    assert is_convex(t)
+    assert not is_convex(10.0 * t)
