@@ -56,7 +56,7 @@ def control_variate(
       >>> q = jd.Bernoulli(jnp.array([0.5, -0.5]))
       >>> estimate = jd.control_variate(  # b equals f: no variance
       ...     lambda z: z.sum(), lambda z: z.sum(), lambda q: q.mean().sum())
-      >>> print(jax.grad(estimate, 1)(jax.random.key(0), q).logits.round(3))
+      >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(3))
       [0.235 0.235]
     """
 

@@ -38,7 +38,7 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
       >>> estimate = jd.exact(lambda z: z.sum() ** 2)
       >>> key = jax.random.key(0)
       >>> print(estimate(key, q), jax.grad(estimate, 1)(key, q).logits)
-      3.0 [1. 1. 1.]
+      3.0 [0.75 0.75 0.75]
     """
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> jax.Array:

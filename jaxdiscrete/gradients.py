@@ -45,7 +45,7 @@ def value_and_grads(
       >>> compute = jd.value_and_grads(jd.reinforce(lambda z: z.sum()))
       >>> out = compute(jax.random.key(1), q)
       >>> print(out.value, out.gradient.logits, out.second_moment)
-      2.0 [1. 1.] 2.0
+      1.0 [ 0.5 -0.5] 0.5
     """
 
     def compute(key: jax.Array, q: PyTree, *args: Any) -> GradientEstimate:

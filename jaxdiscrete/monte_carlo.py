@@ -42,7 +42,7 @@ def monte_carlo(
       >>> q = jd.Bernoulli(jnp.array(0.0))
       >>> one = jd.reinforce(lambda z: z)
       >>> many = jd.monte_carlo(one, num_samples=10_000, chunk_size=1000)
-      >>> print(jax.grad(many, 1)(jax.random.key(0), q).logits.round(2))
+      >>> print(np.asarray(jax.grad(many, 1)(jax.random.key(0), q).logits).round(2))
       0.25
     """
     check_num_samples("monte_carlo", num_samples, at_least=1)

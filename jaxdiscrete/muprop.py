@@ -105,7 +105,7 @@ def muprop(
     Example:
       >>> q = jd.Bernoulli(jnp.array([0.5, -0.5]))
       >>> estimate = jd.muprop(lambda z: 3.0 * z.sum())  # linear: no variance
-      >>> print(jax.grad(estimate, 1)(jax.random.key(0), q).logits.round(4))
+      >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(4))
       [0.705 0.705]
 
     References:

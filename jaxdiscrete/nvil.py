@@ -63,7 +63,7 @@ def nvil(
       ...     q = jd.Bernoulli(jnp.array(0.0))
       ...     return jd.nvil(lambda z: 10.0 + z, c)(key, q)
       >>> print(jax.grad(loss)(jnp.array(0.0), jax.random.key(0)))  # c - f
-      -11.0
+      -10.0
 
     References:
       A. Mnih, K. Gregor, Neural variational inference and learning in belief

@@ -49,7 +49,7 @@ def concrete(d: Relaxable, zeta: jax.Array, temperature: ArrayLike) -> jax.Array
 
     Example:
       >>> q = jd.Bernoulli(jnp.array(0.0))
-      >>> print(jd.concrete(q, jnp.array(1.0), 0.5).round(3))
+      >>> print(np.asarray(jd.concrete(q, jnp.array(1.0), 0.5)).round(3))
       0.881
     """
     return d.relax(zeta, temperature)
@@ -76,7 +76,7 @@ def muprop_relaxation(
     Example:
       >>> q = jd.Bernoulli(jnp.array(1.0))
       >>> s = jd.muprop_relaxation(q, jnp.array(0.3), 1e6)
-      >>> print(s.round(3), q.mean().round(3))
+      >>> print(np.asarray(s).round(3), np.asarray(q.mean()).round(3))
       0.731 0.731
 
     References:

@@ -54,8 +54,8 @@ def reinforce(
       >>> estimate = jd.reinforce(lambda z: jnp.sum(z), baseline=1.0)
       >>> grads = jax.vmap(jax.grad(estimate, argnums=1), (0, None))(
       ...     jax.random.split(jax.random.key(0), 10_000), q)
-      >>> print(grads.logits.mean(0).round(2))  # exact: .235 each
-      [0.24 0.24]
+      >>> print(np.asarray(grads.logits.mean(0)).round(2))  # exact: .235 each
+      [0.23 0.24]
 
     References:
       R. J. Williams, Simple statistical gradient-following algorithms, 1992.

@@ -62,8 +62,8 @@ def _relaxed(q: PyTree, zeta: PyTree, temperature: PyTree) -> PyTree:
 def mean_field(f: Objective, *, has_aux: bool = False) -> Estimator:
     r"""Biased: f at the mean, as if expectation and f could be exchanged.
 
-    :math:`f(E_{q_\phi}[z])`, deterministic. Biased unless f is linear in z. One call
-    of ``f``, which must be differentiable in z and meaningful at the mean.
+    :math:`f(E_{q_\phi}[z])`, deterministic. Biased unless f is linear in z. One call of
+    ``f``, which must be differentiable in z and meaningful at the mean.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
@@ -237,10 +237,11 @@ def sample_gumbel_softmax(
 
     Example:
       >>> logits = jnp.array([0.0, 1.0, -jnp.inf])
-      >>> print(jd.sample_gumbel_softmax(jax.random.key(0), logits, 0.5).round(2))
-      [0.91 0.09 0.  ]
+      >>> soft = jd.sample_gumbel_softmax(jax.random.key(0), logits, 0.5)
+      >>> print(np.asarray(soft).round(2))
+      [0.19 0.81 0.  ]
       >>> print(jd.sample_gumbel_softmax(jax.random.key(0), logits, 0.5, hard=True))
-      [1. 0. 0.]
+      [0. 1. 0.]
 
     References:
       E. Jang, S. Gu, B. Poole, Categorical reparameterization with Gumbel-Softmax,

@@ -41,7 +41,7 @@ class OneHotCategorical:
       >>> q = jd.OneHotCategorical(jnp.array([0.0, 1.0, -jnp.inf]))
       >>> print(q.sample(jax.random.key(0)))
       [0. 1. 0.]
-      >>> print(q.mean().round(3))
+      >>> print(np.asarray(q.mean()).round(3))
       [0.269 0.731 0.   ]
 
     References:

@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS := runs
+# Two processes: the suite is bound by compilation, which one core does at a time.
+PYTEST := $(BIN)/python -m pytest -n 2
+
+.PHONY: demo test test-all lint bench notebooks clean
+
+demo: $(VENV)/installed
+	$(BIN)/jaxdiscrete train configs/digits/rebar.toml --output-dir $(RUNS)/demo --overwrite
+
+test: lint
+	$(PYTEST)
+
+test-all: $(VENV)/installed
+	$(PYTEST) -m ""
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed
+	$(BIN)/python tests/benchmarks/run.py
+
+notebooks: $(VENV)/installed
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+clean:
+	rm -rf $(VENV) $(RUNS) build dist
+
+# Installed once; again only when the requirements change.
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[experiments,test,lint,notebooks]"
+	touch $@
