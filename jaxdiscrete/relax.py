@@ -17,7 +17,6 @@ from jaxdiscrete.rebar import (
 )
 from jaxdiscrete.score_function import (
     Draw,
-    add_gradients,
     scalar_part,
     scale_gradient,
     with_control_variate,
@@ -51,12 +50,9 @@ def _relax(
         eta = None if scale is None else spread("scale", scale, q)
         return spread("temperature", temperature, q), eta
 
-    def control(q: PyTree, drawn: Draw, args: tuple[Any, ...], fitted: Any) -> PyTree:
+    def relaxed_f(q: PyTree, drawn: Draw, args: tuple[Any, ...], fitted: Any) -> PyTree:
         t, eta = fitted
-        h = control_of_critic(q, drawn, args, t)
-        if scale is None:
-            return h
-        return add_gradients(h, scale_gradient(eta, control_of_f(q, drawn, args, t)))
+        return scale_gradient(eta, control_of_f(q, drawn, args, t))
 
     def live(q: PyTree, drawn: Draw, args: tuple[Any, ...], fitted: Any) -> PyTree:
         return control_of_critic(q, drawn, args, fitted[0])
@@ -72,7 +68,7 @@ def _relax(
         name,
         f,
         draw=draw,
-        control=control,
+        control=None if scale is None else relaxed_f,
         parameters=parameters,
         baseline=baseline,
         live_control=live,

@@ -112,9 +112,9 @@ def with_control_variate(
     f: Objective,
     *,
     draw: Callable[[jax.Array, PyTree], Draw],
-    control: Control,
     parameters: Callable[[PyTree], Any],
     baseline: Baseline | None,
+    control: Control | None = None,
     live_control: Control | None = None,
     check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
     has_aux: bool = False,
@@ -125,13 +125,13 @@ def with_control_variate(
       name: public name of the estimator, for error messages.
       f: the objective.
       draw: ``(key, q) -> Draw``.
-      control: ``(q, draw, args, parameters) -> h``. Nothing that it closes over
-        receives a gradient.
       parameters: ``q -> parameters``: the arrays of the control variate (scale,
         temperature), fitted to q; they receive the gradient of ``|g|^2``.
       baseline: scalar or callable of ``args``, trained in the same way, or None.
-      live_control: the part of ``control`` whose closed-over arrays (the weights
-        of a critic) are trained by ``|g|^2`` as well.
+      control: ``(q, draw, args, parameters) -> h``. Nothing that it closes over
+        receives a gradient.
+      live_control: a further h, whose closed-over arrays (the weights of a critic)
+        are trained by ``|g|^2`` as well.
       check: ``(q, shapes of z, args)``, raises before any compute.
       has_aux: whether f returns ``(value, aux)``.
 
@@ -154,53 +154,62 @@ def with_control_variate(
         signal = as_signal(value)
         gradient_of_log_q = score(frozen_q, drawn.z)
 
-        def gradient(level: jax.Array | None, fitted: Any) -> PyTree:
+        def frozen_part(level: jax.Array | None, fitted: Any) -> PyTree:
             weight = signal if level is None else signal - level.astype(signal.dtype)
+            g = jax.tree.map(lambda s: weight * s, gradient_of_log_q)
+            if control is None:
+                return g
             h = control(frozen_q, drawn, frozen_args, fitted)
-            return jax.tree.map(lambda s, c: weight * s - c, gradient_of_log_q, h)
+            return jax.tree.map(lambda a, b: a - b, g, h)
 
-        g, trained, slopes = _differentiate_second_moment(
-            gradient, (level, fitted), signal
-        )
-        value = attach(value, jax.tree.leaves(q), jax.tree.leaves(g))
-        objective = linear_form(trained, slopes)
+        g, trained, pullback = _frozen_vjp(frozen_part, (level, fitted), signal)
+        h = None
         if live_control is not None:
-            h = live_control(frozen_q, drawn, frozen_args, freeze(fitted))
-            pull = jax.tree.map(lambda gi: -2.0 * gi, g)
-            live = linear_form(jax.tree.leaves(h), jax.tree.leaves(pull))
-            objective = add_wide([objective, live])
+            h = live_control(frozen_q, drawn, frozen_args, fitted)
+            g = jax.tree.map(lambda a, b: a - freeze(b), g, h)
+        value = attach(value, jax.tree.leaves(q), jax.tree.leaves(g))
+        # |g|^2 enters as the linear form 2 g . dg, which has the same gradient.
+        twice = jax.tree.map(lambda x: 2.0 * x, g)
+        objective = linear_form(trained, pullback(twice))
+        if h is not None:
+            live = linear_form(jax.tree.leaves(h), jax.tree.leaves(twice))
+            objective = add_wide([objective, -live])
         value = tap(value, objective)
         return (value, aux) if has_aux else value
 
     return estimate
 
 
-def _differentiate_second_moment(
-    gradient: Callable[..., PyTree], parameters: Any, witness: jax.Array
-) -> tuple[PyTree, list[jax.Array], list[jax.Array]]:
-    """The gradient estimate, its trained arrays, and the slope of |g|^2 in each.
+def _frozen_vjp(
+    fn: Callable[..., PyTree], parameters: Any, witness: jax.Array
+) -> tuple[PyTree, list[jax.Array], Callable[[PyTree], list[jax.Array]]]:
+    """``fn(*parameters)``, its arrays, and the pullback to them, all stopped.
 
-    The slopes come from an inner ``jax.grad`` and are stopped: whatever the control
-    variate closes over, parameters of the model included, sees nothing of them.
-    Python numbers are constants and cost no derivative.
+    Whatever fn closes over, parameters of the model included, sees nothing of the
+    pullback. Python numbers among the parameters are constants and cost no
+    derivative.
     """
     leaves, treedef = jax.tree.flatten(parameters)
     is_trained = [isinstance(x, jax.Array) for x in leaves]
     trained = [x for x, yes in zip(leaves, is_trained, strict=True) if yes]
 
-    def second_moment(values: list[jax.Array]) -> tuple[jax.Array, PyTree]:
+    def of_trained(values: list[jax.Array]) -> PyTree:
         rest = iter(values)
         merged = [
             next(rest) if yes else x for x, yes in zip(leaves, is_trained, strict=True)
         ]
-        g = gradient(*jax.tree.unflatten(treedef, merged))
-        return squared_norm(g), g
+        return fn(*jax.tree.unflatten(treedef, merged))
 
+    # A replicated parameter must first vary like the sample, or its derivative would
+    # be summed over devices too early.
+    varying = [vary_like(freeze(x), witness) for x in trained]
     with second_order_allowed():
         if not trained:
-            return freeze(second_moment([])[1]), [], []
-        # A replicated parameter must first vary like the sample, or its derivative
-        # would be summed over devices too early.
-        varying = [vary_like(freeze(x), witness) for x in trained]
-        slopes, g = jax.grad(second_moment, has_aux=True)(varying)
-    return freeze(g), trained, freeze(slopes)
+            return freeze(of_trained([])), [], lambda ct: []
+        out, pull = jax.vjp(of_trained, varying)
+
+    def pullback(ct: PyTree) -> list[jax.Array]:
+        with second_order_allowed():
+            return freeze(pull(ct)[0])
+
+    return freeze(out), trained, pullback
