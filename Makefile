@@ -2,8 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS := runs
+# What is installed: this folder, or a built wheel.
+PACKAGE := .
+EXTRAS := experiments,test,lint,notebooks
+EDITABLE := $(if $(filter .,$(PACKAGE)),--editable)
 # Two processes: the suite is bound by compilation, which one core does at a time.
-PYTEST := $(BIN)/python -m pytest -n 2
+PYTEST := $(BIN)/pytest -n 2
 
 .PHONY: demo test test-all lint bench notebooks clean
 
@@ -25,7 +29,8 @@ bench: $(VENV)/installed
 	$(BIN)/python tests/benchmarks/run.py
 
 notebooks: $(VENV)/installed
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 clean:
 	rm -rf $(VENV) $(RUNS) build dist
@@ -33,5 +38,5 @@ clean:
 # Installed once; again only when the requirements change.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[experiments,test,lint,notebooks]"
+	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) "$(PACKAGE)[$(EXTRAS)]"
 	touch $@

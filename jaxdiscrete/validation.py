@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.gradient_rules import second_order_allowed
 from jaxdiscrete.latents import draw, freeze, is_single_leaf, latents
 from jaxdiscrete.precision import wide
 from jaxdiscrete.typing import PyTree, Relaxable, Sampler
@@ -147,7 +148,10 @@ def check_differentiable(
 
     ct = jax.eval_shape(scalar, *leaves)
     forward = jax.make_jaxpr(scalar)(*leaves).jaxpr
-    backward = jax.make_jaxpr(pullback)(ct, *leaves).jaxpr
+    # JAX caches the derivative of a jitted f, and the control variate will
+    # differentiate the same one again.
+    with second_order_allowed():
+        backward = jax.make_jaxpr(pullback)(ct, *leaves).jaxpr
     is_used = [_outputs_reached_from(forward, v)[0] for v in forward.invars]
     has_path = _outputs_reached_from(backward, backward.invars[0])
     if any(used and not path for used, path in zip(is_used, has_path, strict=True)):

@@ -1,0 +1,78 @@
+"""The two identities, by themselves and around jit caches."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from checks import assert_close
+
+import jaxdiscrete as jd
+from jaxdiscrete.gradient_rules import attach, tap
+
+
+def test_attach_gives_its_gradient_and_passes_the_cotangent():
+    def loss(theta, params):
+        value = jnp.sin(theta)
+        grads = [jnp.array([1.0, 2.0]), jnp.array(3.0)]
+        return 5.0 * attach(value, params, grads)
+
+    params = [jnp.zeros(2, jnp.bfloat16), jnp.array(0.5)]
+    to_theta, to_params = jax.grad(loss, (0, 1))(0.3, params)
+    assert_close(to_theta, 5.0 * jnp.cos(0.3))
+    assert_close(to_params, [jnp.array([5.0, 10.0]), 15.0])
+    assert [g.dtype for g in to_params] == [jnp.bfloat16, jnp.float32]
+
+
+def test_attach_gives_nothing_to_its_gradients():
+    def loss(g):
+        return attach(jnp.array(1.0), [jnp.array(2.0)], [g])
+
+    assert jax.grad(loss)(jnp.array(3.0)) == 0.0
+
+
+@pytest.mark.parametrize("weight", [2.0, -2.0])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_tap_minimises_whatever_the_sign(weight, dtype):
+    def loss(theta, psi):
+        value = theta.astype(dtype) ** 2
+        return weight * tap(value, psi**2)
+
+    to_theta, to_psi = jax.grad(loss, (0, 1))(jnp.float32(3.0), jnp.float32(5.0))
+    assert to_theta == weight * 6.0
+    assert to_psi == 2.0 * 10.0
+
+
+def test_a_jitted_objective_may_be_nested_and_still_refuses_hessians():
+    """What is cached for one use must not leak into the other."""
+    key = jax.random.key(0)
+    weights = jnp.array([[0.9, -0.6], [0.5, 0.8]])
+
+    @jax.jit
+    def f1(z1):
+        q2 = jd.Bernoulli(z1 @ weights)
+        return jd.rebar(lambda z2: jnp.sum(z2**2), temperature=0.5, scale=1.0)(key, q2)
+
+    def loss(logits):
+        outer = jd.rebar(f1, temperature=jnp.array(0.5), scale=jnp.array(1.0))
+        return outer(key, jd.Bernoulli(logits))
+
+    logits = jnp.array([0.3, -0.4])
+    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+    with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
+        jax.eval_shape(jax.hessian(loss), logits)
+    assert bool(jnp.isfinite(jax.jit(jax.grad(loss))(logits)).all())
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+def test_other_generators(impl):
+    key = jax.random.key(0, impl=impl)
+    q = {"a": jd.Bernoulli(jnp.zeros(3)), "b": jd.OneHotCategorical(jnp.zeros(4))}
+
+    def f(z):
+        return jnp.sum(z["a"]) + z["b"][0]
+
+    for estimate in (
+        jd.reinforce_loo(f, num_samples=3),
+        jd.rebar_independent(f, temperature=0.5, scale=1.0),
+    ):
+        gradient = jax.jit(jax.grad(estimate, 1))(key, q)
+        assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient))
