@@ -69,11 +69,14 @@ def multi_sample(
 def sum_of_others(x: jax.Array) -> jax.Array:
     """For every sample, the sum over the other ones.
 
-    Summed without the sample rather than subtracted from the total, so that what
-    remains is exactly independent of it, however large it is.
+    From sums before and after it rather than by subtraction from the total, so that
+    what remains is exactly independent of it, however large it is.
     """
-    keep = 1.0 - jnp.eye(x.shape[0], dtype=x.dtype)
-    return keep @ x
+    return _sum_before(x) + _sum_before(x[::-1])[::-1]
+
+
+def _sum_before(x: jax.Array) -> jax.Array:
+    return jnp.cumsum(jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]]))
 
 
 def reinforce_loo(

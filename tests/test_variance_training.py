@@ -107,6 +107,7 @@ def test_one_temperature_and_scale_a_latent():
         "scale": {"a": jnp.array([1.0, 0.5]), "b": jnp.array(0.8)},
     }
 
+    @jax.jit
     def moment(cv):
         gradient = jax.grad(jd.rebar(g, **cv), argnums=1)
         squares = [
@@ -118,7 +119,7 @@ def test_one_temperature_and_scale_a_latent():
     def loss(cv):
         return jnp.mean(jax.vmap(lambda k: jd.rebar(g, **cv)(k, q))(KEYS))
 
-    received = jax.grad(loss)(cv)
+    received = jax.jit(jax.grad(loss))(cv)
     for group in cv:
         for part, leaf in cv[group].items():
             direction = jnp.ones_like(leaf).at[..., -1:].set(2.0) if leaf.ndim else 1.0
