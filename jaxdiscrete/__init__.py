@@ -17,12 +17,7 @@ from jaxdiscrete.optimal_baseline import (
     reinforce_optimal_baseline,
     reinforce_running_optimal_baseline,
 )
-from jaxdiscrete.rebar import (
-    concrete,
-    muprop_relaxation,
-    rebar,
-    rebar_independent,
-)
+from jaxdiscrete.rebar import rebar, rebar_independent
 from jaxdiscrete.reinforce import reinforce
 from jaxdiscrete.relax import relax, relax_independent
 from jaxdiscrete.relaxations import (
@@ -33,6 +28,7 @@ from jaxdiscrete.relaxations import (
     straight_through,
     straight_through_gumbel_softmax,
 )
+from jaxdiscrete.relaxed_control import concrete, muprop_relaxation
 from jaxdiscrete.sampling import (
     exponential_race,
     gumbel_max,

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from jaxdiscrete.latents import spread
-from jaxdiscrete.rebar import (
+from jaxdiscrete.relaxed_control import (
     concrete,
     independent_control,
     relaxed_draw,
