@@ -11,6 +11,7 @@ MAX_ENUMERATED = 2**24
 
 
 def check_floating(name: str, logits: jax.Array) -> None:
+    """Raises unless logits are floating numbers, at least one of them."""
     if not jnp.issubdtype(jnp.result_type(logits), jnp.floating):
         raise TypeError(
             f"Expected {name} logits of a floating dtype, got "
@@ -33,6 +34,7 @@ def known_value(x: ArrayLike) -> np.ndarray | None:
 
 
 def check_event(name: str, z: ArrayLike, logits: jax.Array) -> jax.Array:
+    """``z`` as an array whose last dimensions are the shape of the logits."""
     z = jnp.asarray(z)
     if z.shape[z.ndim - logits.ndim :] != logits.shape or z.ndim < logits.ndim:
         raise ValueError(
@@ -44,6 +46,7 @@ def check_event(name: str, z: ArrayLike, logits: jax.Array) -> jax.Array:
 
 
 def check_same_shape(name: str, logits: jax.Array, other: jax.Array) -> None:
+    """Raises unless two distributions have one shape."""
     if logits.shape != other.shape:
         raise ValueError(
             f"Expected two {name} distributions of one shape, got logits of shapes "
