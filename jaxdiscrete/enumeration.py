@@ -26,7 +26,8 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
       max_states: the largest number of joint states to enumerate. Default: 65536.
 
     Returns:
-      ``estimate(key, q, *args) -> scalar``, the expectation; the key is not used.
+      ``estimate(key, q, *args) -> scalar``, the expectation; any key will do, its
+      value is not used.
 
     Raises:
       ValueError: when called, if q has more than ``max_states`` joint states.
@@ -42,7 +43,14 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
     """
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> jax.Array:
-        check_latents("exact", q, relaxable=True)
+        check_latents("exact", q)
+        for d in latents(q):
+            if not hasattr(d, "enumerate_support"):
+                raise TypeError(
+                    "Expected distributions with num_states and enumerate_support in "
+                    f"jaxdiscrete.exact, got {type(d).__name__}. Add them, or "
+                    "estimate with a Monte Carlo estimator."
+                )
         check_objective(f, key, q, args, has_aux=False)
         sizes = [d.num_states for d in latents(q)]
         num_states = math.prod(sizes)
@@ -53,12 +61,16 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
                 "with a Monte Carlo estimator."
             )
         states = _joint_support(q, sizes)
-        values = jax.vmap(lambda z: jnp.asarray(f(z, *args)))(states)
         log_probs = jax.vmap(lambda z: log_prob(q, z))(states)
         weights = jnp.exp(log_probs)
-        # An impossible state counts for nothing, whatever f is there.
-        counted = jnp.where(weights > 0, values.astype(weights.dtype), 0.0)
-        terms = counted * weights
+        # An impossible state counts for nothing, whatever f or its derivative is
+        # there: f sees a possible one in its place, with weight zero.
+        is_possible = weights > 0
+        likeliest = jnp.argmax(log_probs)
+        index = jnp.where(is_possible, jnp.arange(num_states), likeliest)
+        states = jax.tree.map(lambda x: x[index], states)
+        values = jax.vmap(lambda z: jnp.asarray(f(z, *args)))(states)
+        terms = values.astype(weights.dtype) * weights
         return terms.sum().astype(values.dtype)
 
     return estimate

@@ -11,7 +11,6 @@ enters ``jax.custom_vjp``: it runs in plain JAX, so closures over traced arrays,
 from __future__ import annotations
 
 import contextlib
-import contextvars
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,9 +20,9 @@ import jax.numpy as jnp
 from jaxdiscrete.precision import wide_dtype
 from jaxdiscrete.typing import PyTree
 
-_inside_library_objective = contextvars.ContextVar(
-    "inside_library_objective", default=False
-)
+# A context of JAX and not of Python, because JAX caches derivatives of jitted functions
+# and only its own contexts are part of the key.
+_inside_library_objective = jax.make_user_context(False)
 
 
 @contextlib.contextmanager
@@ -35,11 +34,8 @@ def second_order_allowed() -> Iterator[None]:
     costs efficiency of the control variate and never bias; for a user's Hessian the
     same treatment would be silently wrong, so it is refused there.
     """
-    token = _inside_library_objective.set(True)
-    try:
+    with _inside_library_objective(True):
         yield
-    finally:
-        _inside_library_objective.reset(token)
 
 
 @jax.custom_jvp
@@ -63,7 +59,7 @@ def _first_order_only(cotangent: PyTree, witness: PyTree) -> PyTree:
     # The witness must be an input that moves with the parameters: the cotangent is
     # constant in them, so a guard on the cotangent alone would never fire and
     # Hessians would silently be zero.
-    if _inside_library_objective.get():
+    if _inside_library_objective.value:
         return cotangent
     return _refuse_derivative(cotangent, witness)
 

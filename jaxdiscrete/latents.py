@@ -124,6 +124,8 @@ def spread(name: str, value: PyTree, q: PyTree) -> PyTree:
       ValueError: if structure or shapes do not fit.
     """
     leaves, treedef = flatten(q)
+    if value is None:
+        raise TypeError(f"Expected {name} to be a number or an array, got None.")
     if is_single_leaf(value):
         values = [value] * len(leaves)
     else:

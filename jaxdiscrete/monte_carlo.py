@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from jaxdiscrete.typing import Estimator, PyTree
-from jaxdiscrete.validation import check_num_samples
+from jaxdiscrete.validation import check_count
 
 
 def monte_carlo(
@@ -45,9 +45,10 @@ def monte_carlo(
       >>> print(np.asarray(jax.grad(many, 1)(jax.random.key(0), q).logits).round(2))
       0.25
     """
-    check_num_samples("monte_carlo", num_samples, at_least=1)
+    remedy = "Ask for one or more."
+    check_count("monte_carlo", "num_samples", num_samples, 1, remedy)
     if chunk_size is not None:
-        check_num_samples("monte_carlo", chunk_size, at_least=1)
+        check_count("monte_carlo", "chunk_size", chunk_size, 1, remedy)
 
     def mean_estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         keys = jax.random.split(key, num_samples)

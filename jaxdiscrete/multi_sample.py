@@ -13,8 +13,8 @@ from jaxdiscrete.latents import draw, freeze, log_prob
 from jaxdiscrete.score_function import as_signal, evaluate
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import (
+    check_count,
     check_latents,
-    check_num_samples,
     check_objective,
 )
 
@@ -49,7 +49,8 @@ def multi_sample(
     Returns:
       ``estimate(key, q, *args)``.
     """
-    check_num_samples(name, num_samples, at_least=2)
+    remedy = "With one sample use jaxdiscrete.reinforce or jaxdiscrete.nvil."
+    check_count(name, "num_samples", num_samples, 2, remedy)
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents(name, q)

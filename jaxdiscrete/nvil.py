@@ -14,14 +14,13 @@ from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree
 from jaxdiscrete.validation import (
     check_latents,
     check_objective,
-    evaluate_baseline,
     evaluate_optional_baseline,
 )
 
 
 def nvil(
     f: Objective,
-    baseline: Baseline,
+    baseline: Baseline | None,
     *,
     centre: jax.Array | float | None = None,
     variance: jax.Array | float | None = None,
@@ -45,7 +44,8 @@ def nvil(
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       baseline: scalar array, or ``baseline(*args) -> scalar`` with its inputs
-        stopped. A scalar array trained by SGD is a moving-average baseline.
+        stopped. A scalar array trained by SGD is a moving-average baseline. None
+        for none.
       centre: scalar array c, in units of f. Default: none.
       variance: scalar array v, in squared units of f. Default: no normalisation.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
@@ -73,25 +73,23 @@ def nvil(
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents("nvil", q)
         check_objective(f, key, q, args, has_aux)
-        b = evaluate_baseline("baseline", baseline, args)
+        b = evaluate_optional_baseline("baseline", baseline, args)
         c = evaluate_optional_baseline("centre", centre, args)
         v = evaluate_optional_baseline("variance", variance, args)
 
         z = draw(key, q)
         value, aux = evaluate(f, z, args, has_aux)
         target = as_signal(value)
-        b = b.astype(target.dtype)
-        centred = target if c is None else target - freeze(c).astype(target.dtype)
-        error = centred - b
+        level = jnp.zeros_like(target) if b is None else b.astype(target.dtype)
+        centre_level = jnp.zeros_like(target) if c is None else c.astype(target.dtype)
+        error = target - freeze(centre_level) - level
         objective = 0.5 * jnp.square(error)
+        objective += 0.5 * jnp.square(target - freeze(level) - centre_level)
         signal = freeze(error)
-        if c is not None:
-            c = c.astype(target.dtype)
-            objective += 0.5 * jnp.square(target - freeze(b) - c)
         if v is not None:
-            v = v.astype(target.dtype)
-            objective += 0.5 * jnp.square(jnp.square(signal) - v)
-            signal = signal / jnp.sqrt(jnp.maximum(freeze(v), 1.0))
+            spread = v.astype(target.dtype)
+            objective += 0.5 * jnp.square(jnp.square(signal) - spread)
+            signal = signal / jnp.sqrt(jnp.maximum(freeze(spread), 1.0))
         value = tap(attach_signal(value, q, z, signal), objective)
         return (value, aux) if has_aux else value
 

@@ -86,8 +86,9 @@ def rebar(
     values. One uniform a Bernoulli, one Gumbel a class.
 
     ``jax.grad`` with respect to temperature, scale and baseline is the gradient of
-    the estimator's second moment, hence of its variance; nothing of it reaches what
-    f closes over.
+    the estimator's second moment, hence of its variance: of the squared norm of the
+    gradient with respect to q's own leaves (the logits), one call at a time. Nothing
+    of it reaches what f or ``relaxation`` close over.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.

@@ -23,6 +23,7 @@ from jaxdiscrete.score_function import (
 )
 from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree, Relaxation
 from jaxdiscrete.validation import (
+    check_can_be_stopped,
     check_differentiable,
     check_scalar,
     check_temperature,
@@ -59,6 +60,7 @@ def _relax(
 
     def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
         del q
+        check_can_be_stopped("critic", args)
         check_scalar("critic", critic, z, args)
         check_differentiable(name, "critic", critic, z, args)
         if scale is not None:
@@ -95,9 +97,10 @@ def relax(
     every critic. One call of ``f``, which need not be differentiable in z; with
     ``scale`` two calls and one derivative. One call of the critic and its derivative.
 
-    ``jax.grad`` with respect to the arrays that the critic closes over, and to
-    temperature, scale and baseline, is the gradient of the estimator's second
-    moment; nothing of it reaches what f closes over.
+    ``jax.grad`` with respect to the arrays that the critic (or ``relaxation``) closes
+    over, and to temperature, scale and baseline, is the gradient of the estimator's
+    second moment: of the squared norm of the gradient with respect to q's own leaves
+    (the logits), one call at a time. Nothing of it reaches what f closes over.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.

@@ -22,6 +22,7 @@ from jaxdiscrete.latents import (
 from jaxdiscrete.score_function import evaluate, scalar_part
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import (
+    check_count,
     check_differentiable,
     check_latents,
     check_objective,
@@ -70,8 +71,8 @@ def mean_field(f: Objective, *, has_aux: bool = False) -> Estimator:
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
     Returns:
-      ``estimate(key, q, *args) -> scalar``, the value at the mean; the key is not
-      used.
+      ``estimate(key, q, *args) -> scalar``, the value at the mean; any key will do,
+      its value is not used.
 
     Raises:
       TypeError, ValueError: when called, if f does not return one real scalar or is
@@ -268,7 +269,7 @@ def critical_temperature(num_classes: int) -> float:
       The temperature, a float.
 
     Raises:
-      ValueError: if ``num_classes < 2``.
+      TypeError, ValueError: if ``num_classes`` is not an integer of at least 2.
 
     Example:
       >>> print(jd.critical_temperature(5))
@@ -278,9 +279,6 @@ def critical_temperature(num_classes: int) -> float:
       C. J. Maddison, A. Mnih, Y. W. Teh, The Concrete distribution, 2017,
       proposition 1.
     """
-    if num_classes < 2:
-        raise ValueError(
-            f"Expected num_classes >= 2, got {num_classes}. A variable with one class "
-            "has no relaxation."
-        )
+    remedy = "A variable with one class has no relaxation."
+    check_count("critical_temperature", "num_classes", num_classes, 2, remedy)
     return 1.0 / (num_classes - 1)

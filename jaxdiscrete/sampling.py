@@ -108,7 +108,8 @@ def gumbel_max(key: jax.Array, logits: ArrayLike) -> jax.Array:
     logits = jnp.asarray(logits)
     noise = sample_gumbel(key, logits.shape)
     logits = wide(logits)
-    return jnp.argmax(logits + noise.astype(logits.dtype), axis=-1)
+    index = jnp.argmax(logits + noise.astype(logits.dtype), axis=-1)
+    return index.astype(jnp.int32)
 
 
 def exponential_race(key: jax.Array, logits: ArrayLike) -> jax.Array:
@@ -128,7 +129,7 @@ def exponential_race(key: jax.Array, logits: ArrayLike) -> jax.Array:
     logits = jnp.asarray(logits)
     probabilities = jax.nn.softmax(wide(logits), axis=-1)
     arrival = sample_exponential(key, logits.shape).astype(probabilities.dtype)
-    return jnp.argmin(arrival / probabilities, axis=-1)
+    return jnp.argmin(arrival / probabilities, axis=-1).astype(jnp.int32)
 
 
 def _multiply_high(a: jax.Array, b: jax.Array) -> jax.Array:

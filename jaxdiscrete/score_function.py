@@ -165,7 +165,8 @@ def with_control_variate(
         g, trained, pullback = _frozen_vjp(frozen_part, (level, fitted), signal)
         h = None
         if live_control is not None:
-            h = live_control(frozen_q, drawn, frozen_args, fitted)
+            with second_order_allowed():
+                h = live_control(frozen_q, drawn, frozen_args, fitted)
             g = jax.tree.map(lambda a, b: a - freeze(b), g, h)
         value = attach(value, jax.tree.leaves(q), jax.tree.leaves(g))
         # |g|^2 enters as the linear form 2 g . dg, which has the same gradient.
@@ -187,10 +188,13 @@ def _frozen_vjp(
 
     Whatever fn closes over, parameters of the model included, sees nothing of the
     pullback. Python numbers among the parameters are constants and cost no
-    derivative.
+    derivative, and so are arrays of integers.
     """
     leaves, treedef = jax.tree.flatten(parameters)
-    is_trained = [isinstance(x, jax.Array) for x in leaves]
+    is_trained = [
+        isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating)
+        for x in leaves
+    ]
     trained = [x for x, yes in zip(leaves, is_trained, strict=True) if yes]
 
     def of_trained(values: list[jax.Array]) -> PyTree:

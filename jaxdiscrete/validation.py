@@ -11,7 +11,13 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxdiscrete.gradient_rules import second_order_allowed
-from jaxdiscrete.latents import draw, freeze, is_single_leaf, latents
+from jaxdiscrete.latents import (
+    draw,
+    freeze,
+    is_array,
+    is_single_leaf,
+    latents,
+)
 from jaxdiscrete.precision import wide
 from jaxdiscrete.typing import PyTree, Relaxable, Sampler
 
@@ -105,15 +111,19 @@ def check_objective(
     f: Callable[..., Any], key: jax.Array, q: PyTree, args: Sequence[Any], has_aux: bool
 ) -> None:
     """Raises unless f at a hard sample returns one real scalar."""
-    out = jax.eval_shape(lambda k: f(draw(k, q), *args), key)
-    if has_aux:
+
+    def value(k: jax.Array) -> Any:
+        out = f(draw(k, q), *args)
+        if not has_aux:
+            return out
         if not isinstance(out, tuple) or len(out) != 2:
             raise TypeError(
                 "Expected f to return (scalar, aux) with has_aux=True, got "
-                f"{_describe(out)}."
+                f"{type(out).__name__}. Return a pair."
             )
-        out = out[0]
-    _check_scalar_shape("f", out)
+        return out[0]  # aux may be anything, as in JAX
+
+    _check_scalar_shape("f", jax.eval_shape(value, key))
 
 
 def _outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
@@ -129,6 +139,8 @@ def check_differentiable(
     name: str, what: str, f: Callable[..., Any], z: PyTree, args: Sequence[Any]
 ) -> None:
     """Raises where f uses a latent but its derivative there is zero by construction.
+
+    It looks at whole leaves of z: f that rounds one coordinate and not another passes.
 
     Args:
       name: the estimator, for the message.
@@ -157,9 +169,21 @@ def check_differentiable(
     if any(used and not path for used, path in zip(is_used, has_path, strict=True)):
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
-            "function whose derivative is zero by construction: its gradient would "
-            f"silently vanish. {_DIFFERENTIABLE_REMEDY}"
+            "function whose derivative is zero by construction: what it contributes "
+            f"would silently vanish. {_DIFFERENTIABLE_REMEDY}"
         )
+
+
+def check_can_be_stopped(what: str, args: Sequence[Any]) -> None:
+    """Raises where an argument hides arrays whose gradient cannot be stopped."""
+    for leaf in jax.tree.leaves(args):
+        if not is_array(leaf) and not isinstance(leaf, bool | int | float | str):
+            raise TypeError(
+                f"Expected args that are arrays or pytrees of arrays, since the {what} "
+                f"reads them stopped, got {type(leaf).__name__}, which may hide arrays "
+                "that cannot be. Pass a jax.tree_util.Partial or a registered pytree, "
+                "or let f close over it."
+            )
 
 
 def check_temperature(temperature: PyTree) -> None:
@@ -176,18 +200,17 @@ def check_temperature(temperature: PyTree) -> None:
             )
 
 
-def check_num_samples(name: str, num_samples: int, at_least: int) -> None:
-    """Raises unless ``num_samples`` is a large enough static integer."""
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int | np.integer):
+def check_count(name: str, what: str, count: int, at_least: int, remedy: str) -> None:
+    """Raises unless ``count`` is a large enough static integer."""
+    if isinstance(count, bool) or not isinstance(count, int | np.integer):
         raise TypeError(
-            f"Expected num_samples of jaxdiscrete.{name} to be a Python int, got "
-            f"{type(num_samples).__name__}. It is a shape, so it cannot be traced."
+            f"Expected {what} of jaxdiscrete.{name} to be a Python int, got "
+            f"{type(count).__name__}. It is a shape, so it cannot be traced."
         )
-    if num_samples < at_least:
+    if count < at_least:
         raise ValueError(
-            f"Expected num_samples >= {at_least} in jaxdiscrete.{name}, got "
-            f"{num_samples}. With one sample use jaxdiscrete.reinforce or "
-            "jaxdiscrete.nvil."
+            f"Expected {what} >= {at_least} in jaxdiscrete.{name}, got {count}. "
+            f"{remedy}"
         )
 
 
@@ -196,6 +219,7 @@ def evaluate_baseline(
 ) -> jax.Array:
     """The baseline at the stopped ``args``, in at least float32, checked first."""
     if callable(baseline):
+        check_can_be_stopped(what, args)
         inputs = freeze(args)
         _check_scalar_shape(what, jax.eval_shape(lambda: baseline(*inputs)))
         value = jnp.asarray(baseline(*inputs))

@@ -62,6 +62,48 @@ def test_a_jitted_objective_may_be_nested_and_still_refuses_hessians():
     assert bool(jnp.isfinite(jax.jit(jax.grad(loss))(logits)).all())
 
 
+PATHWISE = [
+    jd.mean_field,
+    jd.straight_through,
+    lambda f: jd.gumbel_softmax(f, temperature=0.5),
+    lambda f: jd.rebar(f, temperature=jnp.array(0.5), scale=jnp.array(1.0)),
+    jd.muprop_second_order,
+]
+
+
+@pytest.mark.parametrize("outer", PATHWISE)
+def test_no_silent_hessian_through_the_cache_of_a_jitted_objective(outer):
+    key = jax.random.key(0)
+
+    @jax.jit
+    def inner(logits):
+        return jd.reinforce(lambda z: 3.0 * jnp.sum(z**2))(key, jd.Bernoulli(logits))
+
+    logits = jnp.array([0.3, -0.8])
+
+    def loss(logits):
+        return outer(lambda z: inner(z * 1.0))(key, jd.Bernoulli(logits))
+
+    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+    for fn in (loss, inner):
+        for second in (jax.hessian(fn), jax.jacrev(jax.jacrev(fn))):
+            with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
+                second(logits)
+    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+
+
+def test_a_critic_may_contain_an_estimator():
+    key, q = jax.random.key(0), jd.Bernoulli(jnp.array([0.3, -0.8]))
+
+    def loss(s):
+        def critic(z):
+            return s * jd.reinforce(lambda y: jnp.sum(y))(key, jd.Bernoulli(z))
+
+        return jd.relax(lambda z: jnp.sum(z), critic, temperature=0.5)(key, q)
+
+    assert bool(jnp.isfinite(jax.grad(loss)(jnp.array(1.0))))
+
+
 @pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
 def test_other_generators(impl):
     key = jax.random.key(0, impl=impl)

@@ -189,6 +189,8 @@ def test_number_of_samples_is_a_static_integer():
     with pytest.raises(
         ValueError, match=r"num_samples >= 1 in jaxdiscrete\.monte_carlo"
     ):
+        jd.monte_carlo(jd.reinforce(total), num_samples=-1, chunk_size=4)
+    with pytest.raises(ValueError, match=r"chunk_size >= 1 in jaxdiscrete"):
         jd.monte_carlo(jd.reinforce(total), num_samples=4, chunk_size=0)
 
 
@@ -244,7 +246,7 @@ def test_too_many_states():
 
 
 def test_one_class_has_no_critical_temperature():
-    with pytest.raises(ValueError, match="num_classes >= 2, got 1"):
+    with pytest.raises(ValueError, match=r"num_classes >= 2 in .*, got 1"):
         jd.critical_temperature(1)
 
 
@@ -253,3 +255,34 @@ def test_mismatch_of_classes_inside_f():
     f = lambda z: other.log_prob(z)  # noqa: E731
     with pytest.raises(ValueError, match=r"are \(4,\), the shape of the logits, got"):
         jd.reinforce(f)(KEY, jd.OneHotCategorical(jnp.zeros(3)))
+
+
+def test_arguments_that_hide_arrays_are_refused_where_they_must_be_stopped():
+    match = r"got function, which may hide arrays.*jax\.tree_util\.Partial"
+    hidden = lambda z: jnp.sum(z)  # noqa: E731
+    with pytest.raises(TypeError, match=match):
+        jd.reinforce(lambda z, h: h(z), baseline=lambda h: 0.0)(KEY, Q, hidden)
+    with pytest.raises(TypeError, match=match):
+        jd.relax(lambda z, h: h(z), lambda z, h: h(z), temperature=1.0)(KEY, Q, hidden)
+    visible = jax.tree_util.Partial(hidden)
+    estimate = jd.relax(lambda z, h: h(z), lambda z, h: h(z), temperature=1.0)
+    assert bool(jnp.isfinite(estimate(KEY, Q, visible)))
+
+
+def test_none_is_named():
+    for bad in (
+        {"temperature": None, "scale": 1.0},
+        {"temperature": 1.0, "scale": None},
+    ):
+        with pytest.raises(TypeError, match="to be a number or an array, got None"):
+            jd.rebar(total, **bad)(KEY, Q)
+
+
+def test_lists_of_logits_are_named():
+    with pytest.raises(TypeError, match=r"got a list. Use jnp\.asarray"):
+        jd.reinforce(total)(KEY, jd.Bernoulli([0.5, 1.0]))
+
+
+def test_exact_names_what_it_needs():
+    with pytest.raises(TypeError, match=r"enumerate_support .*got BareSampler"):
+        jd.exact(total)(KEY, BareSampler(jnp.zeros(2)))

@@ -197,3 +197,23 @@ def test_baseline_inputs_through_arguments_get_no_gradient():
         return jd.reinforce(objective, baseline=lambda x: x**2)(key, Q, x)
 
     assert jax.grad(loss)(jnp.array(0.7), KEYS[0]) == 0.0
+
+
+def test_integer_arrays_are_constants():
+    by_integer = jd.rebar(f, temperature=jnp.array(1), scale=jnp.ones(2, jnp.int32))
+    by_number = jd.rebar(f, temperature=1.0, scale=1.0)
+    gradients = [jax.grad(e, 1)(KEYS[0], Q) for e in (by_integer, by_number)]
+    assert_close(*gradients)
+
+
+def test_nvil_with_a_centre_alone_is_a_moving_average():
+    by_centre = jd.nvil(f, None, centre=jnp.array(0.4))
+    by_baseline = jd.nvil(f, jnp.array(0.4))
+    gradients = [jax.grad(e, 1)(KEYS[0], Q) for e in (by_centre, by_baseline)]
+    assert_close(*gradients)
+
+
+def test_aux_may_be_anything():
+    value, aux = jd.reinforce(lambda z: (jnp.sum(z), "text"), has_aux=True)(KEYS[0], Q)
+    assert aux == "text"
+    assert value == jnp.sum(Q.sample(KEYS[0]))

@@ -203,18 +203,18 @@ class OneHotCategorical:
 
         Args:
           y: ``temper(zeta, temperature)``, the logarithm of the relaxed sample.
-          temperature: positive scalar, or one a variable of shape
-            ``[*batch_shape, 1]``.
+          temperature: positive scalar, or one a variable, of ``batch_shape``.
 
         Returns:
           Array of ``batch_shape`` in at least float32.
         """
         log_pi = self.location()
         t = jnp.asarray(temperature).astype(y.dtype)
+        log_t = jnp.log(t)
+        t = t[..., None] if t.ndim else t
         is_masked = jnp.isneginf(log_pi)
         offset = jnp.where(is_masked, 0.0, log_pi) - t * jnp.where(is_masked, 0.0, y)
         count = jnp.sum(~is_masked, axis=-1).astype(y.dtype)
-        log_t = jnp.log(t[..., 0] if t.ndim else t)
         normaliser = jax.nn.logsumexp(jnp.where(is_masked, -jnp.inf, offset), axis=-1)
         constant = jax.scipy.special.gammaln(count) + (count - 1.0) * log_t
         return constant + offset.sum(axis=-1) - count * normaliser

@@ -12,6 +12,11 @@ MAX_ENUMERATED = 2**24
 
 def check_floating(name: str, logits: jax.Array) -> None:
     """Raises unless logits are floating numbers, at least one of them."""
+    if isinstance(logits, list | tuple):
+        raise TypeError(
+            f"Expected {name} logits to be an array, got a {type(logits).__name__}. "
+            "Use jnp.asarray(logits)."
+        )
     if not jnp.issubdtype(jnp.result_type(logits), jnp.floating):
         raise TypeError(
             f"Expected {name} logits of a floating dtype, got "
