@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 
 #: Modules of ``pip install jaxdiscrete[experiments]``.
 REQUIRED = ("flax", "matplotlib", "orbax.checkpoint", "rich", "sklearn", "tyro")
+#: What shells expect of a process that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -33,7 +36,18 @@ def main(args: Sequence[str] | None = None) -> int:
     # Only now, because importing it imports all of them.
     from jaxdiscrete.experiments.commands import run
 
-    return run(list(sys.argv[1:] if args is None else args))
+    try:
+        return run(list(sys.argv[1:] if args is None else args))
+    except KeyboardInterrupt:
+        print(
+            "\njaxdiscrete: interrupted. What was saved stays: continue with --resume, "
+            "or start again with --overwrite.",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.stdout.flush()
+        # A program that XLA still compiles in its own threads crashes a normal exit.
+        os._exit(INTERRUPTED)
 
 
 def _is_installed(name: str) -> bool:

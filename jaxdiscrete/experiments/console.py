@@ -52,7 +52,7 @@ def describe(row: dict[str, Any]) -> str:
       Text for the progress bar.
     """
     return (
-        f"ELBO {row['train_elbo']:.2f}, log var. {row['log_variance']:.2f}, "
+        f"train ELBO {row['train_elbo']:.2f}, log var. {row['log_variance']:.2f}, "
         f"{row['steps_per_second']:.0f} steps/s"
     )
 
@@ -68,7 +68,8 @@ def results_table(summaries: list[dict[str, Any]]) -> Table:
     """
     table = Table(
         title="Results, in nats",
-        caption="IW bound: on test digits; log var.: of the encoder's gradient",
+        caption="IW bound: importance-weighted, on test digits; log var.: natural log of "
+        "the encoder's gradient variance",
     )
     table.add_column("run", no_wrap=True)
     for title, _ in _COLUMNS.values():

@@ -106,17 +106,23 @@ def open_folder(
     if resume:
         _check_same_settings(folder, config)
     elif overwrite and folder.exists():
-        if not (folder / CONFIG_FILE).exists():
+        if folder.is_dir() and not (folder / CONFIG_FILE).exists():
             raise UsageError(
                 f"Expected {folder} to hold a run, got a folder without "
                 f"{CONFIG_FILE}, which --overwrite does not delete. Choose another "
                 "--output-dir."
             )
-        shutil.rmtree(folder)
+        if folder.is_dir():
+            shutil.rmtree(folder)
     try:
         # Creating the folder is what claims it, also between processes.
         folder.mkdir(parents=True, exist_ok=resume)
     except FileExistsError:
+        if not folder.is_dir():
+            raise UsageError(
+                f"Expected a folder or nothing at {folder}, got a file. Choose another "
+                "--output-dir."
+            ) from None
         raise UsageError(
             f"Expected no folder at {folder}, got an existing one. Pass --resume to "
             "continue its run, --overwrite to replace it, or another --output-dir."
@@ -144,6 +150,12 @@ def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
             "Start again with --overwrite."
         ) from None
     now = flatten(config)
+    epochs = "training.num_epochs"
+    if epochs in before and now.get(epochs, 0) < before[epochs]:
+        raise UsageError(
+            f"Expected {epochs} >= {before[epochs]!r}, as the run in {folder} has it, "
+            f"got {now.get(epochs)!r}. A run can only be made longer."
+        )
     for key in sorted((before.keys() | now.keys()) - RESUMABLE_KEYS):
         if before.get(key) != now.get(key):
             raise UsageError(

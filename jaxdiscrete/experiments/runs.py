@@ -55,6 +55,8 @@ def train(
     if resume:
         state = checkpoints.restore(folder, state)
         rows = files.read_metrics(folder, int(state.step))
+        epoch = int(state.step) // experiment.steps_per_epoch
+        screen.print(f"{folder.name}: resumed after epoch {epoch}")
     state, rows = _run_blocks(experiment, state, rows, folder, screen)
     final = jax.jit(experiment.final_metrics)(state, *experiment.digits)
     summary = {

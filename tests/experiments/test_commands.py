@@ -164,6 +164,33 @@ def test_resume_needs_a_run_of_the_same_settings(configs, copy, tmp_path, capsys
     )
     other = ["train", configs / "reinforce.toml", "--resume", "--output-dir", copy]
     fails(capsys, other, "Expected estimator.name = 'rebar'")
+    shorter = [*args, copy, "--training.num-epochs", "2"]
+    fails(capsys, shorter, "A run can only be made longer")
+    assert json.loads((copy / "config.json").read_text())["training"]["num_epochs"] == 4
+
+
+def test_a_file_where_the_folder_should_be(configs, tmp_path, capsys):
+    path = tmp_path / "file"
+    path.write_text("important")
+    for extra in ([], ["--overwrite"]):
+        args = ["train", configs / "rebar.toml", "--output-dir", path, *extra]
+        fails(capsys, args, "got a file. Choose another --output-dir")
+    assert path.read_text() == "important"
+
+
+def test_interruption_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    def leave(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr("jaxdiscrete.experiments.commands.run", interrupted)
+    monkeypatch.setattr("os._exit", leave)
+    with pytest.raises(SystemExit) as left:
+        main(["train"])
+    assert left.value.code == 130
+    assert "continue with --resume" in capsys.readouterr().err
 
 
 def test_damaged_runs_are_errors_that_say_what_to_do(configs, copy, capsys):
