@@ -33,10 +33,10 @@ def main(args: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    # Only now, because importing it imports all of them.
-    from jaxdiscrete.experiments.commands import run
-
     try:
+        # Only now, because importing it imports all of them.
+        from jaxdiscrete.experiments.commands import run
+
         return run(list(sys.argv[1:] if args is None else args))
     except KeyboardInterrupt:
         print(

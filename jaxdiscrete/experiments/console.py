@@ -68,8 +68,10 @@ def results_table(summaries: list[dict[str, Any]]) -> Table:
     """
     table = Table(
         title="Results, in nats",
-        caption="IW bound: importance-weighted, on test digits; log var.: natural log of "
-        "the encoder's gradient variance",
+        caption=(
+            "IW bound: importance-weighted, on test digits; "
+            "log var.: natural log of the encoder's gradient variance"
+        ),
     )
     table.add_column("run", no_wrap=True)
     for title, _ in _COLUMNS.values():
