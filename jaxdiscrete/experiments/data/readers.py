@@ -1,0 +1,190 @@
+"""File formats to arrays. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+from jaxdiscrete.experiments.errors import UsageError
+
+_DRAWING = re.compile(r"\d+_\d+\.png")
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Reads the format of MNIST: bytes behind a big-endian header, gzipped.
+
+    Args:
+      path: ``*-ubyte.gz``.
+
+    Returns:
+      uint8, of the shape in the header.
+
+    Raises:
+      UsageError: if the file is something else.
+    """
+    with _reading(path, "a gzipped idx file of bytes"):
+        with gzip.open(path) as stream:
+            content = stream.read()
+        zeros, kind, rank = content[:2], content[2], content[3]
+        if zeros != b"\0\0" or kind != 8:
+            raise ValueError("another magic number")
+        start = 4 + 4 * rank
+        shape = np.frombuffer(content[4:start], ">u4").tolist()
+        if len(shape) != rank or math.prod(shape) != len(content) - start:
+            raise ValueError(f"{len(content) - start} bytes for a shape of {shape}")
+        return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def read_amat(path: Path, num_columns: int) -> np.ndarray:
+    """Reads lines of zeros and ones with one space between two of them.
+
+    Args:
+      path: ``*.amat``.
+      num_columns: numbers a line.
+
+    Returns:
+      uint8 ``[lines, num_columns]``.
+
+    Raises:
+      UsageError: if the file is something else.
+    """
+    with _reading(path, f"lines of {num_columns} zeros and ones"):
+        cells = np.fromfile(path, np.uint8).reshape(-1, num_columns, 2)
+        bits, ends = cells[..., 0] - ord("0"), cells[..., 1]
+        if (bits > 1).any():
+            raise ValueError("other digits")
+        if (ends[:, :-1] != ord(" ")).any() or (ends[:, -1] != ord("\n")).any():
+            raise ValueError("lines of another length")
+        return bits
+
+
+def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Reads arrays of numbers that NumPy saved.
+
+    Args:
+      path: ``*.npz``.
+      names: of the arrays.
+
+    Returns:
+      The arrays, in the order of ``names``.
+
+    Raises:
+      UsageError: if the file is something else, lacks one, or holds objects.
+    """
+    with _reading(path, f"a .npz file with {', '.join(names)}"):
+        with zipfile.ZipFile(path) as archive:
+            content = [archive.read(f"{name}.npy") for name in names]
+        return [
+            np.lib.format.read_array(io.BytesIO(c), allow_pickle=False) for c in content
+        ]
+
+
+def unpack_bits(packed: np.ndarray, num_columns: int) -> np.ndarray:
+    """Undoes ``np.packbits(bits, axis=1)``.
+
+    Args:
+      packed: uint8 ``[n, ceil(num_columns / 8)]``.
+      num_columns: bits a row, without those that fill the last byte.
+
+    Returns:
+      uint8 ``[n, num_columns]``.
+
+    Raises:
+      UsageError: if the rows have another length.
+    """
+    width = -(-num_columns // 8)
+    if packed.ndim != 2 or packed.shape[1] != width or packed.dtype != np.uint8:
+        raise UsageError(
+            f"Expected packed bits as uint8 [n, {width}], got {packed.dtype} "
+            f"{list(packed.shape)}. Use the published file."
+        )
+    return np.unpackbits(packed, axis=1, count=num_columns)
+
+
+def read_mat(path: Path, names: Sequence[str]) -> list[np.ndarray]:
+    """Reads matrices that MATLAB saved before version 7.3.
+
+    Args:
+      path: ``*.mat``.
+      names: of the matrices.
+
+    Returns:
+      The matrices, in the order of ``names``.
+
+    Raises:
+      UsageError: if the file is something else, lacks one, or holds cells.
+    """
+    with _reading(path, f"a MATLAB file with {', '.join(names)}"):
+        content = scipy.io.loadmat(path, variable_names=list(names))
+        matrices = [np.asarray(content[name]) for name in names]
+        if any(matrix.dtype == object for matrix in matrices):
+            raise ValueError("cells instead of numbers")
+        return matrices
+
+
+def read_drawings(path: Path, size: int, num_drawers: int) -> np.ndarray:
+    """Reads Omniglot's drawings and makes them small by averaging over boxes.
+
+    Args:
+      path: a zip of 1-bit ``.../0001_01.png``: number of the character, of the
+        drawer. Ink is black.
+      size: height and width of the result.
+      num_drawers: how many drew each character.
+
+    Returns:
+      uint8 ``[characters, num_drawers, size, size]`` by those numbers, ink 255.
+
+    Raises:
+      UsageError: if the file is something else.
+    """
+    with _reading(path, f"a zip of {num_drawers} drawings a character"):
+        with zipfile.ZipFile(path) as archive:
+            drawings = {
+                name: entry
+                for entry in archive.namelist()
+                if _DRAWING.fullmatch(name := PurePosixPath(entry).name)
+            }
+            small = [
+                _shrink(archive.read(drawings[name]), size) for name in sorted(drawings)
+            ]
+        return np.stack(small).reshape(-1, num_drawers, size, size)
+
+
+def _shrink(png: bytes, size: int) -> np.ndarray:
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+        ink = image.convert("L").point(lambda value: 255 - value)
+        return np.asarray(ink.resize((size, size), Image.Resampling.BOX))
+
+
+@contextlib.contextmanager
+def _reading(path: Path, expected: str) -> Iterator[None]:
+    try:
+        yield
+    # What the parsers in here raise when they meet another format.
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        TypeError,
+        LookupError,
+        NotImplementedError,
+        MemoryError,
+        zlib.error,
+        zipfile.BadZipFile,
+        scipy.io.matlab.MatReadError,
+    ) as error:
+        raise UsageError(
+            f"Expected {path} to be {expected}, got a file that cannot be read as one "
+            f"({error}). Use the published file."
+        ) from None
