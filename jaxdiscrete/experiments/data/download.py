@@ -135,9 +135,9 @@ def _transfer(address: str, part: Path, file: DataFile) -> str | None:
         except requests.Timeout:
             return f"no answer within {_TIMEOUT_SECONDS} seconds"
         except requests.exceptions.ChunkedEncodingError:
-            return "a transfer that broke off"
+            return "the transfer broke off"
         except requests.ConnectionError:
-            return "no connection"
+            return "the connection failed"
         except requests.RequestException as error:
             return str(error)
     return None
