@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -113,7 +114,7 @@ def _check(name: str) -> tuple[str, list[str]]:
     missing, damaged = [], []
     for file in stored_files(name, folder):
         path = folder / file.path
-        if not path.exists():
+        if not os.path.exists(path):
             missing.append(f"{path}: no such file")
         elif damage := find_damage(path, file):
             damaged.append(f"{path}: {damage}")
