@@ -26,7 +26,7 @@ from jaxdiscrete.experiments.report.tables import Cell, Result, Table
 HTML_FILE = "report.html"
 MARKDOWN_FILE = "report.md"
 # What Markdown would take for markup; an underscore only at the edge of a word.
-_MARKUP = re.compile(r"([\\`*\[<|~$&]|(?<!\w)_|_(?!\w))")
+_MARKUP = re.compile(r"([\\`*\[<|~$]|&(?=#?\w+;)|(?<!\w)_|_(?!\w))")
 
 
 @dataclasses.dataclass(frozen=True)

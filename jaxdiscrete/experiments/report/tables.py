@@ -262,7 +262,8 @@ def published(result: Result) -> Table | None:
         Column("Verdict"),
         Column("Where", "sentence"),
     ]
-    caption = f"The paper's numbers beside those of these runs. {over_seeds(num_seeds(result))}"
+    caption = "The paper's numbers beside those of these runs. "
+    caption += over_seeds(num_seeds(result))
     return Table(caption, columns, rows) if rows else None
 
 
