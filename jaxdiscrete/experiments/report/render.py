@@ -40,8 +40,6 @@ class Section:
     shortened: str
     facts: list[tuple[str, str]]
     notes: list[str]
-    claims: str
-    failing: int
     published: Table | None
     sources: list[str]
     expectations: Table | None
@@ -113,14 +111,13 @@ def readme_table(results: list[dict[str, Any]]) -> str:
 
 def _section(result: Result, anchor: str) -> Section:
     seeds = tables.entries(result, "seeds")
-    claims = tables.tally([result])
     facts = [
         ("Paper", result.get("paper")),
         ("Where in the paper", result.get("where")),
         ("Data", result.get("dataset")),
         ("Length", tables.length(result)),
         ("Seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})" if seeds else None),
-        ("Claims", _claims(claims)),
+        ("Claims", _claims(tables.tally([result]))),
         ("Device", result.get("device")),
         ("Wall time", duration(result.get("wall_seconds"))),
     ]
@@ -133,8 +130,6 @@ def _section(result: Result, anchor: str) -> Section:
         shortened=_shortened(result),
         facts=[(name, str(value)) for name, value in facts if value is not None],
         notes=list(tables.entries(result, "notes")),
-        claims=_claims(claims),
-        failing=claims.checked - claims.holds,
         published=tables.published(result),
         sources=tables.sources(result),
         expectations=tables.expectations(result),
