@@ -26,6 +26,7 @@ from jaxdiscrete.validation import (
     check_differentiable,
     check_latents,
     check_objective,
+    check_positive,
     check_temperature,
 )
 
@@ -139,21 +140,29 @@ def gumbel_softmax(
     return _pathwise("gumbel_softmax", f, sample, has_aux)
 
 
-def straight_through(f: Objective, *, has_aux: bool = False) -> Estimator:
+def straight_through(
+    f: Objective, *, slope: ArrayLike = 1.0, has_aux: bool = False
+) -> Estimator:
     r"""Biased: f at the hard sample, differentiated as if it were the mean.
 
-    The gradient estimate is :math:`f'(z)\,\nabla_\phi E_{q_\phi}[z]`. Biased unless f
-    is linear in z. One call of ``f``, at the hard sample: f must be differentiable
-    in z there.
+    The gradient estimate is :math:`f'(z)\,\nabla_\phi\,\sigma(s a)` for logits a
+    and slope s, with the softmax in place of :math:`\sigma` for categorical
+    variables; with slope 1 that is the derivative of :math:`E_{q_\phi}[z]`. Biased
+    unless f is linear in z and the slope is 1. One call of ``f``, at the hard sample:
+    f must be differentiable in z there.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
+      slope: :math:`s > 0`, a scalar; raised during training it is the
+        slope-annealing of Chung et al. Its gradient is that of the surrogate loss.
+        Default: 1.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z).
 
     Raises:
+      ValueError: if the slope is known and not positive.
       TypeError, ValueError: when called, if f does not return one real scalar or is
         not differentiable in z, or if q cannot be relaxed.
 
@@ -166,10 +175,15 @@ def straight_through(f: Objective, *, has_aux: bool = False) -> Estimator:
     References:
       Y. Bengio, N. Leonard, A. Courville, Estimating or propagating gradients
       through stochastic neurons for conditional computation, 2013.
+      J. Chung, S. Ahn, Y. Bengio, Hierarchical multiscale recurrent neural networks,
+      2017.
     """
+    check_positive("slope", slope, "1 is the derivative of the mean.")
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
-        return _straight_through(draw(key, q), mean(q))
+        temperature = jnp.reciprocal(jnp.asarray(slope, float))
+        soft = map_latents(lambda d: d.relax(d.location(), temperature), q)
+        return _straight_through(draw(key, q), soft)
 
     return _pathwise("straight_through", f, sample, has_aux)
 

@@ -188,16 +188,22 @@ def check_can_be_stopped(what: str, args: Sequence[Any]) -> None:
 
 def check_temperature(temperature: PyTree) -> None:
     """Raises where a temperature is known and not positive."""
-    for t in jax.tree.leaves(temperature):
+    remedy = (
+        "Parametrise a trained temperature by its logarithm: "
+        "temperature=jnp.exp(log_temperature)."
+    )
+    check_positive("temperature", temperature, remedy)
+
+
+def check_positive(what: str, value: PyTree, remedy: str) -> None:
+    """Raises where a number is known and not positive."""
+    for t in jax.tree.leaves(value):
         try:
             known = np.asarray(t, np.float64)
         except jax.errors.TracerArrayConversionError:
             continue
         if not np.all(known > 0):
-            raise ValueError(
-                f"Expected temperature > 0, got {t}. Parametrise a trained temperature "
-                "by its logarithm: temperature=jnp.exp(log_temperature)."
-            )
+            raise ValueError(f"Expected {what} > 0, got {t}. {remedy}")
 
 
 def check_count(name: str, what: str, count: int, at_least: int, remedy: str) -> None:

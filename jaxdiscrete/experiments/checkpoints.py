@@ -51,6 +51,19 @@ def has_checkpoint(folder: Path) -> bool:
     return bool(_complete_steps(folder))
 
 
+def newest(folder: Path) -> Path | None:
+    """The folder of the newest checkpoint.
+
+    Args:
+      folder: of the run.
+
+    Returns:
+      Its path, or None if there is no checkpoint.
+    """
+    steps = _complete_steps(folder)
+    return _step_folder(folder, max(steps)) if steps else None
+
+
 def restore(folder: Path, like: TrainState) -> TrainState:
     """Loads the newest checkpoint.
 
@@ -70,15 +83,15 @@ def restore(folder: Path, like: TrainState) -> TrainState:
             f"Expected a checkpoint in {folder}, got none: the run ended before its "
             "first one. Start again with --overwrite."
         )
-    newest = max(steps)
-    path = _step_folder(folder, newest)
-    if _checksum(path) != steps[newest]:
+    step = max(steps)
+    path = _step_folder(folder, step)
+    if _checksum(path) != steps[step]:
         raise _damaged(path, "its checksum differs")
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
     try:
         with _manager(folder) as manager:
             args = ocp.args.StandardRestore(abstract)
-            restored: TrainState = manager.restore(newest, args=args)
+            restored: TrainState = manager.restore(step, args=args)
     # Orbax and the storage below it raise whatever they meet, for instance in files
     # of another version.
     except Exception as error:

@@ -11,19 +11,32 @@ import tyro
 from rich.console import Console
 from tyro.conf import Positional
 
-from jaxdiscrete.experiments import console, relaxation_study, runs
-from jaxdiscrete.experiments.config import check, load_config
+import jaxdiscrete
+from jaxdiscrete.experiments import (
+    console,
+    data,
+    relaxation_study,
+    report,
+    reproduce,
+    runs,
+    sweep,
+    trajectory,
+)
+from jaxdiscrete.experiments.config import check, load_config, load_runs
 from jaxdiscrete.experiments.errors import ExperimentError, UsageError
+from jaxdiscrete.experiments.files import write_json
 from jaxdiscrete.experiments.settings import Config, StudyConfig
 
 # What --help shows where no file was given.
 CONFIG = Config()
 STUDY = StudyConfig()
+#: Where a clone of the repository has its configurations.
+CONFIGS = Path("configs")
 
 
 @dataclasses.dataclass(frozen=True)
 class Train:
-    """Train a discrete autoencoder with one estimator.
+    """Train a model with one estimator.
 
     The configuration file comes first; any of its settings can follow as an option.
     """
@@ -31,17 +44,24 @@ class Train:
     config_file: Positional[Path]
     """TOML file, for instance configs/digits/rebar.toml."""
     config: Annotated[Config, tyro.conf.arg(name="")] = CONFIG
+    only: str | None = None
+    """Which of the file's estimators, if it has several."""
     output_dir: Path | None = None
-    """Folder of the run. Default: runs/ and the name of the file."""
+    """Folder of the run. Default: runs/ and the name of file or estimator."""
     resume: bool = False
     """Continue the run in the folder, bit for bit."""
     overwrite: bool = False
     """Replace the run in the folder."""
+    mesh: str | None = None
+    """data=N splits every batch over N devices."""
 
     def run(self, screen: Console) -> None:
         """Trains and prints the results."""
         check(self.config)
-        folder = self.output_dir or Path("runs") / self.config_file.stem
+        name = self.config_file.stem
+        if self.only is not None:
+            name = f"{name}-{self.only}"
+        folder = self.output_dir or Path("runs") / name
         summary = runs.train(
             self.config,
             folder,
@@ -58,11 +78,17 @@ class Compare:
     """Train several estimators on one model, seed and schedule."""
 
     config_files: Positional[tuple[Path, ...]]
-    """TOML files that differ in their estimator only."""
+    """TOML files that differ in their estimator only, or one with several."""
     output_dir: Path = Path("runs/compare")
     """Folder of the comparison, with a folder a run."""
     seed: int | None = None
     """Seed of every run. Default: that of the files."""
+    shared_trajectory: str | None = None
+    """Measure the variance of all along the trajectory of this one instead."""
+    num_seeds: int = 1
+    """Trajectories, for standard errors."""
+    num_steps: int | None = None
+    """Steps of every run. Default: those of the files."""
     resume: bool = False
     """Continue the runs that are there, and start the others."""
     overwrite: bool = False
@@ -70,23 +96,10 @@ class Compare:
 
     def run(self, screen: Console) -> None:
         """Trains each in turn and prints one table."""
-        configs: dict[str, Config] = {}
-        for path in self.config_files:
-            if path.stem in configs:
-                raise UsageError(
-                    f"Expected configuration files of different names, got {path.stem} "
-                    "twice. Rename one: the name is the run's folder."
-                )
-            config = load_config(path, Config)
-            if self.seed is not None:
-                config = dataclasses.replace(config, seed=self.seed)
-            check(config)
-            configs[path.stem] = config
-        if not configs:
-            raise UsageError(
-                "Expected at least one configuration file, got none. For instance: "
-                "jaxdiscrete compare configs/digits/*.toml"
-            )
+        configs = self._configs()
+        if self.shared_trajectory is not None:
+            self._measure(configs, self.shared_trajectory, screen)
+            return
         summaries = runs.compare(
             configs,
             self.output_dir,
@@ -96,6 +109,132 @@ class Compare:
         )
         screen.print(console.results_table(summaries))
         screen.print(f"Results in {self.output_dir}")
+
+    def _configs(self) -> dict[str, Config]:
+        configs: dict[str, Config] = {}
+        for path in self.config_files:
+            for name, config in load_runs(path).items():
+                if name in configs:
+                    raise UsageError(
+                        f"Expected estimators of different names, got {name} twice. "
+                        "Rename one: the name is the run's folder."
+                    )
+                if self.seed is not None:
+                    config = dataclasses.replace(config, seed=self.seed)
+                if self.num_steps is not None:
+                    training = dataclasses.replace(
+                        config.training, num_steps=self.num_steps
+                    )
+                    config = dataclasses.replace(config, training=training)
+                check(config)
+                configs[name] = config
+        if not configs:
+            raise UsageError(
+                "Expected at least one configuration file, got none. For instance: "
+                "jaxdiscrete compare configs/digits/*.toml"
+            )
+        return configs
+
+    def _measure(
+        self, configs: dict[str, Config], driver: str, screen: Console
+    ) -> None:
+        if driver not in configs:
+            raise UsageError(
+                f"Expected --shared-trajectory among {', '.join(configs)}, got "
+                f"{driver!r}. Name the estimator that trains the model."
+            )
+        measured = trajectory.compare(
+            configs,
+            driver,
+            self.num_seeds,
+            self.output_dir,
+            screen,
+            overwrite=self.overwrite,
+        )
+        screen.print(console.trajectory_table(measured))
+        screen.print(f"Results in {self.output_dir}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Train seeds and settings of one configuration in one compiled program."""
+
+    config_file: Positional[Path]
+    """TOML file."""
+    seeds: int = 1
+    """How many, from the configured one on."""
+    grid: tuple[str, ...] = ()
+    """KEY=NUMBER,NUMBER for numbers of optimizer and estimator."""
+    only: str | None = None
+    """Which of the file's estimators, if it has several."""
+    output_dir: Path | None = None
+    """Folder of the sweep. Default: runs/ and the name of the file and sweep."""
+    num_steps: int | None = None
+    """Steps of every run. Default: those of the file."""
+    overwrite: bool = False
+    """Replace the sweep in the folder."""
+
+    def run(self, screen: Console) -> None:
+        """Trains them together and prints one table."""
+        config = _choose(self.config_file, self.only)
+        if self.num_steps is not None:
+            training = dataclasses.replace(config.training, num_steps=self.num_steps)
+            config = dataclasses.replace(config, training=training)
+        check(config)
+        if self.seeds < 1:
+            raise UsageError(f"Expected --seeds >= 1, got {self.seeds}. Raise it.")
+        grid = sweep.parse_grid(config, self.grid)
+        folder = self.output_dir or Path("runs") / f"{self.config_file.stem}-sweep"
+        rows = sweep.run(
+            config,
+            sweep.points(config, self.seeds, grid),
+            folder,
+            screen,
+            overwrite=self.overwrite,
+        )
+        screen.print(console.sweep_table(rows))
+        screen.print(f"Results in {folder}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reproduce:
+    """Run what a paper's configurations lack, and report it beside the paper."""
+
+    targets: Positional[tuple[str, ...]]
+    """Papers (rebar), experiments (rebar/mnist_nonlinear) or TOML files."""
+    short: bool = False
+    """The length that fits minutes instead of the full one."""
+    configs: Path = CONFIGS
+    """Folder of the configurations and of the published numbers."""
+    output_dir: Path = Path("runs/reproduce")
+    """Folder of the runs and of report.html and report.md."""
+    summaries: Path | None = None
+    """Folder in which a small JSON summary an experiment is kept."""
+
+    def run(self, screen: Console) -> None:
+        """Runs and reports."""
+        if not self.targets:
+            raise UsageError(
+                "Expected a paper, an experiment or a file, got none. For instance: "
+                "jaxdiscrete reproduce rebar --short"
+            )
+        found = [
+            path
+            for target in self.targets
+            for path in reproduce.find_experiments(target, self.configs)
+        ]
+        results = [
+            reproduce.run(
+                path, self.output_dir, self.configs, screen, short=self.short
+            )
+            for path in dict.fromkeys(found)
+        ]
+        if self.summaries is not None:
+            for result in results:
+                reproduce.write_summary(self.summaries, result)
+        report.write_report(self.output_dir, results)
+        screen.print(console.claims_table(results))
+        screen.print(f"Report in {self.output_dir / 'report.html'}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +264,60 @@ class Relaxation:
         screen.print(f"Results in {folder}")
 
 
+@dataclasses.dataclass(frozen=True)
+class DataList:
+    """Show the data sets, and which are on this machine."""
+
+    def run(self, screen: Console) -> None:
+        """Prints one table."""
+        data.describe(screen)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFetch:
+    """Download data sets and check them."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Which. Default: all."""
+
+    def run(self, screen: Console) -> None:
+        """Downloads what is missing or damaged."""
+        data.fetch(self.names or tuple(data.DATASETS), screen)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataVerify:
+    """Check the data sets on this machine against their checksums."""
+
+    names: Positional[tuple[str, ...]] = ()
+    """Which. Default: all."""
+
+    def run(self, screen: Console) -> None:
+        """Reads every file once."""
+        data.verify(self.names or tuple(data.DATASETS), screen)
+
+
+Data = (
+    Annotated[DataList, tyro.conf.subcommand("list", prefix_name=False)]
+    | Annotated[DataFetch, tyro.conf.subcommand("fetch", prefix_name=False)]
+    | Annotated[DataVerify, tyro.conf.subcommand("verify", prefix_name=False)]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataCommand:
+    """List, download and check data sets."""
+
+    command: Annotated[Data, tyro.conf.arg(name="")]
+
+    def run(self, screen: Console) -> None:
+        """Runs the command below."""
+        self.command.run(screen)
+
+
+Command = Train | Compare | Sweep | Reproduce | Relaxation | DataCommand
+
+
 def run(args: list[str]) -> int:
     """Parses the arguments and runs the command.
 
@@ -137,6 +330,9 @@ def run(args: list[str]) -> int:
     Raises:
       SystemExit: on --help, and with code 2 on arguments that cannot be parsed.
     """
+    if args == ["--version"]:
+        print(f"jaxdiscrete {jaxdiscrete.__version__}")
+        return 0
     try:
         command = _parse(args)
         command.run(Console())
@@ -146,7 +342,30 @@ def run(args: list[str]) -> int:
     return 0
 
 
-def _parse(args: list[str]) -> Train | Compare | Relaxation:
+def _choose(path: Path, only: str | None) -> Config:
+    """One of a file's runs."""
+    configs = load_runs(path)
+    if only is None and len(configs) == 1:
+        return next(iter(configs.values()))
+    if only not in configs:
+        raise UsageError(
+            f"Expected --only among {', '.join(configs)}, the estimators in {path}, "
+            f"got {only or 'none'}. Choose one, or compare them all."
+        )
+    return configs[only]
+
+
+def _option(args: list[str], name: str) -> str | None:
+    """The value of an option that decides what the others are."""
+    for arg, after in zip(args, [*args[1:], ""], strict=True):
+        if arg == name:
+            return after
+        if arg.startswith(f"{name}="):
+            return arg.partition("=")[2]
+    return None
+
+
+def _parse(args: list[str]) -> Command:
     # The file's values are the defaults of the options, so that --help shows them
     # and an option overrides them: it is read before the options are.
     command, path, *_ = [*args, "", ""]
@@ -154,7 +373,7 @@ def _parse(args: list[str]) -> Train | Compare | Relaxation:
     train = Train(tyro.MISSING)
     relaxation = Relaxation(tyro.MISSING)
     if command == "train" and is_given:
-        train = Train(tyro.MISSING, load_config(Path(path), Config))
+        train = Train(tyro.MISSING, _choose(Path(path), _option(args, "--only")))
     elif command == "relaxation" and is_given:
         relaxation = Relaxation(tyro.MISSING, load_config(Path(path), StudyConfig))
     elif command in ("train", "relaxation") and "--help" not in args:
@@ -167,9 +386,12 @@ def _parse(args: list[str]) -> Train | Compare | Relaxation:
     commands = (
         Annotated[Train, subcommand("train", default=train, prefix_name=False)]
         | Annotated[Compare, subcommand("compare", prefix_name=False)]
+        | Annotated[Sweep, subcommand("sweep", prefix_name=False)]
+        | Annotated[Reproduce, subcommand("reproduce", prefix_name=False)]
         | Annotated[
             Relaxation, subcommand("relaxation", default=relaxation, prefix_name=False)
         ]
+        | Annotated[DataCommand, subcommand("data", prefix_name=False)]
     )
     return tyro.cli(
         commands,

@@ -10,17 +10,35 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jaxdiscrete.experiments.claims import Claim, Short
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators import find_estimator
-from jaxdiscrete.experiments.settings import Config, Estimator, Schedule, StudyConfig
+from jaxdiscrete.experiments.schedules import read_schedule
+from jaxdiscrete.experiments.settings import (
+    Config,
+    Estimator,
+    Schedule,
+    StudyConfig,
+    ToyConfig,
+    constant,
+)
 
 C = TypeVar("C", Config, StudyConfig)
 
 _NAMES = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
 
 
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One file of a paper: a claim and the runs that check it."""
+
+    claim: Claim
+    short: Short
+    runs: dict[str, Config] | dict[str, ToyConfig]
+
+
 def load_config(path: Path, kind: type[C]) -> C:
-    """Reads a configuration file.
+    """Reads a configuration of one run.
 
     Args:
       path: a TOML file.
@@ -33,6 +51,82 @@ def load_config(path: Path, kind: type[C]) -> C:
       UsageError: if the file is missing or not TOML, or names the key that is
         unknown, of a wrong type or out of range.
     """
+    table = _load(path)
+    try:
+        config = _read_table(kind, table, "")
+        check(config)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return config
+
+
+def load_runs(path: Path) -> dict[str, Config]:
+    """Reads the runs of a file, which has one estimator or several.
+
+    Args:
+      path: a TOML file with a table ``estimator``, or with ``estimators`` by name.
+
+    Returns:
+      Configurations by the run's name, which for one run is that of the file.
+
+    Raises:
+      UsageError: as :func:`load_config`.
+    """
+    if "estimators" not in _load(path):
+        return {path.stem: load_config(path, Config)}
+    runs = load_experiment(path).runs
+    configs = {k: v for k, v in runs.items() if isinstance(v, Config)}
+    if not configs:
+        raise UsageError(
+            f"Expected runs with data and a model in {path}, got a toy problem. Run: "
+            f"jaxdiscrete reproduce {path} --short"
+        )
+    return configs
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Reads a claim and its runs.
+
+    Args:
+      path: a TOML file with tables ``claim``, ``short`` and ``estimators``.
+
+    Returns:
+      The experiment.
+
+    Raises:
+      UsageError: as :func:`load_config`, also if a claim names a run that the file
+        has not.
+    """
+    table = _load(path)
+    try:
+        if "claim" not in table or "estimators" not in table:
+            raise UsageError(
+                "Expected the tables claim and estimators, got a configuration of one "
+                "run. Train it with: jaxdiscrete train."
+            )
+        claim = _read(Claim, table.pop("claim"), "claim")
+        short = _read(Short, table.pop("short", {}), "short")
+        estimators = table.pop("estimators")
+        kind = ToyConfig if "toy" in table else Config
+        table |= table.pop("toy", {})
+        runs = {
+            name: _read_table(kind, table | {"estimator": estimator}, "")
+            for name, estimator in estimators.items()
+        }
+        for name, config in runs.items():
+            try:
+                check(config)
+            except UsageError as error:
+                raise UsageError(f"estimators.{name}: {error}") from None
+        _check_bounds(claim, "claim.")
+        _check_bounds(short, "short.")
+        _check_names(claim, short, runs)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return Experiment(claim, short, runs)
+
+
+def _load(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -46,20 +140,33 @@ def load_config(path: Path, kind: type[C]) -> C:
             "a TOML file."
         ) from None
     try:
-        table = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(
             f"Expected TOML in {path}, got: {error}. Correct the file there."
         ) from None
-    try:
-        config = _read_table(kind, table, "")
-        check(config)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from None
-    return config
 
 
-def check(config: Config | StudyConfig) -> None:
+def _check_names(claim: Claim, short: Short, runs: dict[str, Any]) -> None:
+    used = [p.run for p in claim.published] + [*short.runs, *short.trajectory_runs]
+    for e in claim.expectations:
+        used += [*e.lower, *e.higher, *e.inside]
+        if e.inside and len(e.range) != 2:
+            raise UsageError(
+                "Expected range to be two numbers where claim.expectations has inside, "
+                f"got {list(e.range)}. Give the least and the largest value."
+            )
+    if short.shared_trajectory:
+        used.append(short.shared_trajectory)
+    for name in used:
+        if name not in runs:
+            raise UsageError(
+                f"Expected runs of claim and short among {', '.join(runs)}, got "
+                f"{name!r}. Correct the name, or add its table under estimators."
+            )
+
+
+def check(config: Config | StudyConfig | ToyConfig) -> None:
     """Checks the ranges, which the command line may have left.
 
     Args:
@@ -76,11 +183,19 @@ def check(config: Config | StudyConfig) -> None:
                 "A variable with one class has nothing to estimate."
             )
         return
-    epochs, block = config.training.num_epochs, config.training.epochs_per_block
-    if epochs % block:
+    if isinstance(config, ToyConfig):
+        if config.num_steps % config.steps_per_point:
+            raise UsageError(
+                "Expected num_steps to be a multiple of "
+                f"steps_per_point={config.steps_per_point}, got {config.num_steps}. "
+                "Change one of them."
+            )
+        return
+    steps, block = config.training.num_steps, config.training.steps_per_block
+    if steps % block:
         raise UsageError(
-            "Expected training.num_epochs to be a multiple of "
-            f"training.epochs_per_block={block}, got {epochs}. Change one of them."
+            "Expected training.num_steps to be a multiple of "
+            f"training.steps_per_block={block}, got {steps}. Change one of them."
         )
 
 
@@ -118,13 +233,24 @@ def _read_table(kind: type, table: dict[str, Any], prefix: str) -> Any:
 
 
 def _read(kind: Any, value: Any, name: str) -> Any:
-    if kind is Schedule and _is_number(value):
-        return Schedule(float(value), float(value))
+    if kind is Schedule:
+        if _is_number(value):
+            return constant(float(value))
+        if isinstance(value, dict):
+            return read_schedule(value, name)
+        raise _wrong_type(name, "a number or a table", value)
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
-            what = "a number or a table" if kind is Schedule else "a table"
-            raise _wrong_type(name, what, value)
+            raise _wrong_type(name, "a table", value)
         return _read_dataclass(kind, value, name)
+    if typing.get_origin(kind) is typing.Literal:
+        choices = typing.get_args(kind)
+        if value not in choices or isinstance(value, bool):
+            listed = ", ".join(map(str, choices))
+            raise UsageError(
+                f"Expected {name} among {listed}, got {value!r}. Choose one of them."
+            )
+        return value
     if isinstance(kind, types.GenericAlias):
         (item, _) = typing.get_args(kind)
         if not isinstance(value, list):

@@ -13,45 +13,85 @@ from jaxdiscrete.experiments.errors import RunError
 VARIANCE_DECAY = 0.999
 
 
+class Moments(NamedTuple):
+    """Moving averages of a gradient and of its square, entry by entry."""
+
+    mean: Any
+    square: Any
+
+
 class TrainState(NamedTuple):
     """All that changes in training, and so all that a checkpoint holds."""
 
     step: jax.Array
     params: Any
     opt_state: Any
-    gradient_mean: Any
-    gradient_square: Any
+    moments: Moments
 
 
-def log_variance(state: TrainState) -> jax.Array:
-    """The natural logarithm of the gradient variance, averaged over the encoder.
-
-    First and second moments of every entry of the encoder's gradient are moving
-    averages with decay 0.999, corrected for their start at zero. The variance is
-    that of a whole step: of samples, and of the batch that was drawn.
+def init_moments(params: Any) -> Moments:
+    """Moments before the first gradient.
 
     Args:
-      state: after at least one step.
+      params: of the shapes of the gradient.
+
+    Returns:
+      Zeros.
+    """
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    return Moments(zeros, zeros)
+
+
+def update_moments(moments: Moments, gradient: Any) -> Moments:
+    """Moments after one more gradient.
+
+    Args:
+      moments: before it.
+      gradient: of one step.
+
+    Returns:
+      The averages with decay :data:`VARIANCE_DECAY`.
+    """
+
+    def average(old: jax.Array, new: jax.Array) -> jax.Array:
+        return old + (1.0 - VARIANCE_DECAY) * (new - old)
+
+    return Moments(
+        jax.tree.map(average, moments.mean, gradient),
+        jax.tree.map(lambda s, g: average(s, g * g), moments.square, gradient),
+    )
+
+
+def log_variance(moments: Moments, step: jax.Array) -> jax.Array:
+    """The natural logarithm of the gradient variance, averaged over its entries.
+
+    The moments are corrected for their start at zero. The variance is that of a whole
+    step: of samples, and of the batch that was drawn.
+
+    Args:
+      moments: after at least one gradient; of all parameters or of some.
+      step: how many gradients there were.
 
     Returns:
       A scalar.
     """
-    correction = 1.0 - VARIANCE_DECAY ** state.step.astype(jnp.float32)
+    correction = 1.0 - VARIANCE_DECAY ** step.astype(jnp.float32)
     total, count = jnp.zeros(()), 0
-    means = jax.tree.leaves(state.gradient_mean)
-    for m, s in zip(means, jax.tree.leaves(state.gradient_square), strict=True):
+    means, squares = jax.tree.leaves(moments.mean), jax.tree.leaves(moments.square)
+    for m, s in zip(means, squares, strict=True):
         total += jnp.sum(s / correction - jnp.square(m / correction))
         count += m.size
     # After one step the two moments agree up to rounding.
     return jnp.log(jnp.maximum(total / count, jnp.finfo(total.dtype).tiny))
 
 
-def check_finite(first_step: int, checked: dict[str, Any]) -> None:
+def check_finite(first_step: int, checked: dict[str, Any], remedy: str) -> None:
     """Stops a run at its first value that is not finite.
 
     Args:
       first_step: the step of the first entries.
       checked: arrays with an entry a step, or scalars of the last step.
+      remedy: what to do, the end of the error message.
 
     Raises:
       RunError: naming the step and the quantity.
@@ -65,7 +105,5 @@ def check_finite(first_step: int, checked: dict[str, Any]) -> None:
     if found:
         step, name, value = min(found, key=lambda item: item[0])
         raise RunError(
-            f"Expected finite values, got {name} = {value} at step {step}. Lower "
-            "optimizer.learning_rate or optimizer.control_variate_learning_rate and "
-            "start again with --overwrite."
+            f"Expected finite values, got {name} = {value} at step {step}. {remedy}"
         )

@@ -5,62 +5,62 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments import settings as s
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.models import apply
+from jaxdiscrete.experiments.models import BaselineNet, Critic, apply
+from jaxdiscrete.experiments.schedules import value_at
 
 #: Parameters of a control variate, by what they are.
 ControlVariate = dict[str, Any]
 
+RELAXATIONS = {"concrete": jd.concrete, "muprop": jd.muprop_relaxation}
+
 
 class Example(NamedTuple):
-    """One latent and one image, for the shapes of networks."""
+    """One sample of a layer, the shape of its latents, what it is inferred from."""
 
     z: jax.Array
-    x: jax.Array
+    latent_shape: tuple[int, ...]
+    inputs: jax.Array
+
+
+def _nothing(key: jax.Array, settings: Any, example: Example) -> ControlVariate:
+    del key, settings, example
+    return {}
+
+
+def _no_temperature(settings: Any, step: jax.Array) -> jax.Array:
+    del settings, step
+    return jnp.ones(())
 
 
 class Entry(NamedTuple):
     """What the training job needs to know of one estimator.
 
-    ``init(key, settings, example)`` returns the initial parameters of the control
-    variate, ``build(f, control_variate, settings, step)`` the estimator at a
-    training step. The parameters named in ``moving_averages`` follow plain SGD.
+    ``build(f, control_variate, settings, step, relaxed_f)`` returns the estimator of a
+    layer at a training step; relaxed_f is None at the top layer and where ``soften`` is.
+    ``init(key, settings, example)`` returns the initial parameters of its control
+    variate, of which those named in ``moving_averages`` follow plain SGD.
+    ``is_pathwise`` is whether f runs on samples with a gradient path; ``is_joint``
+    whether all layers of a hierarchy are one sample. ``soften(q, zeta, control_variate,
+    settings)`` relaxes the layers below which a control variate does not look.
+    ``temperature(settings, step)`` is that of the relaxed sample's density.
     """
 
     settings: type[s.Estimator]
-    init: Callable[[jax.Array, Any, Example], ControlVariate]
-    build: Callable[[Any, ControlVariate, Any, jax.Array], jd.Estimator]
+    build: Callable[[Any, ControlVariate, Any, jax.Array, Any], jd.Estimator]
+    init: Callable[[jax.Array, Any, Example], ControlVariate] = _nothing
     moving_averages: frozenset[str] = frozenset()
-
-
-class BaselineNet(nn.Module):
-    """A scalar of the image."""
-
-    hidden: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return nn.Dense(1)(nn.tanh(nn.Dense(self.hidden)(x)))[..., 0]
-
-
-class Critic(nn.Module):
-    """A scalar of latent and image that is zero at first."""
-
-    hidden: int
-
-    @nn.compact
-    def __call__(self, z: jax.Array, x: jax.Array) -> jax.Array:
-        both = jnp.concatenate([2.0 * z - 1.0, x])
-        features = nn.tanh(nn.Dense(self.hidden)(both))
-        # RELAX then starts as REBAR, and departs from it where that helps.
-        return nn.Dense(1, kernel_init=nn.initializers.zeros)(features)[0]
+    is_pathwise: bool = False
+    is_joint: bool = False
+    soften: Callable[[Any, jax.Array, ControlVariate, Any], jax.Array] | None = None
+    temperature: Callable[[Any, jax.Array], jax.Array] = _no_temperature
+    calls_of_f: Callable[[Any], int] = lambda settings: 1
 
 
 def find_estimator(name: str) -> Entry:
@@ -83,11 +83,6 @@ def find_estimator(name: str) -> Entry:
     return ESTIMATORS[name]
 
 
-def _nothing(key: jax.Array, settings: Any, example: Example) -> ControlVariate:
-    del key, settings, example
-    return {}
-
-
 def _init_constant(
     key: jax.Array, settings: s.ConstantBaseline, example: Example
 ) -> ControlVariate:
@@ -95,117 +90,194 @@ def _init_constant(
     return {"baseline": jnp.asarray(settings.baseline, jnp.float32)}
 
 
-def _init_nvil(
-    key: jax.Array, settings: s.NetworkBaseline, example: Example
-) -> ControlVariate:
-    params = BaselineNet(settings.hidden).init(key, example.x)["params"]
-    return {"baseline": params, "centre": jnp.zeros(())}
+def _init_baseline(key: jax.Array, settings: Any, example: Example) -> ControlVariate:
+    if not settings.baseline_hidden:
+        return {}
+    net = BaselineNet(settings.baseline_hidden)
+    return {"baseline": net.init(key, example.inputs)["params"]}
+
+
+def _baseline(cv: ControlVariate, settings: Any) -> Any:
+    if "baseline" not in cv:
+        return None
+    net = BaselineNet(settings.baseline_hidden)
+    return lambda inputs: apply(net, cv["baseline"], inputs)
+
+
+def _init_nvil(key: jax.Array, settings: s.Nvil, example: Example) -> ControlVariate:
+    cv = _init_baseline(key, settings, example) if settings.input_baseline else {}
+    if settings.centre:
+        cv["centre"] = jnp.zeros(())
+    if settings.normalize:
+        cv["variance"] = jnp.ones(())
+    return cv
 
 
 def _build_nvil(
-    f: Any, cv: ControlVariate, settings: s.NetworkBaseline, step: jax.Array
+    f: Any, cv: ControlVariate, settings: s.Nvil, step: jax.Array, relaxed_f: Any
 ) -> jd.Estimator:
-    del step
-    net = BaselineNet(settings.hidden)
+    del step, relaxed_f
     return jd.nvil(
         f,
-        lambda x: apply(net, cv["baseline"], x),
-        centre=cv["centre"],
+        _baseline(cv, settings),
+        centre=cv.get("centre"),
+        variance=cv.get("variance"),
     )
+
+
+def _init_simple_muprop(
+    key: jax.Array, settings: s.SimpleMuProp, example: Example
+) -> ControlVariate:
+    scale = jnp.full(example.latent_shape, settings.value_scale)
+    return _init_baseline(key, settings, example) | {"value_scale": scale}
 
 
 def _init_muprop(
     key: jax.Array, settings: s.MuProp, example: Example
 ) -> ControlVariate:
-    del key
-    return {
-        "value_scale": jnp.full_like(example.z, settings.value_scale),
-        "linear_scale": jnp.full_like(example.z, settings.linear_scale),
-    }
+    scale = jnp.full(example.latent_shape, settings.linear_scale)
+    return _init_simple_muprop(key, settings, example) | {"linear_scale": scale}
+
+
+def _build_muprop(
+    f: Any, cv: ControlVariate, settings: s.MuProp, step: jax.Array, relaxed_f: Any
+) -> jd.Estimator:
+    del step, relaxed_f
+    return jd.muprop(
+        f,
+        value_scale=cv["value_scale"],
+        linear_scale=cv.get("linear_scale", 0.0),
+        baseline=_baseline(cv, settings),
+    )
 
 
 def _init_rebar(key: jax.Array, settings: s.Rebar, example: Example) -> ControlVariate:
-    del key
-    return {
-        "log_temperature": jnp.log(jnp.full_like(example.z, settings.temperature)),
-        "scale": jnp.full_like(example.z, settings.scale),
-    }
+    shape = example.latent_shape
+    cv = _init_baseline(key, settings, example)
+    cv["scale"] = jnp.full(shape, settings.scale)
+    if settings.train_temperature:
+        cv["log_temperature"] = jnp.log(jnp.full(shape, settings.temperature))
+    return cv
+
+
+def _rebar_temperature(cv: ControlVariate, settings: s.Rebar) -> Any:
+    if settings.train_temperature:
+        return jnp.exp(cv["log_temperature"])
+    return settings.temperature
 
 
 def _build_rebar(
-    f: Any, cv: ControlVariate, settings: s.Rebar, step: jax.Array
+    f: Any, cv: ControlVariate, settings: s.Rebar, step: jax.Array, relaxed_f: Any
 ) -> jd.Estimator:
-    del settings, step
-    return jd.rebar(f, temperature=jnp.exp(cv["log_temperature"]), scale=cv["scale"])
+    del step
+    return jd.rebar(
+        f,
+        temperature=_rebar_temperature(cv, settings),
+        scale=cv["scale"],
+        baseline=_baseline(cv, settings),
+        relaxed_f=relaxed_f,
+        relaxation=RELAXATIONS[settings.relaxation],
+    )
+
+
+def _soften_rebar(
+    q: Any, zeta: jax.Array, cv: ControlVariate, settings: s.Rebar
+) -> jax.Array:
+    temperature = jnp.asarray(_rebar_temperature(cv, settings))
+    if temperature.ndim < zeta.ndim:
+        temperature = temperature[..., None]
+    return RELAXATIONS[settings.relaxation](q, zeta, temperature)
 
 
 def _init_relax(key: jax.Array, settings: s.Relax, example: Example) -> ControlVariate:
-    critic = Critic(settings.critic_hidden).init(key, example.z, example.x)["params"]
-    return _init_rebar(key, settings, example) | {"critic": critic}
+    shape = example.latent_shape
+    critic = Critic(settings.critic_hidden, settings.critic_activation)
+    return {
+        "critic": critic.init(key, example.z, example.inputs)["params"],
+        "log_temperature": jnp.log(jnp.full(shape, settings.temperature)),
+        "scale": jnp.full(shape, settings.scale),
+    }
 
 
 def _build_relax(
-    f: Any, cv: ControlVariate, settings: s.Relax, step: jax.Array
+    f: Any, cv: ControlVariate, settings: s.Relax, step: jax.Array, relaxed_f: Any
 ) -> jd.Estimator:
-    del step
-    net = Critic(settings.critic_hidden)
+    del step, relaxed_f
+    net = Critic(settings.critic_hidden, settings.critic_activation)
     return jd.relax(
         f,
-        lambda z, x: apply(net, cv["critic"], z, x),
+        lambda z, inputs: apply(net, cv["critic"], z, inputs),
         temperature=jnp.exp(cv["log_temperature"]),
         scale=cv["scale"],
     )
 
 
 def _temperature(settings: s.Relaxation, step: jax.Array) -> jax.Array:
-    t = settings.temperature
-    schedule = optax.exponential_decay(
-        t.start, t.num_steps, decay_rate=t.end / t.start, end_value=t.end
-    )
-    return schedule(step)
+    return value_at(settings.temperature, step)
 
 
 ESTIMATORS: dict[str, Entry] = {
-    "reinforce": Entry(s.Estimator, _nothing, lambda f, cv, st, step: jd.reinforce(f)),
+    "reinforce": Entry(s.Estimator, lambda f, cv, st, step, relaxed_f: jd.reinforce(f)),
     "reinforce_constant_baseline": Entry(
         s.ConstantBaseline,
+        lambda f, cv, st, step, relaxed_f: jd.reinforce(f, baseline=cv["baseline"]),
         _init_constant,
-        lambda f, cv, st, step: jd.reinforce(f, baseline=cv["baseline"]),
     ),
-    "nvil": Entry(s.NetworkBaseline, _init_nvil, _build_nvil, frozenset({"centre"})),
+    "nvil": Entry(
+        s.Nvil, _build_nvil, _init_nvil, moving_averages=frozenset({"centre", "variance"})
+    ),
     "reinforce_loo": Entry(
         s.MultiSample,
-        _nothing,
-        lambda f, cv, st, step: jd.reinforce_loo(f, num_samples=st.num_samples),
+        lambda f, cv, st, step, relaxed_f: jd.reinforce_loo(
+            f, num_samples=st.num_samples
+        ),
+        is_joint=True,
+        calls_of_f=lambda st: st.num_samples,
     ),
     "reinforce_optimal_baseline": Entry(
         s.MultiSample,
-        _nothing,
-        lambda f, cv, st, step: jd.reinforce_optimal_baseline(
+        lambda f, cv, st, step, relaxed_f: jd.reinforce_optimal_baseline(
             f, num_samples=st.num_samples
         ),
+        calls_of_f=lambda st: st.num_samples,
     ),
-    "muprop": Entry(s.MuProp, _init_muprop, lambda f, cv, st, step: jd.muprop(f, **cv)),
-    "rebar": Entry(s.Rebar, _init_rebar, _build_rebar),
-    "relax": Entry(s.Relax, _init_relax, _build_relax),
+    "simple_muprop": Entry(
+        s.SimpleMuProp, _build_muprop, _init_simple_muprop, calls_of_f=lambda st: 2
+    ),
+    "muprop": Entry(s.MuProp, _build_muprop, _init_muprop, calls_of_f=lambda st: 2),
+    "rebar": Entry(
+        s.Rebar,
+        _build_rebar,
+        _init_rebar,
+        soften=_soften_rebar,
+        calls_of_f=lambda st: 2,
+    ),
+    "relax": Entry(s.Relax, _build_relax, _init_relax, calls_of_f=lambda st: 2),
     "gumbel_softmax": Entry(
         s.Relaxation,
-        _nothing,
-        lambda f, cv, st, step: jd.gumbel_softmax(
+        lambda f, cv, st, step, relaxed_f: jd.gumbel_softmax(
             f, temperature=_temperature(st, step)
         ),
+        is_pathwise=True,
+        temperature=_temperature,
     ),
     "straight_through": Entry(
-        s.Estimator, _nothing, lambda f, cv, st, step: jd.straight_through(f)
+        s.StraightThrough,
+        lambda f, cv, st, step, relaxed_f: jd.straight_through(
+            f, slope=value_at(st.slope, step)
+        ),
+        is_pathwise=True,
     ),
     "straight_through_gumbel_softmax": Entry(
         s.Relaxation,
-        _nothing,
-        lambda f, cv, st, step: jd.straight_through_gumbel_softmax(
+        lambda f, cv, st, step, relaxed_f: jd.straight_through_gumbel_softmax(
             f, temperature=_temperature(st, step)
         ),
+        is_pathwise=True,
     ),
     "mean_field": Entry(
-        s.Estimator, _nothing, lambda f, cv, st, step: jd.mean_field(f)
+        s.Estimator,
+        lambda f, cv, st, step, relaxed_f: jd.mean_field(f),
+        is_pathwise=True,
     ),
 }

@@ -10,13 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from jaxdiscrete.experiments.data import IMAGE_SHAPE
 from jaxdiscrete.experiments.files import replacing
 
 Rows = list[dict[str, Any]]
 
 
-def save_images(path: Path, images: np.ndarray, labels: list[str], title: str) -> None:
+def save_images(
+    path: Path,
+    images: np.ndarray,
+    labels: list[str],
+    title: str,
+    shape: tuple[int, int],
+) -> None:
     """Draws rows of images.
 
     Args:
@@ -24,13 +29,14 @@ def save_images(path: Path, images: np.ndarray, labels: list[str], title: str) -
       images: ``[rows, columns, pixels]`` in [0, 1].
       labels: one a row, or none at all.
       title: above all of them.
+      shape: height and width of an image.
     """
     rows, columns = images.shape[:2]
     figure = Figure(figsize=(0.7 * columns + 1.2, 0.7 * rows + 0.7))
     axes = figure.subplots(rows, columns, squeeze=False)
     for i, row in enumerate(axes):
         for j, ax in enumerate(row):
-            image = images[i, j].reshape(IMAGE_SHAPE)
+            image = images[i, j].reshape(shape)
             ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
         if labels:
@@ -46,7 +52,7 @@ def save_curves(path: Path, runs: dict[str, Rows], title: str) -> None:
     Args:
       path: PNG file.
       runs: rows of metrics by the run's name; with a single run the training ELBO
-        is drawn beside the test ELBO.
+        is drawn beside the validation ELBO.
       title: above both panels.
     """
     figure = Figure(figsize=(11, 4.4))
@@ -57,13 +63,13 @@ def save_curves(path: Path, runs: dict[str, Rows], title: str) -> None:
         if len(runs) == 1:
             train = [row["train_elbo"] for row in rows]
             elbo.plot(steps, train, label="train", color="C1")
-        label = name if len(runs) > 1 else "test"
-        elbo.plot(steps, [row["test_elbo"] for row in rows], label=label, **style)
+        label = name if len(runs) > 1 else "validation"
+        elbo.plot(steps, [row["valid_elbo"] for row in rows], label=label, **style)
         values = [row["log_variance"] for row in rows]
         variance.plot(steps, values, label=label, **style)
-    test_only = "ELBO (nats)" if len(runs) == 1 else "test ELBO (nats)"
-    elbo.set(xlabel="step", ylabel=test_only)
-    variance.set(xlabel="step", ylabel="ln variance of the encoder's gradient")
+    which = "ELBO (nats)" if len(runs) == 1 else "validation ELBO (nats)"
+    elbo.set(xlabel="step", ylabel=which)
+    variance.set(xlabel="step", ylabel="ln variance of the model's gradient")
     _zoom(elbo, runs)
     for ax in (elbo, variance):
         ax.grid(alpha=0.3)
@@ -125,7 +131,7 @@ def _style(i: int) -> dict[str, Any]:
 
 def _zoom(ax: Axes, runs: dict[str, Rows]) -> None:
     """Leaves the first tenth of training out of the vertical range."""
-    keys = ("train_elbo", "test_elbo") if len(runs) == 1 else ("test_elbo",)
+    keys = ("train_elbo", "valid_elbo") if len(runs) == 1 else ("valid_elbo",)
     values: list[float] = []
     for rows in runs.values():
         values += [row[key] for row in rows[len(rows) // 10 :] for key in keys]

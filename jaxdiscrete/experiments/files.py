@@ -17,7 +17,7 @@ CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 SUMMARY_FILE = "summary.json"
 #: What a resumed run may change: training for longer.
-RESUMABLE_KEYS = frozenset({"training.num_epochs"})
+RESUMABLE_KEYS = frozenset({"training.num_steps"})
 
 
 @contextlib.contextmanager
@@ -75,15 +75,26 @@ def read_metrics(folder: Path, last_step: int) -> list[dict[str, Any]]:
       UsageError: if the file is missing or damaged.
     """
     path = folder / METRICS_FILE
+    rows = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
-        return [row for row in rows if row["step"] <= last_step]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"Expected metrics in {path}, got a file that cannot be read ({error}). "
-            "Start again with --overwrite."
+            "Restore it, or start again in another --output-dir."
         ) from None
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            if row["step"] <= last_step:
+                rows.append(row)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"Expected JSON with a step in line {number} of {path}, got "
+                f"{line[:40]!r} ({type(error).__name__}). Delete that line and resume: "
+                "checkpoints are not touched, and later lines are written again."
+            ) from None
+    return rows
 
 
 def open_folder(
@@ -150,11 +161,11 @@ def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
             "Start again with --overwrite."
         ) from None
     now = flatten(config)
-    epochs = "training.num_epochs"
-    if epochs in before and now.get(epochs, 0) < before[epochs]:
+    length = "training.num_steps"
+    if length in before and now.get(length, 0) < before[length]:
         raise UsageError(
-            f"Expected {epochs} >= {before[epochs]!r}, as the run in {folder} has it, "
-            f"got {now.get(epochs)!r}. A run can only be made longer."
+            f"Expected {length} >= {before[length]!r}, as the run in {folder} has it, "
+            f"got {now.get(length)!r}. A run can only be made longer."
         )
     for key in sorted((before.keys() | now.keys()) - RESUMABLE_KEYS):
         if before.get(key) != now.get(key):

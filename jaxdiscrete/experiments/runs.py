@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from jaxdiscrete.experiments import checkpoints, console, figures, files
+from jaxdiscrete.experiments import (
+    checkpoints,
+    console,
+    figures,
+    files,
+    pictures,
+)
 from jaxdiscrete.experiments.config import flatten
-from jaxdiscrete.experiments.data import load_digits
+from jaxdiscrete.experiments.data import load_dataset, shuffled_subset
 from jaxdiscrete.experiments.diagnostics import TrainState, check_finite
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.event_files import EventFile
 from jaxdiscrete.experiments.settings import Config
 from jaxdiscrete.experiments.training import Experiment
+
+Row = dict[str, Any]
 
 
 def train(
@@ -29,7 +37,7 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
-) -> dict[str, Any]:
+) -> Row:
     """Trains one configuration and writes all its results.
 
     Args:
@@ -46,30 +54,30 @@ def train(
       UsageError: if the folder, the checkpoint or the data cannot be used.
       RunError: if a value is not finite.
     """
-    experiment = Experiment(config, load_digits(config.data))
+    dataset = load_dataset(config.data.name, config.data.binarization or None)
+    experiment = Experiment(config, dataset)
     files.open_folder(
         folder, dataclasses.asdict(config), resume=resume, overwrite=overwrite
     )
     state = jax.jit(experiment.init)()
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     if resume:
         state = checkpoints.restore(folder, state)
         rows = files.read_metrics(folder, int(state.step))
-        epoch = int(state.step) // experiment.steps_per_epoch
-        screen.print(f"{folder.name}: resumed after epoch {epoch}")
+        screen.print(f"{folder.name}: resumed after step {int(state.step)}")
     state, rows = _run_blocks(experiment, state, rows, folder, screen)
-    final = jax.jit(experiment.final_metrics)(state, *experiment.digits)
+    final = _final_metrics(experiment, state)
     summary = {
         "run": folder.name,
         "estimator": config.estimator.name,
+        "dataset": dataset.title,
         "steps": int(state.step),
-        **{key: float(value) for key, value in final.items()},
+        **final,
         "steps_per_second": statistics.harmonic_mean(
             [r["steps_per_second"] for r in rows]
         ),
         "seconds": rows[-1]["seconds"],
     }
-    check_finite(int(state.step), final)
     _draw(experiment, state, rows, folder)
     files.write_json(folder / files.SUMMARY_FILE, summary)
     return summary
@@ -82,7 +90,7 @@ def compare(
     *,
     resume: bool = False,
     overwrite: bool = False,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     """Trains several estimators in turn, on one model, seed and schedule.
 
     Args:
@@ -99,102 +107,56 @@ def compare(
       UsageError: if other settings differ, or as :func:`train`.
       RunError: as :func:`train`.
     """
-    _check_comparable(configs)
+    check_comparable(configs)
     files.open_folder(
         folder,
         {name: dataclasses.asdict(config) for name, config in configs.items()},
         resume=resume,
         overwrite=overwrite,
     )
-    summaries = []
-    for name, config in configs.items():
-        run = folder / name
-        can_resume = checkpoints.has_checkpoint(run)
-        # A run that was stopped before its first checkpoint starts again.
-        summaries.append(
-            train(config, run, screen, resume=can_resume, overwrite=not can_resume)
-        )
+    summaries = [
+        train_or_continue(config, folder / name, screen)
+        for name, config in configs.items()
+    ]
     summaries.sort(key=lambda summary: -summary["test_elbo"])
     last = max(summary["steps"] for summary in summaries)
     figures.save_curves(
         folder / "comparison.png",
         {s["run"]: files.read_metrics(folder / s["run"], last) for s in summaries},
-        "Digits: estimators from best to worst test ELBO",
+        f"{summaries[0]['dataset']}: estimators from best to worst test ELBO",
     )
     files.write_json(folder / "comparison.json", summaries)
     return summaries
 
 
-def _run_blocks(
-    experiment: Experiment,
-    state: TrainState,
-    rows: list[dict[str, Any]],
-    folder: Path,
-    screen: Console,
-) -> tuple[TrainState, list[dict[str, Any]]]:
-    settings = experiment.config.training
-    epoch = int(state.step) // experiment.steps_per_epoch
-    if epoch >= settings.num_epochs:
-        return state, rows
-    spent = rows[-1]["seconds"] if rows else 0.0
-    start = time.perf_counter()
-    train, test = (jnp.asarray(x) for x in experiment.digits)
-    with console.training_progress(screen) as progress:
-        task = progress.add_task(
-            folder.name,
-            total=settings.num_epochs,
-            completed=epoch,
-            status="compiling",
-        )
-        block = experiment.compile_block(state)
-        while epoch < settings.num_epochs:
-            first_step, block_start = int(state.step), time.perf_counter()
-            state, checked, metrics = jax.block_until_ready(block(state, train, test))
-            now = time.perf_counter()
-            check_finite(first_step, checked)
-            check_finite(int(state.step), metrics)
-            epoch += settings.epochs_per_block
-            steps = int(state.step) - first_step
-            row = {
-                "epoch": epoch,
-                "step": int(state.step),
-                "loss": float(np.mean(checked["loss"])),
-                **{key: float(value) for key, value in metrics.items()},
-                "steps_per_second": steps / (now - block_start),
-                "seconds": spent + now - start,
-            }
-            rows = [*rows, row]
-            progress.update(task, completed=epoch, status=console.describe(row))
-            # Before the checkpoint: a resumed run drops lines that are beyond it,
-            # and could not invent lines that are missing.
-            files.write_metrics(folder, rows)
-            is_due = len(rows) % settings.blocks_per_checkpoint == 0
-            if is_due or epoch >= settings.num_epochs:
-                checkpoints.save(folder, state)
-    return state, rows
+def train_or_continue(config: Config, folder: Path, screen: Console) -> Row:
+    """Trains, or goes on with what a folder that only we write to holds.
+
+    Args:
+      config: a checked configuration.
+      folder: of the run.
+      screen: where progress is shown.
+
+    Returns:
+      The summary.
+
+    Raises:
+      UsageError, RunError: as :func:`train`.
+    """
+    can_resume = checkpoints.has_checkpoint(folder)
+    # A run that was stopped before its first checkpoint starts again.
+    return train(config, folder, screen, resume=can_resume, overwrite=not can_resume)
 
 
-def _draw(
-    experiment: Experiment, state: TrainState, rows: list[dict[str, Any]], folder: Path
-) -> None:
-    x, decoded, samples = jax.jit(experiment.images)(state)
-    figures.save_images(
-        folder / "samples.png",
-        np.asarray(samples),
-        [],
-        "Pixel probabilities of samples from the prior",
-    )
-    figures.save_images(
-        folder / "reconstructions.png",
-        np.stack([x, decoded]),
-        ["test digit", "decoded"],
-        "Test digits, and pixel probabilities at a posterior sample",
-    )
-    name = experiment.config.estimator.name
-    figures.save_curves(folder / "curves.png", {folder.name: rows}, f"Digits, {name}")
+def check_comparable(configs: dict[str, Config]) -> None:
+    """Raises unless only the estimators of several configurations differ.
 
+    Args:
+      configs: by name.
 
-def _check_comparable(configs: dict[str, Config]) -> None:
+    Raises:
+      UsageError: naming the setting.
+    """
     (first, reference), *others = configs.items()
     expected = flatten(reference)
     for name, config in others:
@@ -205,3 +167,84 @@ def _check_comparable(configs: dict[str, Config]) -> None:
                     f"configuration, as in {first}, got {value!r} in {name}. Only "
                     "the estimators may differ."
                 )
+
+
+def _run_blocks(
+    experiment: Experiment,
+    state: TrainState,
+    rows: list[Row],
+    folder: Path,
+    screen: Console,
+) -> tuple[TrainState, list[Row]]:
+    settings = experiment.config.training
+    step = int(state.step)
+    if step >= settings.num_steps:
+        return state, rows
+    spent = rows[-1]["seconds"] if rows else 0.0
+    start = time.perf_counter()
+    images = experiment.images()
+    with (
+        EventFile(folder, step) as events,
+        console.training_progress(screen) as progress,
+    ):
+        task = progress.add_task(
+            folder.name, total=settings.num_steps, completed=step, status="compiling"
+        )
+        block = experiment.compile_block(state, images)
+        while step < settings.num_steps:
+            first_step, block_start = step, time.perf_counter()
+            state, checked, metrics = jax.block_until_ready(block(state, images))
+            now = time.perf_counter()
+            step = int(state.step)
+            check_finite(first_step, checked, _remedy(folder))
+            check_finite(step, metrics, _remedy(folder))
+            row = {
+                "step": step,
+                "epoch": step / experiment.steps_per_epoch,
+                "loss": float(np.mean(checked["loss"])),
+                **{key: float(value) for key, value in metrics.items()},
+                "steps_per_second": (step - first_step) / (now - block_start),
+                "seconds": spent + now - start,
+            }
+            rows = [*rows, row]
+            progress.update(task, completed=step, status=console.describe(row))
+            events.write(row)
+            # Before the checkpoint: a resumed run drops lines that are beyond it,
+            # and could not invent lines that are missing.
+            files.write_metrics(folder, rows)
+            is_due = len(rows) % settings.blocks_per_checkpoint == 0
+            if is_due or step >= settings.num_steps:
+                checkpoints.save(folder, state)
+    return state, rows
+
+
+def _remedy(folder: Path) -> str:
+    newest = checkpoints.newest(folder)
+    kept = "There is no checkpoint yet" if newest is None else f"{newest} is intact"
+    return (
+        f"{kept}. Lower optimizer.learning_rate or optimizer.control_variate_factor "
+        "and start again with --overwrite."
+    )
+
+
+def _final_metrics(experiment: Experiment, state: TrainState) -> dict[str, float]:
+    settings = experiment.config.evaluation
+    dataset = experiment.dataset
+    parts = {
+        "train": shuffled_subset(dataset.train, settings.num_examples),
+        "valid": shuffled_subset(dataset.valid, settings.num_examples),
+        "test": shuffled_subset(dataset.test, settings.num_test_examples),
+    }
+    final = jax.jit(experiment.final_metrics)(state, parts)
+    check_finite(int(state.step), final, "Start again with a lower learning rate.")
+    return {key: float(value) for key, value in final.items()}
+
+
+def _draw(
+    experiment: Experiment, state: TrainState, rows: list[Row], folder: Path
+) -> None:
+    shape = experiment.dataset.image_shape
+    for name, picture in pictures.draw(experiment, state).items():
+        figures.save_images(folder / f"{name}.png", *picture, shape)
+    title = f"{experiment.dataset.title}, {experiment.config.estimator.name}"
+    figures.save_curves(folder / "curves.png", {folder.name: rows}, title)

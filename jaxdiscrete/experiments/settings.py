@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from tyro.conf import Fixed
+from tyro.constructors import PrimitiveConstructorSpec
 
 T = TypeVar("T")
 
@@ -28,35 +29,103 @@ def bounded(
 
 
 @dataclasses.dataclass(frozen=True)
-class Data:
-    """Handwritten digits, binarised once and split once."""
+class Schedule:
+    """A number, or an optax schedule of the training step and its arguments."""
 
-    threshold: float = bounded(7.5, at_least=0)
-    """A pixel, 0 to 16, above this is one."""
-    num_test: int = bounded(297, at_least=1)
-    """How many shuffled examples are held out."""
-    split_seed: int = bounded(0, at_least=0)
-    """Seed of the split, apart from the seed of the run."""
+    name: str = "constant_schedule"
+    """The optax function."""
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """What it is called with."""
+
+
+def constant(value: Any) -> Schedule:
+    """A schedule that stays where it starts.
+
+    Args:
+      value: the number.
+
+    Returns:
+      The schedule.
+    """
+    return Schedule("constant_schedule", {"value": value})
+
+
+def _show(schedule: Schedule) -> list[str]:
+    if schedule.name == "constant_schedule":
+        return [str(schedule.arguments.get("value"))]
+    return [schedule.name]
+
+
+#: On the command line a schedule is a number; a file can describe any other.
+Scheduled = Annotated[
+    Schedule,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NUMBER",
+        instance_from_str=lambda args: constant(float(args[0])),
+        is_instance=lambda value: isinstance(value, Schedule),
+        str_from_instance=_show,
+    ),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Which images, and how they became binary."""
+
+    name: str = "digits"
+    """A data set; jaxdiscrete data list shows them."""
+    binarization: str = ""
+    """One of the set's ways to make pixels binary. Default: its first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A variational autoencoder with Bernoulli latents."""
+    """A chain of layers of discrete latents between networks."""
 
-    num_latents: int = bounded(32, at_least=1)
-    """Binary latents."""
+    task: Literal["generative", "structured"] = "generative"
+    """Images from a prior, or lower halves of images from upper halves."""
+    num_latents: tuple[int, ...] = bounded((32,), at_least=1)
+    """Latent variables a stochastic layer, that next to the image first."""
+    num_classes: int = bounded(2, at_least=2)
+    """Values a latent takes: 2 for Bernoulli, more for one-hot categorical ones."""
     hidden: tuple[int, ...] = bounded((), at_least=1)
-    """Widths of tanh layers in encoder and decoder; none is a linear model."""
+    """Widths of deterministic layers between stochastic ones; none is linear."""
+    activation: Literal["tanh", "relu", "leaky_relu"] = "tanh"
+    """Of the deterministic layers."""
+    leak: float = bounded(0.01, at_least=0)
+    """Slope of leaky_relu below zero."""
+    init: Literal["lecun_normal", "glorot_uniform", "variance_scaling"] = "lecun_normal"
+    """Initial weights; variance_scaling is truncated normal, fan in, factor 2."""
+    prior: Literal["learned", "uniform"] = "learned"
+    """Of the top layer, in the generative task."""
+    mean_clip: float = bounded(0.01, above=0)
+    """Pixel means are kept this far from 0 and 1 in the initial output bias."""
+    divergence: Literal["sampled", "analytic", "concrete"] = "sampled"
+    """How log q - log p of the latents enters: at the sample, in closed form where
+    there is one, or as densities of the relaxed sample."""
+    prior_temperature: float = bounded(0.5, above=0)
+    """Of the prior's relaxed density, for the concrete divergence."""
+    num_samples: int = bounded(1, at_least=1)
+    """Samples in the training bound; more than one with pathwise estimators only."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer:
-    """Adam for the model and, apart from it, for the control variate."""
+    """The model's optimiser, and apart from it that of the control variate."""
 
-    learning_rate: float = bounded(1e-3, above=0)
+    name: Literal["adam", "sgd"] = "adam"
+    """Adam, or gradient descent with momentum."""
+    learning_rate: Scheduled = dataclasses.field(default_factory=lambda: constant(1e-3))
     """Of encoder, decoder and prior."""
-    control_variate_learning_rate: float = bounded(1e-3, above=0)
-    """Of baselines, scales, temperatures and critics."""
+    momentum: float = bounded(0.9, at_least=0)
+    """Decay of the mean of gradients; Adam's beta 1."""
+    square_decay: float = bounded(0.999, at_least=0)
+    """Adam's beta 2."""
+    weight_decay: float = bounded(0.0, at_least=0)
+    """Added to the model's gradient as this times the weight."""
+    control_variate_factor: float = bounded(1.0, above=0)
+    """Learning rate of control variates, as a multiple of the model's."""
     moving_average_rate: float = bounded(0.1, above=0)
     """One minus the decay of what an estimator keeps as a moving average."""
 
@@ -65,28 +134,26 @@ class Optimizer:
 class Training:
     """How long to train, and how often to report and save."""
 
-    num_epochs: int = bounded(200, at_least=1)
-    """Passes over the training set; a multiple of epochs_per_block."""
+    num_steps: int = bounded(10_000, at_least=1)
+    """Gradient steps; a multiple of steps_per_block."""
     batch_size: int = bounded(50, at_least=1)
     """Examples a step; what does not fill a batch waits for another epoch."""
-    epochs_per_block: int = bounded(5, at_least=1)
-    """Epochs compiled into one call, after which metrics come back."""
+    steps_per_block: int = bounded(500, at_least=1)
+    """Steps compiled into one call, after which metrics come back."""
     blocks_per_checkpoint: int = bounded(10, at_least=1)
     """Blocks between two checkpoints; the last block always has one."""
-    num_importance_samples: int = bounded(100, at_least=1)
-    """Samples a test example in the final bound."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Schedule:
-    """A value that moves exponentially from start to end, and stays there."""
+class Evaluation:
+    """What the metrics are averaged over."""
 
-    start: float = bounded(1.0, above=0)
-    """Value at step 0."""
-    end: float = bounded(1.0, above=0)
-    """Value from step num_steps on."""
-    num_steps: int = bounded(1, at_least=1)
-    """Steps from start to end."""
+    num_samples: int = bounded(100, at_least=1)
+    """Samples an example in the final bounds."""
+    num_examples: int = bounded(1000, at_least=1)
+    """Randomly chosen training and validation examples after every block."""
+    num_test_examples: int = bounded(100_000, at_least=1)
+    """Randomly chosen test examples in the final bounds; at most all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,15 +169,21 @@ class ConstantBaseline(Estimator):
     """REINFORCE with a trained constant."""
 
     baseline: float = 0.0
-    """Initial baseline, in nats of the reconstruction cost."""
+    """Initial baseline, in nats of the cost."""
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkBaseline(Estimator):
-    """NVIL."""
+class Nvil(Estimator):
+    """NVIL and its three parts."""
 
-    hidden: int = bounded(100, at_least=1)
-    """Width of the baseline's tanh layer."""
+    baseline_hidden: tuple[int, ...] = bounded((100,), at_least=1)
+    """Widths of the tanh layers of the input-dependent baseline."""
+    input_baseline: bool = True
+    """Whether there is an input-dependent baseline."""
+    centre: bool = True
+    """Whether there is a moving-average baseline."""
+    normalize: bool = True
+    """Whether the signal is divided by its running standard deviation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,39 +195,72 @@ class MultiSample(Estimator):
 
 
 @dataclasses.dataclass(frozen=True)
-class MuProp(Estimator):
-    """MuProp with trained scales."""
+class WithBaseline(Estimator):
+    """An estimator with an input-dependent baseline beside its control variate."""
+
+    baseline_hidden: tuple[int, ...] = bounded((), at_least=1)
+    """Widths of the baseline's tanh layers, trained by the variance; none for no
+    baseline."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SimpleMuProp(WithBaseline):
+    """MuProp without its linear term."""
 
     value_scale: float = 1.0
     """Initial scale of the value at the mean."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MuProp(SimpleMuProp):
+    """MuProp with trained scales."""
+
     linear_scale: float = 1.0
     """Initial scale of the linear term."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Rebar(Estimator):
-    """REBAR with trained temperature and scale."""
+class Rebar(WithBaseline):
+    """REBAR with trained scale, and a trained temperature."""
 
     temperature: float = bounded(0.5, above=0)
     """Initial temperature; its logarithm is trained."""
     scale: float = 1.0
     """Initial scale of the control variate."""
+    train_temperature: bool = True
+    """Whether the temperature is trained."""
+    relaxation: Literal["concrete", "muprop"] = "concrete"
+    """Of the control variate; muprop is the one of REBAR's experiments."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Relax(Rebar):
+class Relax(Estimator):
     """RELAX: REBAR plus a trained critic."""
 
-    critic_hidden: int = bounded(64, at_least=1)
-    """Width of the critic's tanh layer."""
+    temperature: float = bounded(0.5, above=0)
+    """Initial temperature; its logarithm is trained."""
+    scale: float = 1.0
+    """Initial scale of the relaxed objective."""
+    critic_hidden: tuple[int, ...] = bounded((64,), at_least=1)
+    """Widths of the critic's layers."""
+    critic_activation: Literal["tanh", "relu", "leaky_relu"] = "tanh"
+    """Of the critic's layers."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Relaxation(Estimator):
     """A continuous relaxation at a scheduled temperature."""
 
-    temperature: Schedule = Schedule()
-    """A number, or a table of start, end and num_steps."""
+    temperature: Scheduled = dataclasses.field(default_factory=lambda: constant(1.0))
+    """Temperature, a number or a schedule."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StraightThrough(Estimator):
+    """The hard sample, differentiated as a scheduled slope."""
+
+    slope: Scheduled = dataclasses.field(default_factory=lambda: constant(1.0))
+    """Factor of the logits in the derivative, a number or a schedule."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +273,27 @@ class Config:
     model: Model = Model()
     optimizer: Optimizer = Optimizer()
     training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    estimator: Estimator = Estimator()
+
+
+@dataclasses.dataclass(frozen=True)
+class ToyConfig:
+    """One Bernoulli variable z and the objective ``(z - target)^2``, minimised."""
+
+    seed: int = bounded(0, at_least=0)
+    """Seed of the samples."""
+    target: float = bounded(0.499, at_least=0)
+    """Below 1/2 the optimum is z = 0."""
+    logit: float = 0.0
+    """Initial log-odds."""
+    num_steps: int = bounded(10_000, at_least=1)
+    """Gradient steps of one sample each; a multiple of steps_per_point."""
+    steps_per_point: int = bounded(100, at_least=1)
+    """Steps between two measurements."""
+    num_variance_samples: int = bounded(1000, at_least=2)
+    """Gradients in each measurement of the variance."""
+    optimizer: Optimizer = Optimizer()
     estimator: Estimator = Estimator()
 
 

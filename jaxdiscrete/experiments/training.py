@@ -1,29 +1,34 @@
-"""The training step, many of them in one compiled call, and the final evaluation."""
+"""The training step, many of them in one compiled call, and the evaluations."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-import jaxdiscrete as jd
-from jaxdiscrete.experiments.data import Digits
+from jaxdiscrete.experiments import objective
+from jaxdiscrete.experiments.data import Dataset, shuffled_subset
 from jaxdiscrete.experiments.diagnostics import (
-    VARIANCE_DECAY,
+    Moments,
     TrainState,
+    init_moments,
     log_variance,
+    update_moments,
 )
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.estimators import Example, find_estimator
-from jaxdiscrete.experiments.models import DiscreteVAE, evaluate
+from jaxdiscrete.experiments.estimators import Entry, find_estimator
+from jaxdiscrete.experiments.evaluation import Bounds, evaluate
+from jaxdiscrete.experiments.models import hardened, make_model
+from jaxdiscrete.experiments.schedules import make_optimizer
 from jaxdiscrete.experiments.settings import Config
 
-NUM_IMAGES = 10
-NUM_SAMPLE_ROWS = 4
+Params = Any
 
 
 class Keys(NamedTuple):
@@ -31,44 +36,76 @@ class Keys(NamedTuple):
 
     init: jax.Array
     order: jax.Array
+    pixels: jax.Array
     step: jax.Array
     evaluation: jax.Array
     final: jax.Array
     figures: jax.Array
 
 
+class Images(NamedTuple):
+    """What training and evaluation after a block read, on the device."""
+
+    train: jax.Array
+    train_subset: jax.Array
+    valid_subset: jax.Array
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Experiment:
     """One training run as pure functions of its configuration.
 
+    The configuration's numbers may be traced, so that a sweep can map over them.
+
     Args:
       config: a checked configuration.
-      digits: the data.
+      dataset: the data.
 
     Raises:
-      UsageError: if a batch is larger than the training set.
+      UsageError: if a batch is larger than the training set, or the estimator cannot
+        train the model's objective.
     """
 
     config: Config
-    digits: Digits
+    dataset: Dataset
 
     def __post_init__(self) -> None:
-        batch, available = self.config.training.batch_size, len(self.digits.train)
+        batch, available = self.config.training.batch_size, len(self.dataset.train)
         if batch > available:
             raise UsageError(
                 f"Expected training.batch_size <= {available}, the size of the "
                 f"training set, got {batch}. Lower it."
             )
+        name, model = self.config.estimator.name, self.config.model
+        if model.num_samples > 1 and not self.entry.is_pathwise:
+            raise UsageError(
+                "Expected model.num_samples = 1 with an estimator that is not "
+                f"pathwise, got {model.num_samples} with {name}. Set it to 1, or "
+                "choose gumbel_softmax."
+            )
+        if model.divergence == "concrete" and name != "gumbel_softmax":
+            raise UsageError(
+                "Expected estimator.name = 'gumbel_softmax' with model.divergence = "
+                f"'concrete', a density of relaxed samples, got {name!r}. Choose "
+                "another divergence."
+            )
+
+    @property
+    def entry(self) -> Entry:
+        """What is known of the configured estimator."""
+        return find_estimator(self.config.estimator.name)
 
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in the training set."""
-        return len(self.digits.train) // self.config.training.batch_size
+        return len(self.dataset.train) // self.config.training.batch_size
 
-    @property
-    def model(self) -> DiscreteVAE:
-        """The autoencoder, centred at the training mean."""
-        return DiscreteVAE(self.config.model, self.digits.train.mean(axis=0))
+    @functools.cached_property
+    def model(self) -> Any:
+        """The model, centred at the training mean."""
+        mean = self.dataset.train.mean(axis=0, dtype=np.float64)
+        mean /= 255.0 if self.dataset.is_grey else 1.0
+        return make_model(self.config.model, mean.astype(np.float32))
 
     @property
     def keys(self) -> Keys:
@@ -76,32 +113,75 @@ class Experiment:
         root = jax.random.key(self.config.seed)
         return Keys(*(jax.random.fold_in(root, i) for i in range(len(Keys._fields))))
 
+    def images(self) -> Images:
+        """The training set and the subsets for evaluation.
+
+        Returns:
+          Arrays of uint8.
+        """
+        count = self.config.evaluation.num_examples
+        train, valid = self.dataset.train, self.dataset.valid
+        return Images(
+            jnp.asarray(train),
+            jnp.asarray(shuffled_subset(train, count)),
+            jnp.asarray(shuffled_subset(valid, count)),
+        )
+
     def init(self) -> TrainState:
         """The state before the first step; the model's part ignores the estimator."""
         model_key, control_variate_key = jax.random.split(self.keys.init)
-        settings = self.config.estimator
-        z = jnp.zeros(self.config.model.num_latents)
-        example = Example(z, jnp.zeros(self.digits.train.shape[1]))
-        model = self.model.init(model_key)
-        params = {
-            "model": model,
-            "control_variate": find_estimator(settings.name).init(
-                control_variate_key, settings, example
-            ),
-        }
-        zeros = jax.tree.map(jnp.zeros_like, model["encoder"])
+        params = {"model": self.model.init(model_key)}
+        params["control_variate"] = self.init_control_variates(
+            params["model"], control_variate_key
+        )
         return TrainState(
             jnp.zeros((), jnp.int32),
             params,
-            self._optimizer().init(params),
-            zeros,
-            zeros,
+            self.optimizer.init(params),
+            init_moments(params["model"]),
         )
 
+    def init_control_variates(self, model_params: Params, key: jax.Array) -> Params:
+        """Initial parameters of the estimator.
+
+        Args:
+          model_params: of the model, for shapes.
+          key: PRNG key.
+
+        Returns:
+          By layer.
+        """
+        return objective.init_control_variates(
+            self.model, model_params, self.entry, self.config.estimator, key
+        )
+
+    @property
+    def optimizer(self) -> optax.GradientTransformation:
+        """Of the model and of the control variates."""
+        return make_optimizer(self.config.optimizer, self.entry.moving_averages)
+
+    def pixels(self, key: jax.Array, rows: jax.Array) -> jax.Array:
+        """Binary images from stored ones.
+
+        Args:
+          key: PRNG key for grey images, which are binarised at random.
+          rows: uint8 ``[batch, pixels]``.
+
+        Returns:
+          float32 of the same shape.
+        """
+        if not self.dataset.is_grey:
+            return rows.astype(jnp.float32)
+        # In integers: noise / 2^16 < intensity / 255, with half the random bits of a
+        # float32 uniform, always one at 255 and never at 0.
+        noise = jax.random.bits(key, rows.shape, jnp.uint16).astype(jnp.uint32)
+        is_on = noise * 255 < rows.astype(jnp.uint32) << 16
+        return is_on.astype(jnp.float32)
+
     def loss(
-        self, params: Any, key: jax.Array, x: jax.Array, step: jax.Array
+        self, params: Params, key: jax.Array, x: jax.Array, step: jax.Array
     ) -> jax.Array:
-        """The negative ELBO of a batch, whose gradient is the estimated one.
+        """The negative bound of a batch, whose gradient is the estimated one.
 
         Args:
           params: ``{"model", "control_variate"}``.
@@ -110,43 +190,56 @@ class Experiment:
           step: the training step, for schedules.
 
         Returns:
-          A scalar, the mean of estimate plus divergence.
+          A scalar, the mean over the batch.
         """
         model, settings = self.model, self.config.estimator
-        estimate = find_estimator(settings.name).build(
-            lambda z, x: model.reconstruction_cost(params["model"], z, x),
-            params["control_variate"],
-            settings,
-            step,
-        )
+        num_samples = self.config.model.num_samples
 
-        def one(key: jax.Array, logits: jax.Array, x: jax.Array) -> jax.Array:
-            kl = model.kl_divergence(params["model"], logits)
-            return estimate(key, jd.Bernoulli(logits), x) + kl
+        def one(key: jax.Array, x: jax.Array) -> jax.Array:
+            if num_samples > 1:
+                return objective.importance_loss(
+                    model,
+                    params["model"],
+                    self.entry,
+                    settings,
+                    num_samples,
+                    step,
+                    key,
+                    x,
+                )
+            return objective.loss(
+                model,
+                params["model"],
+                params["control_variate"],
+                self.entry,
+                settings,
+                step,
+                key,
+                x,
+            )
 
-        logits = model.posterior_logits(params["model"], x)
-        return jax.vmap(one)(jax.random.split(key, len(x)), logits, x).mean()
+        return jax.vmap(one)(jax.random.split(key, len(x)), x).mean()
 
     def step(
-        self, state: TrainState, x: jax.Array
+        self, state: TrainState, rows: jax.Array
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         """One gradient step on a batch.
 
         Args:
           state: before the step.
-          x: images ``[batch, pixels]``.
+          rows: stored images ``[batch, pixels]``.
 
         Returns:
           The state after it, and scalars that must be finite.
         """
+        x = self.pixels(jax.random.fold_in(self.keys.pixels, state.step), rows)
         key = jax.random.fold_in(self.keys.step, state.step)
         loss, grads = jax.value_and_grad(self.loss)(state.params, key, x, state.step)
         # Optax raises floats to integer counts, which strict promotion refuses.
         with jax.numpy_dtype_promotion("standard"):
-            updates, opt_state = self._optimizer().update(
+            updates, opt_state = self.optimizer.update(
                 grads, state.opt_state, state.params
             )
-        encoder = grads["model"]["encoder"]
         checked = {
             "loss": loss,
             "model gradient": optax.tree.norm(grads["model"]),
@@ -156,134 +249,124 @@ class Experiment:
             state.step + 1,
             optax.apply_updates(state.params, updates),
             opt_state,
-            optax.incremental_update(encoder, state.gradient_mean, 1 - VARIANCE_DECAY),
-            optax.incremental_update(
-                jax.tree.map(jnp.square, encoder),
-                state.gradient_square,
-                1 - VARIANCE_DECAY,
-            ),
+            update_moments(state.moments, grads["model"]),
         )
         return new_state, checked
 
-    def block(
-        self, state: TrainState, train: jax.Array, test: jax.Array
-    ) -> tuple[TrainState, dict[str, jax.Array], dict[str, jax.Array]]:
-        """Several epochs and an evaluation with hard samples.
+    def batches(self, first_step: jax.Array, train: jax.Array) -> jax.Array:
+        """The rows of every step of a block; each epoch has an order of its own.
 
         Args:
-          state: at the start of an epoch.
+          first_step: of the block.
           train: the training images.
-          test: the test images.
+
+        Returns:
+          Indices ``[steps, batch]``.
+        """
+        per_epoch, training = self.steps_per_epoch, self.config.training
+        steps, batch = training.steps_per_block, training.batch_size
+        first_epoch = first_step // per_epoch
+        num_epochs = (steps + per_epoch - 2) // per_epoch + 1
+
+        def order(epoch: jax.Array) -> jax.Array:
+            key = jax.random.fold_in(self.keys.order, epoch)
+            return jax.random.permutation(key, len(train))[: per_epoch * batch]
+
+        orders = jax.lax.map(order, first_epoch + jnp.arange(num_epochs))
+        rows = orders.reshape(num_epochs * per_epoch, batch)
+        return jax.lax.dynamic_slice_in_dim(rows, first_step % per_epoch, steps)
+
+    def block(
+        self, state: TrainState, images: Images
+    ) -> tuple[TrainState, dict[str, jax.Array], dict[str, jax.Array]]:
+        """Many steps and an evaluation with hard samples.
+
+        Args:
+          state: before the block.
+          images: as from :meth:`images`.
 
         Returns:
           The state after the block, what must be finite at every step, and the
           metrics at its end.
         """
-        per_epoch, batch = self.steps_per_epoch, self.config.training.batch_size
-
-        def epoch(
-            state: TrainState, _: None
-        ) -> tuple[TrainState, dict[str, jax.Array]]:
-            key = jax.random.fold_in(self.keys.order, state.step // per_epoch)
-            order = jax.random.permutation(key, len(train))[: per_epoch * batch]
-            return jax.lax.scan(
-                lambda state, rows: self.step(state, train[rows]),
-                state,
-                order.reshape(per_epoch, batch),
-            )
-
-        epochs = self.config.training.epochs_per_block
-        state, checked = jax.lax.scan(epoch, state, None, length=epochs)
+        state, checked = jax.lax.scan(
+            lambda state, rows: self.step(state, images.train[rows]),
+            state,
+            self.batches(state.step, images.train),
+        )
         key = jax.random.fold_in(self.keys.evaluation, state.step)
-        metrics = self._evaluate(state, key, train, test, 1)
-        del metrics["test_bound"]
-        return state, jax.tree.map(jnp.ravel, checked), metrics
+        key_train, key_valid = jax.random.split(key)
+        metrics = {
+            "train_elbo": self.bounds(state, key_train, images.train_subset, 1).elbo,
+            "valid_elbo": self.bounds(state, key_valid, images.valid_subset, 1).elbo,
+        }
+        metrics = {name: values.mean() for name, values in metrics.items()}
+        return state, checked, metrics | self.log_variances(state)
 
-    def final_metrics(
-        self, state: TrainState, train: jax.Array, test: jax.Array
-    ) -> dict[str, jax.Array]:
+    def log_variances(self, state: TrainState) -> dict[str, jax.Array]:
+        """Logarithms of the gradient variance, of all parameters and of the encoder.
+
+        Args:
+          state: after at least one step.
+
+        Returns:
+          Scalars.
+        """
+        mean, square = state.moments
+        encoder = Moments(mean["encoder"], square["encoder"])
+        return {
+            "log_variance": log_variance(state.moments, state.step),
+            "encoder_log_variance": log_variance(encoder, state.step),
+        }
+
+    def bounds(
+        self, state: TrainState, key: jax.Array, rows: jax.Array, num_samples: int
+    ) -> Bounds:
+        """Bounds on the log-likelihood of stored images, with hard samples.
+
+        Args:
+          state: of the run.
+          key: PRNG key.
+          rows: uint8 ``[images, pixels]``.
+          num_samples: samples an image. Static.
+
+        Returns:
+          An entry an image, in nats.
+        """
+        key_pixels, key_samples = jax.random.split(key)
+        x = self.pixels(key_pixels, rows)
+        model = hardened(self.model)
+        return evaluate(model, state.params["model"], key_samples, x, num_samples)
+
+    def final_metrics(self, state: TrainState, dataset: Any) -> dict[str, jax.Array]:
         """The metrics of the results table, averaged over many samples.
 
         Args:
           state: after training.
-          train: the training images.
-          test: the test images.
+          dataset: images ``{"train", "valid", "test"}``.
 
         Returns:
-          ELBOs, the importance-weighted test bound, the log variance.
+          Bounds with standard errors over examples, and log variances.
         """
-        num_samples = self.config.training.num_importance_samples
-        return self._evaluate(state, self.keys.final, train, test, num_samples)
+        metrics = {}
+        keys = jax.random.split(self.keys.final, len(dataset))
+        for key, (name, rows) in zip(keys, dataset.items(), strict=True):
+            num_samples = self.config.evaluation.num_samples
+            bounds = self.bounds(state, key, rows, num_samples)
+            for bound, values in bounds._asdict().items():
+                metrics[f"{name}_{bound}"] = values.mean()
+                error = values.std(ddof=1) / np.sqrt(len(values))
+                metrics[f"{name}_{bound}_se"] = error
+        return metrics | self.log_variances(state)
 
-    def images(self, state: TrainState) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """What the model sees and makes.
-
-        Args:
-          state: after training.
-
-        Returns:
-          Test images ``[images, pixels]``, pixel probabilities at a posterior
-          sample of each, and ``[rows, images, pixels]`` those at prior samples.
-        """
-        model, params = self.model, state.params["model"]
-        prior_key, posterior_key = jax.random.split(self.keys.figures)
-        x = jnp.asarray(self.digits.test[:NUM_IMAGES])
-        q = jd.Bernoulli(model.posterior_logits(params, x))
-        decoded = jax.nn.sigmoid(model.pixel_logits(params, q.sample(posterior_key)))
-        shape = (NUM_SAMPLE_ROWS, NUM_IMAGES, self.config.model.num_latents)
-        prior = jd.Bernoulli(jnp.broadcast_to(params["prior"], shape))
-        samples = jax.nn.sigmoid(model.pixel_logits(params, prior.sample(prior_key)))
-        return x, decoded, samples
-
-    def compile_block(self, state: TrainState) -> Callable[..., Any]:
+    def compile_block(self, state: TrainState, images: Images) -> Callable[..., Any]:
         """Compiles :meth:`block` ahead of its first call.
 
         Args:
           state: any state of this run.
+          images: as from :meth:`images`.
 
         Returns:
-          The compiled function of a state, training and test images.
+          The compiled function.
         """
-        return jax.jit(self.block).lower(state, *self.digits).compile()
-
-    def _evaluate(
-        self,
-        state: TrainState,
-        key: jax.Array,
-        train: jax.Array,
-        test: jax.Array,
-        num_samples: int,
-    ) -> dict[str, jax.Array]:
-        # Together, because two calls would take twice as long to compile.
-        both = jnp.concatenate([train, test])
-        elbo, bound = evaluate(
-            self.model, state.params["model"], key, both, num_samples
-        )
-        return {
-            "train_elbo": elbo[: len(train)].mean(),
-            "test_elbo": elbo[len(train) :].mean(),
-            "test_bound": bound[len(train) :].mean(),
-            "log_variance": log_variance(state),
-        }
-
-    def _optimizer(self) -> optax.GradientTransformation:
-        rates = self.config.optimizer
-        averages = find_estimator(self.config.estimator.name).moving_averages
-
-        def labels(params: Any) -> Any:
-            return {
-                "model": "model",
-                "control_variate": {
-                    k: "moving_average" if k in averages else "control_variate"
-                    for k in params["control_variate"]
-                },
-            }
-
-        return optax.multi_transform(
-            {
-                "model": optax.adam(rates.learning_rate),
-                "control_variate": optax.adam(rates.control_variate_learning_rate),
-                "moving_average": optax.sgd(rates.moving_average_rate),
-            },
-            labels,
-        )
+        return jax.jit(self.block, donate_argnums=0).lower(state, images).compile()

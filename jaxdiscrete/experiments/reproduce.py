@@ -1,0 +1,441 @@
+"""From the configurations of a paper to published numbers beside measured ones.
+
+What is there already is not run again, what was cut is resumed, so that calling twice
+costs seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+
+import jaxdiscrete
+from jaxdiscrete.experiments import files, runs, toy, trajectory
+from jaxdiscrete.experiments.claims import (
+    check_expectation,
+    compare_published,
+    summarise,
+)
+from jaxdiscrete.experiments.config import Experiment, flatten, load_experiment
+from jaxdiscrete.experiments.data import load_dataset
+from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.estimators import find_estimator
+from jaxdiscrete.experiments.settings import Config, ToyConfig
+
+RESULT_FILE = "result.json"
+PUBLISHED_FILE = "published.json"
+_PACKAGES = ("jax", "jaxlib", "numpy", "optax", "flax", "jaxdiscrete")
+#: Metrics of a block that the curves show.
+_CURVES = ("train_elbo", "valid_elbo", "log_variance", "encoder_log_variance")
+
+
+def find_experiments(target: str, configs: Path) -> list[Path]:
+    """The files that a name stands for.
+
+    Args:
+      target: a TOML file, or a folder of them: of ``configs`` or any other.
+      configs: the folder of the configurations.
+
+    Returns:
+      Paths of files with a claim.
+
+    Raises:
+      UsageError: if there are none.
+    """
+    for path in (Path(target), configs / target):
+        if path.is_file():
+            return [path]
+        if path.is_dir():
+            found = sorted(path.rglob("*.toml"))
+            found = [p for p in found if "[claim]" in p.read_text(encoding="utf-8")]
+            if found:
+                return found
+    papers = sorted(p.name for p in configs.glob("*") if any(p.glob("*.toml")))
+    raise UsageError(
+        f"Expected a configuration with a claim or a folder of them, got {target!r}. "
+        f"In {configs} there are {', '.join(papers) or 'none'}; with a clone of the "
+        "repository they come along, else name the folder with --configs."
+    )
+
+
+def load_published(configs: Path) -> dict[str, dict[str, Any]]:
+    """The published numbers by key.
+
+    Args:
+      configs: folder of the configurations.
+
+    Returns:
+      Entries with ``value``, ``metric``, ``table``, ``source`` and ``note``.
+
+    Raises:
+      UsageError: if the file cannot be read.
+    """
+    path = configs / PUBLISHED_FILE
+    try:
+        table: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"Expected published numbers in {path}, got: {error}. Name the folder of "
+            "the repository's configurations with --configs."
+        ) from None
+    return table
+
+
+def run(path: Path, folder: Path, configs: Path, screen: Console, *, short: bool) -> Any:
+    """Runs what an experiment lacks, and compares it with its claim.
+
+    Args:
+      path: of the configuration.
+      folder: of all reproductions; this one gets a folder of its name and length.
+      configs: folder with the published numbers.
+      screen: where progress is shown.
+      short: whether the short length is run.
+
+    Returns:
+      The result, as in ``result.json``.
+
+    Raises:
+      UsageError: if the configuration, the data or a folder cannot be used.
+      RunError: if a value is not finite.
+    """
+    experiment, published = load_experiment(path), load_published(configs)
+    for claim in experiment.claim.published:
+        if claim.key not in published:
+            raise UsageError(
+                f"{path}: Expected keys of {PUBLISHED_FILE} in claim.published, got "
+                f"{claim.key!r}. Correct it."
+            )
+    name = f"{path.parent.name}/{path.stem}"
+    length = "short" if short else "full"
+    place = folder / name / length
+    settings = _settings(experiment, short)
+    before = _finished(place, settings)
+    if before is not None:
+        screen.print(f"{name}: nothing to do")
+        return before
+    place.mkdir(parents=True, exist_ok=True)
+    begin = time.perf_counter()
+    seeds = experiment.short.num_seeds if short else 1
+    if all(isinstance(c, ToyConfig) for c in experiment.runs.values()):
+        measured = _measure_toy(experiment, seeds)
+    else:
+        measured = _measure_models(experiment, place, seeds, screen, short=short)
+    result = {
+        "experiment": name,
+        **{k: getattr(experiment.claim, k) for k in ("paper", "title", "reference")},
+        "where": experiment.claim.where,
+        "dataset": measured["dataset"],
+        "notes": list(experiment.claim.notes),
+        "command": f"jaxdiscrete reproduce {name}{' --short' if short else ''}",
+        "length": length,
+        "steps": measured["steps"],
+        "full_steps": _full_steps(experiment),
+        "full_hours": experiment.claim.full_hours,
+        "seeds": measured["seeds"],
+        "versions": versions(),
+        "device": device(),
+        "wall_seconds": time.perf_counter() - begin + measured["seconds_before"],
+        "runs": measured["runs"],
+        "published": _beside(experiment, published, measured),
+        "expectations": _expectations(experiment, measured) if short else [],
+        "shared_trajectory": measured["shared_trajectory"],
+        "images": measured["images"],
+        "settings": settings,
+    }
+    files.write_json(place / RESULT_FILE, result)
+    return result
+
+
+def write_summary(folder: Path, result: dict[str, Any]) -> None:
+    """Writes the part of a result that is worth keeping in a repository.
+
+    Args:
+      folder: of the summaries; the experiment's name is appended.
+      result: as from :func:`run`.
+    """
+    kept = {k: v for k, v in result.items() if k not in ("settings", "images")}
+    kept["runs"] = {name: _rounded(row) for name, row in result["runs"].items()}
+    if result["shared_trajectory"] is not None:
+        kept["shared_trajectory"] = _rounded(result["shared_trajectory"])
+    path = folder / f"{result['experiment']}-{result['length']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_json(path, kept)
+
+
+def _rounded(value: Any) -> Any:
+    """Five significant digits, and every fourth point of a curve."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        kept = value[::4] if len(value) > 40 else value
+        return [_rounded(v) for v in kept]
+    return value
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = jaxdiscrete.__version__
+    return found
+
+
+def device() -> str:
+    """The accelerator, or how many cores there are."""
+    first = jax.devices()[0]
+    if first.platform == "cpu":
+        return f"CPU, {len(os.sched_getaffinity(0))} cores"
+    return f"{jax.device_count()} x {first.device_kind}"
+
+
+def _settings(experiment: Experiment, short: bool) -> dict[str, Any]:
+    """What decides whether a result is still that of the configuration."""
+    return {
+        "length": dataclasses.asdict(experiment.short) if short else "full",
+        "claim": json.loads(json.dumps(dataclasses.asdict(experiment.claim))),
+        "runs": {n: dataclasses.asdict(c) for n, c in experiment.runs.items()},
+    }
+
+
+def _finished(place: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        text = (place / RESULT_FILE).read_text(encoding="utf-8")
+        result: dict[str, Any] = json.loads(text)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"Expected a result in {place / RESULT_FILE}, got a file that cannot be "
+            f"read ({error}). Delete it: runs that are done are not repeated."
+        ) from None
+    same = json.loads(json.dumps(settings)) == result.get("settings")
+    return result if same else None
+
+
+def _full_steps(experiment: Experiment) -> int:
+    config = next(iter(experiment.runs.values()))
+    if isinstance(config, ToyConfig):
+        return config.num_steps
+    return config.training.num_steps
+
+
+def at_length(experiment: Experiment, *, short: bool) -> dict[str, Config]:
+    """The runs at one of their two lengths.
+
+    Args:
+      experiment: of models, not of toys.
+      short: which.
+
+    Returns:
+      Configurations by name.
+    """
+    configs = {n: c for n, c in experiment.runs.items() if isinstance(c, Config)}
+    if not short:
+        return configs
+    length = experiment.short
+    return {
+        name: dataclasses.replace(
+            config,
+            training=dataclasses.replace(config.training, num_steps=length.num_steps),
+            evaluation=dataclasses.replace(
+                config.evaluation,
+                num_test_examples=length.num_test_examples,
+                num_samples=length.num_samples,
+            ),
+        )
+        for name, config in configs.items()
+    }
+
+
+def _measure_models(
+    experiment: Experiment, place: Path, num_seeds: int, screen: Console, *, short: bool
+) -> dict[str, Any]:
+    lengthened = at_length(experiment, short=short)
+    chosen = experiment.short.runs if short else ()
+    configs = {name: lengthened[name] for name in chosen or lengthened}
+    summaries: dict[str, list[dict[str, Any]]] = {n: [] for n in configs}
+    curves: dict[str, list[list[dict[str, Any]]]] = {n: [] for n in configs}
+    images, seconds_before = {}, 0.0
+    for i in range(num_seeds):
+        for name, config in configs.items():
+            config = dataclasses.replace(config, seed=config.seed + i)
+            run_folder = place / f"{name}-seed{config.seed}"
+            summary = _summary(run_folder, config)
+            if summary is None:
+                summary = runs.train_or_continue(config, run_folder, screen)
+            else:
+                seconds_before += summary["seconds"]
+            summaries[name].append(summary)
+            curves[name].append(files.read_metrics(run_folder, summary["steps"]))
+            for picture in ("samples", "completions"):
+                if i == 0 and (run_folder / f"{picture}.png").exists():
+                    path = run_folder / f"{picture}.png"
+                    images[f"{name}: {picture}"] = str(path)
+    shared = None
+    short_settings = experiment.short
+    if short and short_settings.shared_trajectory:
+        followed = short_settings.trajectory_runs or tuple(lengthened)
+        shared = _shared_trajectory(
+            experiment, {n: lengthened[n] for n in followed}, place, screen
+        )
+    rows = {}
+    for name, config in configs.items():
+        entry = find_estimator(config.estimator.name)
+        rows[name] = {
+            "estimator": config.estimator.name,
+            "calls_of_f": entry.calls_of_f(config.estimator),
+            "settings": flatten(config),
+            "final": _final(summaries[name]),
+            "curve": _curve(curves[name]),
+        }
+    first = next(iter(summaries.values()))
+    return {
+        "dataset": first[0]["dataset"],
+        "steps": first[0]["steps"],
+        "seeds": [config.seed + i for i in range(num_seeds)],
+        "seconds_before": seconds_before,
+        "runs": rows,
+        "shared_trajectory": shared,
+        "images": images,
+    }
+
+
+def _summary(folder: Path, config: Config) -> dict[str, Any] | None:
+    """Of a run that is finished and had these settings."""
+    try:
+        text = (folder / files.SUMMARY_FILE).read_text(encoding="utf-8")
+        before = json.loads((folder / files.CONFIG_FILE).read_text(encoding="utf-8"))
+        summary: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        return None
+    return summary if flatten(before) == flatten(config) else None
+
+
+def _shared_trajectory(
+    experiment: Experiment,
+    configs: dict[str, Config],
+    place: Path,
+    screen: Console,
+) -> dict[str, Any]:
+    path, short = place / "trajectory.json", experiment.short
+    settings: dict[str, Any] = {
+        "driver": short.shared_trajectory,
+        "steps": short.trajectory_steps,
+        "seeds": short.trajectory_seeds,
+        "runs": {name: dataclasses.asdict(c) for name, c in configs.items()},
+    }
+    settings = json.loads(json.dumps(settings))
+    try:
+        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if saved["settings"] == settings:
+            return {k: v for k, v in saved.items() if k != "settings"}
+    except (OSError, ValueError, KeyError):
+        pass
+    data = next(iter(configs.values())).data
+    measured = trajectory.measure(
+        configs,
+        short.shared_trajectory,
+        short.trajectory_steps,
+        short.trajectory_seeds,
+        load_dataset(data.name, data.binarization or None),
+        screen,
+    )
+    files.write_json(path, measured | {"settings": settings})
+    return measured
+
+
+def _measure_toy(experiment: Experiment, num_seeds: int) -> dict[str, Any]:
+    rows, steps = {}, 0
+    for name, config in experiment.runs.items():
+        assert isinstance(config, ToyConfig)
+        curve = toy.train(config, num_seeds)
+        steps = curve[-1]["step"]
+        metrics = [k for k in curve[0] if k != "step"]
+        # A gradient of one sample is noisy: the last tenth of the points is averaged.
+        tail = curve[-max(1, len(curve) // 10) :]
+        final = {
+            m: summarise([math.fsum(v) / len(tail) for v in zip(*[r[m] for r in tail])])
+            for m in metrics
+        }
+        thinned = curve[:: max(1, len(curve) // 100)]
+        rows[name] = {
+            "estimator": config.estimator.name,
+            "calls_of_f": find_estimator(config.estimator.name).calls_of_f(config.estimator),
+            "settings": flatten(config),
+            "final": final,
+            "curve": {"step": [r["step"] for r in thinned]}
+            | {m: _bands([summarise(r[m]) for r in thinned]) for m in metrics},
+        }
+    seed = next(iter(experiment.runs.values())).seed
+    return {
+        "dataset": "one Bernoulli variable",
+        "steps": steps,
+        "seeds": [seed + i for i in range(num_seeds)],
+        "seconds_before": 0.0,
+        "runs": rows,
+        "shared_trajectory": None,
+        "images": {},
+    }
+
+
+def _final(summaries: list[dict[str, Any]]) -> dict[str, Any]:
+    numbers = [
+        k for k, v in summaries[0].items() if isinstance(v, float) and k != "seconds"
+    ]
+    return {k: summarise([s[k] for s in summaries]) for k in numbers}
+
+
+def _curve(seeds: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    stride = max(1, len(seeds[0]) // 100)
+    points = list(zip(*seeds, strict=True))[stride - 1 :: stride]
+    curve: dict[str, Any] = {"step": [p[0]["step"] for p in points]}
+    for metric in _CURVES:
+        curve[metric] = _bands([summarise([r[metric] for r in p]) for p in points])
+    return curve
+
+
+def _bands(points: list[dict[str, Any]]) -> dict[str, Any]:
+    errors = [p["se"] for p in points]
+    return {"mean": [p["mean"] for p in points], "se": None if None in errors else errors}
+
+
+def _beside(
+    experiment: Experiment, published: dict[str, Any], measured: dict[str, Any]
+) -> list[dict[str, Any]]:
+    full, shared = _full_steps(experiment), measured["shared_trajectory"]
+    rows = []
+    for claim in experiment.claim.published:
+        values = measured["runs"].get(claim.run, {}).get("final", {})
+        step = measured["steps"]
+        if shared is not None and claim.metric in trajectory.METRICS:
+            values, step = shared["runs"].get(claim.run, {}), shared["steps"]
+        value = values.get(claim.metric)
+        entry = published[claim.key]
+        rows.append(compare_published(claim, entry, full, step, value))
+    return rows
+
+
+def _expectations(
+    experiment: Experiment, measured: dict[str, Any]
+) -> list[dict[str, Any]]:
+    final = {n: r["final"] for n, r in measured["runs"].items()}
+    shared = measured["shared_trajectory"]
+    return [
+        check_expectation(e, shared["runs"] if e.trajectory and shared else final)
+        for e in experiment.claim.expectations
+    ]

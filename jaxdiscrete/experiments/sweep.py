@@ -1,0 +1,224 @@
+"""Many runs of one configuration in one compiled program.
+
+Runs differ in their seed and in numbers of the optimiser and the estimator, which are
+traced: ``jax.vmap`` maps the training step over them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from jaxdiscrete.experiments import console, files
+from jaxdiscrete.experiments.config import check
+from jaxdiscrete.experiments.data import load_dataset
+from jaxdiscrete.experiments.diagnostics import check_finite
+from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.settings import Config, Schedule, constant
+from jaxdiscrete.experiments.training import Experiment, Images
+
+#: Bytes that the states of runs may take at once; more runs go one after the other.
+MEMORY_LIMIT = 2 * 1024**3
+
+
+class Point(NamedTuple):
+    """One run of a sweep."""
+
+    seed: int
+    values: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """Of the run, made of what differs."""
+        parts = [f"seed={self.seed}"]
+        parts += [f"{key}={value:g}" for key, value in self.values.items()]
+        return ",".join(parts)
+
+
+def parse_grid(config: Config, texts: tuple[str, ...]) -> dict[str, list[float]]:
+    """Reads ``optimizer.learning_rate=1e-4,3e-4``.
+
+    Args:
+      config: whose keys may vary.
+      texts: one a key.
+
+    Returns:
+      Values by key.
+
+    Raises:
+      UsageError: if a text is not of that form, or the key cannot vary in a sweep.
+    """
+    grid = {}
+    for text in texts:
+        key, _, listed = text.partition("=")
+        try:
+            values = [float(v) for v in listed.split(",")]
+        except ValueError:
+            raise UsageError(
+                f"Expected --grid KEY=NUMBER,NUMBER, got {text!r}. For instance: "
+                "--grid optimizer.learning_rate=1e-4,3e-4"
+            ) from None
+        allowed = _numbers(config)
+        if key not in allowed:
+            raise UsageError(
+                f"Expected --grid with a key among {', '.join(allowed)}, got {key!r}: "
+                "what changes shapes or data needs runs of its own."
+            )
+        grid[key] = values
+    return grid
+
+
+def points(config: Config, num_seeds: int, grid: dict[str, list[float]]) -> list[Point]:
+    """All combinations.
+
+    Args:
+      config: the first seed is its own.
+      num_seeds: seeds.
+      grid: values by key.
+
+    Returns:
+      The runs.
+    """
+    seeds = range(config.seed, config.seed + num_seeds)
+    return [
+        Point(seed, dict(zip(grid, values, strict=True)))
+        for values in itertools.product(*grid.values())
+        for seed in seeds
+    ]
+
+
+def run(
+    config: Config,
+    runs: list[Point],
+    folder: Path,
+    screen: Console,
+    *,
+    overwrite: bool = False,
+    memory_limit: int = MEMORY_LIMIT,
+) -> list[dict[str, Any]]:
+    """Trains all runs, together where memory allows.
+
+    Args:
+      config: what the runs share.
+      runs: what differs.
+      folder: of the sweep; a folder of metrics a run is made in it.
+      screen: where progress is shown.
+      overwrite: replace a sweep that is there. Default: no.
+      memory_limit: bytes of the states that are trained together.
+
+    Returns:
+      The last metrics of every run, as in ``sweep.json``.
+
+    Raises:
+      UsageError: if the folder or a value cannot be used.
+      RunError: if a value is not finite.
+    """
+    for point in runs:
+        check(_at(config, point.seed, point.values))
+    dataset = load_dataset(config.data.name, config.data.binarization or None)
+    experiment = Experiment(config, dataset)
+    shapes = jax.eval_shape(experiment.init)
+    size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
+    together = max(1, min(len(runs), memory_limit // size))
+    files.open_folder(
+        folder,
+        {"config": dataclasses.asdict(config), "runs": [p.name for p in runs]},
+        resume=False,
+        overwrite=overwrite,
+    )
+    results = []
+    for start in range(0, len(runs), together):
+        group = runs[start : start + together]
+        results += _train_together(experiment, group, folder, screen)
+    files.write_json(folder / "sweep.json", results)
+    return results
+
+
+def _train_together(
+    experiment: Experiment, group: list[Point], folder: Path, screen: Console
+) -> list[dict[str, Any]]:
+    config, dataset = experiment.config, experiment.dataset
+    seeds = jnp.asarray([p.seed for p in group], jnp.int32)
+    values = {
+        key: jnp.asarray([p.values[key] for p in group], jnp.float32)
+        for key in group[0].values
+    }
+
+    def each(seed: jax.Array, values: dict[str, jax.Array]) -> Experiment:
+        return Experiment(_at(config, seed, values), dataset)
+
+    def init(seed: jax.Array, values: dict[str, jax.Array]) -> Any:
+        return each(seed, values).init()
+
+    # The step is the same in all runs; unmapped, what depends on it alone stays so.
+    state = jax.jit(jax.vmap(init))(seeds, values)
+    axes = jax.tree.map(lambda _: 0, state)._replace(step=None)
+    state = state._replace(step=state.step[0])
+
+    def block(state: Any, seed: jax.Array, values: Any, images: Images) -> Any:
+        return each(seed, values).block(state, images)
+
+    mapped = jax.vmap(block, (axes, 0, 0, None), (axes, 0, 0))
+    compiled = jax.jit(mapped, donate_argnums=0)
+    images, length = experiment.images(), config.training.num_steps
+    rows: list[list[dict[str, Any]]] = [[] for _ in group]
+    begin = time.perf_counter()
+    with console.training_progress(screen) as progress:
+        task = progress.add_task(
+            f"{len(group)} runs", total=length, completed=0, status="compiling"
+        )
+        step = 0
+        while step < length:
+            first = step
+            state, checked, metrics = jax.block_until_ready(
+                compiled(state, seeds, values, images)
+            )
+            step = int(state.step)
+            seconds = time.perf_counter() - begin
+            for i, point in enumerate(group):
+                mine = {k: np.asarray(v)[i] for k, v in (checked | metrics).items()}
+                remedy = f"Leave {point.name} out, or lower its learning rate."
+                check_finite(first, mine, remedy)
+                row = {"step": step, "loss": float(mine["loss"].mean())}
+                row |= {k: float(mine[k]) for k in metrics} | {"seconds": seconds}
+                rows[i].append(row)
+            progress.update(task, completed=step, status=f"{seconds:.0f} s")
+    for point, mine_rows in zip(group, rows, strict=True):
+        run_folder = folder / point.name
+        run_folder.mkdir()
+        files.write_metrics(run_folder, mine_rows)
+    return [
+        {"run": p.name, "seed": p.seed, **p.values, **r[-1]}
+        for p, r in zip(group, rows, strict=True)
+    ]
+
+
+def _numbers(config: Config) -> list[str]:
+    """Keys whose values may be traced."""
+    keys = ["optimizer.learning_rate", "optimizer.control_variate_factor"]
+    for field in dataclasses.fields(config.estimator):
+        value = getattr(config.estimator, field.name)
+        if isinstance(value, float | Schedule):
+            keys.append(f"estimator.{field.name}")
+    return keys
+
+
+def _at(config: Config, seed: Any, values: dict[str, Any]) -> Config:
+    config = dataclasses.replace(config, seed=seed)
+    for key, value in values.items():
+        table, name = key.split(".")
+        part = getattr(config, table)
+        if isinstance(getattr(part, name), Schedule):
+            value = constant(value)
+        config = dataclasses.replace(
+            config, **{table: dataclasses.replace(part, **{name: value})}
+        )
+    return config
