@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxdiscrete.experiments.diagnostics import TrainState
@@ -29,6 +30,9 @@ def save(folder: Path, state: TrainState) -> None:
       state: what to save.
     """
     step = int(state.step)
+    # A copy on the host: it must not matter to a checkpoint how many devices there are.
+    state = jax.tree.map(np.asarray, state)
+    (folder / CHECKPOINT_FOLDER).mkdir(exist_ok=True)
     with _manager(folder) as manager:
         # There is one already if the process ended before its checksum was written.
         if step in manager.all_steps():
@@ -87,7 +91,7 @@ def restore(folder: Path, like: TrainState) -> TrainState:
     path = _step_folder(folder, step)
     if _checksum(path) != steps[step]:
         raise _damaged(path, "its checksum differs")
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    abstract = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
     try:
         with _manager(folder) as manager:
             args = ocp.args.StandardRestore(abstract)
@@ -109,8 +113,18 @@ def _damaged(path: Path, reason: str) -> UsageError:
 
 
 def _manager(folder: Path) -> ocp.CheckpointManager:
+    # Every process acts for itself: one writes, each reads.
+    process = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=process,
+        active_processes={process},
+        barrier_sync_key_prefix=f"process_{process}",
+    )
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=2, enable_async_checkpointing=False
+        max_to_keep=2,
+        enable_async_checkpointing=False,
+        multiprocessing_options=alone,
+        create=False,
     )
     return ocp.CheckpointManager(
         (folder / CHECKPOINT_FOLDER).absolute(), options=options

@@ -8,7 +8,21 @@ import sys
 from collections.abc import Sequence
 
 #: Modules of ``pip install jaxdiscrete[experiments]``.
-REQUIRED = ("flax", "matplotlib", "orbax.checkpoint", "rich", "sklearn", "tyro")
+REQUIRED = (
+    "PIL",
+    "flax",
+    "jinja2",
+    "matplotlib",
+    "orbax.checkpoint",
+    "pooch",
+    "requests",
+    "rich",
+    "scipy",
+    "sklearn",
+    "tensorboardX",
+    "tqdm",
+    "tyro",
+)
 #: What shells expect of a process that Ctrl-C ended.
 INTERRUPTED = 130
 

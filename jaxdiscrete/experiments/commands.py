@@ -15,6 +15,7 @@ import jaxdiscrete
 from jaxdiscrete.experiments import (
     console,
     data,
+    placement,
     relaxation_study,
     report,
     reproduce,
@@ -53,11 +54,32 @@ class Train:
     overwrite: bool = False
     """Replace the run in the folder."""
     mesh: str | None = None
-    """data=N splits every batch over N devices."""
+    """data=N splits every batch over N devices. Default: one device."""
+    distributed: bool = False
+    """Join the processes of a cluster, started with the same arguments."""
+    coordinator: str | None = None
+    """HOST:PORT of the first process, where the cluster does not tell."""
+    num_processes: int | None = None
+    """How many there are, likewise."""
+    process_id: int | None = None
+    """Which one this is, from 0, likewise."""
 
     def run(self, screen: Console) -> None:
         """Trains and prints the results."""
         check(self.config)
+        if self.distributed:
+            placement.join(self.coordinator, self.num_processes, self.process_id)
+        elif self.coordinator is not None:
+            raise UsageError(
+                "Expected --distributed with --coordinator, got it alone. Add it."
+            )
+        place = (
+            placement.Placement()
+            if self.mesh is None
+            else placement.parse_mesh(self.mesh)
+        )
+        if not place.is_writer:
+            screen = Console(quiet=True)
         name = self.config_file.stem
         if self.only is not None:
             name = f"{name}-{self.only}"
@@ -68,6 +90,7 @@ class Train:
             screen,
             resume=self.resume,
             overwrite=self.overwrite,
+            placement=place,
         )
         screen.print(console.results_table([summary]))
         screen.print(f"Results in {folder}")

@@ -17,11 +17,14 @@ class EventFile:
     Args:
       folder: of the run.
       first_step: what an earlier, interrupted file has after it is hidden.
+      is_writer: whether anything is written. Default: yes.
     """
 
-    def __init__(self, folder: Path, first_step: int) -> None:
+    def __init__(self, folder: Path, first_step: int, is_writer: bool = True) -> None:
         self._writer = SummaryWriter(
-            str(folder / EVENT_FOLDER), purge_step=first_step + 1
+            str(folder / EVENT_FOLDER),
+            purge_step=first_step + 1,
+            write_to_disk=is_writer,
         )
 
     def __enter__(self) -> EventFile:

@@ -52,7 +52,7 @@ def find_experiments(target: str, configs: Path) -> list[Path]:
     Raises:
       UsageError: if there are none.
     """
-    for path in (Path(target), configs / target):
+    for path in (Path(target), configs / target, configs / f"{target}.toml"):
         if path.is_file():
             return [path]
         if path.is_dir():

@@ -24,6 +24,7 @@ from jaxdiscrete.experiments.data import load_dataset, shuffled_subset
 from jaxdiscrete.experiments.diagnostics import TrainState, check_finite
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.event_files import EventFile
+from jaxdiscrete.experiments.placement import Placement
 from jaxdiscrete.experiments.settings import Config
 from jaxdiscrete.experiments.training import Experiment
 
@@ -37,15 +38,18 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    placement: Placement = Placement(),
 ) -> Row:
     """Trains one configuration and writes all its results.
 
     Args:
       config: a checked configuration.
-      folder: of the run; its name is the run's name.
+      folder: of the run; its name is the run's name. Of several processes the first
+        writes, and with ``resume`` all read.
       screen: where progress is shown.
       resume: continue from the newest checkpoint. Default: no.
       overwrite: replace a run that is there. Default: no.
+      placement: on which devices. Default: one.
 
     Returns:
       The summary, as in ``summary.json``.
@@ -55,17 +59,21 @@ def train(
       RunError: if a value is not finite.
     """
     dataset = load_dataset(config.data.name, config.data.binarization or None)
-    experiment = Experiment(config, dataset)
-    files.open_folder(
-        folder, dataclasses.asdict(config), resume=resume, overwrite=overwrite
-    )
-    state = jax.jit(experiment.init)()
+    experiment = Experiment(config, dataset, placement)
+    if placement.is_writer:
+        files.open_folder(
+            folder, dataclasses.asdict(config), resume=resume, overwrite=overwrite
+        )
+    state = placement.jit(experiment.init)()
     rows: list[Row] = []
     if resume:
-        state = checkpoints.restore(folder, state)
+        state = placement.replicate(checkpoints.restore(folder, state))
         rows = files.read_metrics(folder, int(state.step))
         screen.print(f"{folder.name}: resumed after step {int(state.step)}")
     state, rows = _run_blocks(experiment, state, rows, folder, screen)
+    # From here on one process works alone, on its own copy.
+    state = jax.tree.map(np.asarray, state)
+    experiment = Experiment(config, dataset)
     final = _final_metrics(experiment, state)
     summary = {
         "run": folder.name,
@@ -78,8 +86,9 @@ def train(
         ),
         "seconds": rows[-1]["seconds"],
     }
-    _draw(experiment, state, rows, folder)
-    files.write_json(folder / files.SUMMARY_FILE, summary)
+    if placement.is_writer:
+        _draw(experiment, state, rows, folder)
+        files.write_json(folder / files.SUMMARY_FILE, summary)
     return summary
 
 
@@ -182,9 +191,9 @@ def _run_blocks(
         return state, rows
     spent = rows[-1]["seconds"] if rows else 0.0
     start = time.perf_counter()
-    images = experiment.images()
+    images, is_writer = experiment.images(), experiment.placement.is_writer
     with (
-        EventFile(folder, step) as events,
+        EventFile(folder, step, is_writer) as events,
         console.training_progress(screen) as progress,
     ):
         task = progress.add_task(
@@ -211,9 +220,10 @@ def _run_blocks(
             events.write(row)
             # Before the checkpoint: a resumed run drops lines that are beyond it,
             # and could not invent lines that are missing.
-            files.write_metrics(folder, rows)
+            if is_writer:
+                files.write_metrics(folder, rows)
             is_due = len(rows) % settings.blocks_per_checkpoint == 0
-            if is_due or step >= settings.num_steps:
+            if is_writer and (is_due or step >= settings.num_steps):
                 checkpoints.save(folder, state)
     return state, rows
 

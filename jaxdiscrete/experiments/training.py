@@ -25,6 +25,7 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators import Entry, find_estimator
 from jaxdiscrete.experiments.evaluation import Bounds, evaluate
 from jaxdiscrete.experiments.models import hardened, make_model
+from jaxdiscrete.experiments.placement import Placement
 from jaxdiscrete.experiments.schedules import make_optimizer
 from jaxdiscrete.experiments.settings import Config
 
@@ -60,14 +61,16 @@ class Experiment:
     Args:
       config: a checked configuration.
       dataset: the data.
+      placement: on which devices. Default: one.
 
     Raises:
-      UsageError: if a batch is larger than the training set, or the estimator cannot
-        train the model's objective.
+      UsageError: if a batch is larger than the training set or does not split over
+        the devices, or if the estimator cannot train the model's objective.
     """
 
     config: Config
     dataset: Dataset
+    placement: Placement = Placement()
 
     def __post_init__(self) -> None:
         batch, available = self.config.training.batch_size, len(self.dataset.train)
@@ -75,6 +78,12 @@ class Experiment:
             raise UsageError(
                 f"Expected training.batch_size <= {available}, the size of the "
                 f"training set, got {batch}. Lower it."
+            )
+        if batch % self.placement.num_devices:
+            raise UsageError(
+                "Expected training.batch_size to be a multiple of the "
+                f"{self.placement.num_devices} devices of the mesh, got {batch}. "
+                "Change one of them."
             )
         name, model = self.config.estimator.name, self.config.model
         if model.num_samples > 1 and not self.entry.is_pathwise:
@@ -121,11 +130,11 @@ class Experiment:
         """
         count = self.config.evaluation.num_examples
         train, valid = self.dataset.train, self.dataset.valid
-        return Images(
-            jnp.asarray(train),
-            jnp.asarray(shuffled_subset(train, count)),
-            jnp.asarray(shuffled_subset(valid, count)),
+        images = Images(
+            train, shuffled_subset(train, count), shuffled_subset(valid, count)
         )
+        placed: Images = self.placement.replicate(images)
+        return placed
 
     def init(self) -> TrainState:
         """The state before the first step; the model's part ignores the estimator."""
@@ -218,7 +227,8 @@ class Experiment:
                 x,
             )
 
-        return jax.vmap(one)(jax.random.split(key, len(x)), x).mean()
+        keys = self.placement.split(jax.random.split(key, len(x)))
+        return jax.vmap(one)(keys, self.placement.split(x)).mean()
 
     def step(
         self, state: TrainState, rows: jax.Array
@@ -369,4 +379,5 @@ class Experiment:
         Returns:
           The compiled function.
         """
-        return jax.jit(self.block, donate_argnums=0).lower(state, images).compile()
+        block = self.placement.jit(self.block, donate_argnums=0)
+        return block.lower(state, images).compile()
