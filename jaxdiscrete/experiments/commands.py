@@ -25,7 +25,6 @@ from jaxdiscrete.experiments import (
 )
 from jaxdiscrete.experiments.config import check, load_config, load_runs
 from jaxdiscrete.experiments.errors import ExperimentError, UsageError
-from jaxdiscrete.experiments.files import write_json
 from jaxdiscrete.experiments.settings import Config, StudyConfig
 
 # What --help shows where no file was given.
@@ -74,7 +73,7 @@ class Train:
                 "Expected --distributed with --coordinator, got it alone. Add it."
             )
         place = (
-            placement.Placement()
+            placement.ONE_DEVICE
             if self.mesh is None
             else placement.parse_mesh(self.mesh)
         )
@@ -247,9 +246,7 @@ class Reproduce:
             for path in reproduce.find_experiments(target, self.configs)
         ]
         results = [
-            reproduce.run(
-                path, self.output_dir, self.configs, screen, short=self.short
-            )
+            reproduce.run(path, self.output_dir, self.configs, screen, short=self.short)
             for path in dict.fromkeys(found)
         ]
         if self.summaries is not None:

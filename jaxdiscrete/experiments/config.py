@@ -34,7 +34,7 @@ class Experiment:
 
     claim: Claim
     short: Short
-    runs: dict[str, Config] | dict[str, ToyConfig]
+    runs: dict[str, Config | ToyConfig]
 
 
 def load_config(path: Path, kind: type[C]) -> C:
@@ -109,7 +109,7 @@ def load_experiment(path: Path) -> Experiment:
         estimators = table.pop("estimators")
         kind = ToyConfig if "toy" in table else Config
         table |= table.pop("toy", {})
-        runs = {
+        runs: dict[str, Config | ToyConfig] = {
             name: _read_table(kind, table | {"estimator": estimator}, "")
             for name, estimator in estimators.items()
         }

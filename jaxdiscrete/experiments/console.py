@@ -183,7 +183,5 @@ def claims_table(results: list[dict[str, Any]]) -> Table:
                     f"± {row['tolerance']:g} at step {row['step']}"
                 )
                 holds = "yes" if row["holds"] else "NO"
-                table.add_row(
-                    result["experiment"], text, show(row["measured"]), holds
-                )
+                table.add_row(result["experiment"], text, show(row["measured"]), holds)
     return table

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments import settings as s
@@ -43,7 +42,8 @@ class Entry(NamedTuple):
     """What the training job needs to know of one estimator.
 
     ``build(f, control_variate, settings, step, relaxed_f)`` returns the estimator of a
-    layer at a training step; relaxed_f is None at the top layer and where ``soften`` is.
+    layer at a training step; relaxed_f is None at the top layer, and where ``soften``
+    is.
     ``init(key, settings, example)`` returns the initial parameters of its control
     variate, of which those named in ``moving_averages`` follow plain SGD.
     ``is_pathwise`` is whether f runs on samples with a gradient path; ``is_joint``
@@ -217,6 +217,7 @@ def _temperature(settings: s.Relaxation, step: jax.Array) -> jax.Array:
 
 
 ESTIMATORS: dict[str, Entry] = {
+    "exact": Entry(s.Estimator, lambda f, cv, st, step, relaxed_f: jd.exact(f)),
     "reinforce": Entry(s.Estimator, lambda f, cv, st, step, relaxed_f: jd.reinforce(f)),
     "reinforce_constant_baseline": Entry(
         s.ConstantBaseline,
@@ -224,7 +225,10 @@ ESTIMATORS: dict[str, Entry] = {
         _init_constant,
     ),
     "nvil": Entry(
-        s.Nvil, _build_nvil, _init_nvil, moving_averages=frozenset({"centre", "variance"})
+        s.Nvil,
+        _build_nvil,
+        _init_nvil,
+        moving_averages=frozenset({"centre", "variance"}),
     ),
     "reinforce_loo": Entry(
         s.MultiSample,

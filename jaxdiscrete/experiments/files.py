@@ -171,6 +171,6 @@ def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
         if before.get(key) != now.get(key):
             raise UsageError(
                 f"Expected {key} = {before.get(key)!r}, as the run in {folder} has "
-                f"it, got {now.get(key)!r}. Resume with the same settings, or start "
-                "again with --overwrite."
+                f"it, got {now.get(key)!r}. Resume with the same settings, or choose "
+                "another --output-dir."
             )

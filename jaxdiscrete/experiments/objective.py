@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-import jaxdiscrete as jd
 from jaxdiscrete.experiments.estimators import Entry, Example
 from jaxdiscrete.experiments.models import LayeredModel
 
@@ -88,6 +87,7 @@ def loss(
         q = model.posterior(params, layer, below, x)
         cv = control_variates[f"layer_{layer}"]
         zeta = q.relaxed_sample(keys[layer])
+        assert entry.soften is not None
         z = entry.soften(q, zeta, jax.lax.stop_gradient(cv), settings)
         return cost(layer, below, z) + softened(layer + 1, z)
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxdiscrete.experiments.data import shuffled_subset
 from jaxdiscrete.experiments.diagnostics import TrainState
 from jaxdiscrete.experiments.models import hardened
+from jaxdiscrete.experiments.models.semi_supervised import NUM_LABELS
 from jaxdiscrete.experiments.training import Experiment
 
 NUM_IMAGES = 10
@@ -40,7 +41,7 @@ def draw(experiment: Experiment, state: TrainState) -> dict[str, Picture]:
     rows = jnp.asarray(shuffled_subset(experiment.dataset.test, NUM_IMAGES))
     x = experiment.pixels(key_pixels, rows)
     task = _TASKS[experiment.config.model.task]
-    return task(hardened(experiment.model), state.params["model"], key, x)
+    return task(experiment.model, state.params["model"], key, x)
 
 
 def _posterior_sample(model: Any, params: Any, key: jax.Array, x: jax.Array) -> Any:
@@ -53,6 +54,7 @@ def _posterior_sample(model: Any, params: Any, key: jax.Array, x: jax.Array) -> 
 def _generative(
     model: Any, params: Any, key: jax.Array, x: jax.Array
 ) -> dict[str, Picture]:
+    model = hardened(model)
     key_prior, key_posterior = jax.random.split(key)
 
     @jax.jit
@@ -84,6 +86,8 @@ def _generative(
 def _structured(
     model: Any, params: Any, key: jax.Array, x: jax.Array
 ) -> dict[str, Picture]:
+    model = hardened(model)
+
     @jax.jit
     def complete(keys: jax.Array) -> jax.Array:
         def one(key: jax.Array, x: jax.Array) -> jax.Array:
@@ -103,7 +107,30 @@ def _structured(
     }
 
 
+def _semi_supervised(
+    model: Any, params: Any, key: jax.Array, x: jax.Array
+) -> dict[str, Picture]:
+    del x
+
+    @jax.jit
+    def sample(keys: jax.Array) -> jax.Array:
+        def one(key: jax.Array, y: jax.Array) -> jax.Array:
+            return model.generate(params, key, y)
+
+        return jax.vmap(jax.vmap(one), (0, None))(keys, jnp.eye(NUM_LABELS))
+
+    keys = jax.random.split(key, (NUM_ROWS, NUM_LABELS))
+    return {
+        "samples": Picture(
+            np.asarray(sample(keys)),
+            [],
+            "Pixel probabilities of samples, a class a column",
+        )
+    }
+
+
 _TASKS: dict[str, Callable[..., dict[str, Picture]]] = {
     "generative": _generative,
     "structured": _structured,
+    "semi_supervised": _semi_supervised,
 }

@@ -73,7 +73,7 @@ class Placement:
 
         return jax.tree.map(place, tree)
 
-    def jit(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    def jit(self, function: Callable[..., Any], **options: Any) -> Any:
         """``jax.jit`` with results that every device holds whole.
 
         Args:
@@ -87,6 +87,9 @@ class Placement:
             return jax.jit(function, **options)
         sharding = NamedSharding(self.mesh, PartitionSpec())
         return jax.jit(function, out_shardings=sharding, **options)
+
+
+ONE_DEVICE = Placement()
 
 
 def parse_mesh(text: str) -> Placement:

@@ -24,7 +24,8 @@ from jaxdiscrete.experiments.data import load_dataset, shuffled_subset
 from jaxdiscrete.experiments.diagnostics import TrainState, check_finite
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.event_files import EventFile
-from jaxdiscrete.experiments.placement import Placement
+from jaxdiscrete.experiments.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.semi_supervised import make_experiment
 from jaxdiscrete.experiments.settings import Config
 from jaxdiscrete.experiments.training import Experiment
 
@@ -38,7 +39,7 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    placement: Placement = Placement(),
+    placement: Placement = ONE_DEVICE,
 ) -> Row:
     """Trains one configuration and writes all its results.
 
@@ -59,7 +60,7 @@ def train(
       RunError: if a value is not finite.
     """
     dataset = load_dataset(config.data.name, config.data.binarization or None)
-    experiment = Experiment(config, dataset, placement)
+    experiment = make_experiment(config, dataset, placement)
     if placement.is_writer:
         files.open_folder(
             folder, dataclasses.asdict(config), resume=resume, overwrite=overwrite
@@ -73,7 +74,7 @@ def train(
     state, rows = _run_blocks(experiment, state, rows, folder, screen)
     # From here on one process works alone, on its own copy.
     state = jax.tree.map(np.asarray, state)
-    experiment = Experiment(config, dataset)
+    experiment = make_experiment(config, dataset)
     final = _final_metrics(experiment, state)
     summary = {
         "run": folder.name,

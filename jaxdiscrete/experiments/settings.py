@@ -83,8 +83,9 @@ class Data:
 class Model:
     """A chain of layers of discrete latents between networks."""
 
-    task: Literal["generative", "structured"] = "generative"
-    """Images from a prior, or lower halves of images from upper halves."""
+    task: Literal["generative", "structured", "semi_supervised"] = "generative"
+    """Images from a prior, lower halves of images from upper halves, or images and a
+    class that few of them tell."""
     num_latents: tuple[int, ...] = bounded((32,), at_least=1)
     """Latent variables a stochastic layer, that next to the image first."""
     num_classes: int = bounded(2, at_least=2)
@@ -108,6 +109,14 @@ class Model:
     """Of the prior's relaxed density, for the concrete divergence."""
     num_samples: int = bounded(1, at_least=1)
     """Samples in the training bound; more than one with pathwise estimators only."""
+    channels: tuple[int, ...] = bounded((32, 64, 64), at_least=1)
+    """Of the convolutions, in the semi-supervised task."""
+    num_gaussian: int = bounded(32, at_least=1)
+    """Gaussian latents beside the class, in the semi-supervised task."""
+    num_labelled: int = bounded(100, at_least=10)
+    """Training images with a label, likewise."""
+    label_weight: float = bounded(0.1, at_least=0)
+    """Weight of log q of the given class, likewise."""
 
 
 @dataclasses.dataclass(frozen=True)

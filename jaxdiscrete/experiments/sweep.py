@@ -22,6 +22,7 @@ from jaxdiscrete.experiments.config import check
 from jaxdiscrete.experiments.data import load_dataset
 from jaxdiscrete.experiments.diagnostics import check_finite
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.semi_supervised import make_experiment
 from jaxdiscrete.experiments.settings import Config, Schedule, constant
 from jaxdiscrete.experiments.training import Experiment, Images
 
@@ -124,7 +125,7 @@ def run(
     for point in runs:
         check(_at(config, point.seed, point.values))
     dataset = load_dataset(config.data.name, config.data.binarization or None)
-    experiment = Experiment(config, dataset)
+    experiment = make_experiment(config, dataset)
     shapes = jax.eval_shape(experiment.init)
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
     together = max(1, min(len(runs), memory_limit // size))
@@ -153,7 +154,7 @@ def _train_together(
     }
 
     def each(seed: jax.Array, values: dict[str, jax.Array]) -> Experiment:
-        return Experiment(_at(config, seed, values), dataset)
+        return make_experiment(_at(config, seed, values), dataset)
 
     def init(seed: jax.Array, values: dict[str, jax.Array]) -> Any:
         return each(seed, values).init()

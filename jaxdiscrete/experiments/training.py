@@ -25,11 +25,13 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators import Entry, find_estimator
 from jaxdiscrete.experiments.evaluation import Bounds, evaluate
 from jaxdiscrete.experiments.models import hardened, make_model
-from jaxdiscrete.experiments.placement import Placement
+from jaxdiscrete.experiments.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.schedules import make_optimizer
 from jaxdiscrete.experiments.settings import Config
 
 Params = Any
+#: Of the latents, where they are enumerated at every step.
+MAX_STATES = 4096
 
 
 class Keys(NamedTuple):
@@ -70,7 +72,7 @@ class Experiment:
 
     config: Config
     dataset: Dataset
-    placement: Placement = Placement()
+    placement: Placement = ONE_DEVICE
 
     def __post_init__(self) -> None:
         batch, available = self.config.training.batch_size, len(self.dataset.train)
@@ -92,6 +94,13 @@ class Experiment:
                 f"pathwise, got {model.num_samples} with {name}. Set it to 1, or "
                 "choose gumbel_softmax."
             )
+        states = model.num_classes ** sum(model.num_latents)
+        if name == "exact" and model.task != "semi_supervised" and states > MAX_STATES:
+            raise UsageError(
+                f"Expected at most {MAX_STATES} joint states of the latents with the "
+                f"exact estimator, got {states}. Lower model.num_latents, or choose "
+                "another estimator."
+            )
         if model.divergence == "concrete" and name != "gumbel_softmax":
             raise UsageError(
                 "Expected estimator.name = 'gumbel_softmax' with model.divergence = "
@@ -110,11 +119,16 @@ class Experiment:
         return len(self.dataset.train) // self.config.training.batch_size
 
     @functools.cached_property
-    def model(self) -> Any:
-        """The model, centred at the training mean."""
+    def pixel_mean(self) -> np.ndarray:
+        """The mean of the training images, one entry a pixel."""
         mean = self.dataset.train.mean(axis=0, dtype=np.float64)
         mean /= 255.0 if self.dataset.is_grey else 1.0
-        return make_model(self.config.model, mean.astype(np.float32))
+        return mean.astype(np.float32)
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The model, centred at the training mean."""
+        return make_model(self.config.model, self.pixel_mean)
 
     @property
     def keys(self) -> Keys:
@@ -130,11 +144,8 @@ class Experiment:
         """
         count = self.config.evaluation.num_examples
         train, valid = self.dataset.train, self.dataset.valid
-        images = Images(
-            train, shuffled_subset(train, count), shuffled_subset(valid, count)
-        )
-        placed: Images = self.placement.replicate(images)
-        return placed
+        parts = (train, shuffled_subset(train, count), shuffled_subset(valid, count))
+        return Images(*self.placement.replicate(parts))
 
     def init(self) -> TrainState:
         """The state before the first step; the model's part ignores the estimator."""

@@ -28,8 +28,9 @@ from jaxdiscrete.experiments.diagnostics import (
     update_moments,
 )
 from jaxdiscrete.experiments.runs import check_comparable
+from jaxdiscrete.experiments.semi_supervised import make_experiment
 from jaxdiscrete.experiments.settings import Config
-from jaxdiscrete.experiments.training import Experiment, Images
+from jaxdiscrete.experiments.training import Images
 
 METRICS = ("log_variance", "encoder_log_variance")
 
@@ -82,11 +83,12 @@ def measure(
         }
         curves.append(_follow(seeded, driver, num_steps, dataset, screen))
     steps = [row["step"] for row in curves[0]]
-    runs, curve = {}, {"step": steps}
+    runs: dict[str, Any] = {}
+    curve: dict[str, Any] = {"step": steps}
     for name, config in configs.items():
-        experiment = Experiment(config, dataset)
+        experiment = make_experiment(config, dataset)
         calls = experiment.entry.calls_of_f(config.estimator)
-        row = {
+        row: dict[str, Any] = {
             metric: summarise([c[-1][f"{name}.{metric}"] for c in curves])
             for metric in METRICS
         }
@@ -153,7 +155,7 @@ def _follow(
     dataset: Dataset,
     screen: Console,
 ) -> list[dict[str, float]]:
-    experiments = {n: Experiment(c, dataset) for n, c in configs.items()}
+    experiments = {n: make_experiment(c, dataset) for n, c in configs.items()}
     lead = experiments[driver]
 
     def init() -> State:

@@ -18,12 +18,15 @@ from jaxdiscrete.experiments.settings import (
     Config,
     Evaluation,
     Model,
+    Optimizer,
     Rebar,
     Training,
 )
 from jaxdiscrete.experiments.training import Experiment
 
+# Not Adam, whose first steps turn rounding of tiny gradients into whole steps.
 CONFIG = Config(
+    optimizer=Optimizer(name="sgd", momentum=0.0),
     model=Model(num_latents=(4,)),
     training=Training(num_steps=6, batch_size=24, steps_per_block=6),
     evaluation=Evaluation(num_examples=20),

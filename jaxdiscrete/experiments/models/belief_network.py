@@ -83,7 +83,8 @@ class GenerativeNetwork:
           ``{"encoder", "decoder", "prior"}``, networks by layer; no prior where it
           is not learned.
         """
-        encoder, decoder = {}, {}
+        encoder: Params = {}
+        decoder: Params = {}
         widths = [num_logits(self.settings, i) for i in range(self.depth)]
         for i, layer_key in enumerate(jax.random.split(key, self.depth)):
             up, down = jax.random.split(layer_key)
@@ -93,7 +94,7 @@ class GenerativeNetwork:
             decoder[f"layer_{i}"] = self._decoder(i).init(down, above)["params"]
         bias = _logit(self.pixel_mean, self.settings.mean_clip)
         decoder["layer_0"]["output"]["bias"] = bias
-        params = {"encoder": encoder, "decoder": decoder}
+        params: Params = {"encoder": encoder, "decoder": decoder}
         if self.settings.prior == "learned":
             params["prior"] = jnp.zeros(widths[-1])
         return params
