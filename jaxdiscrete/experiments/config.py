@@ -10,10 +10,12 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
+
 from jaxdiscrete.experiments.claims import Claim, Short
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators import find_estimator
-from jaxdiscrete.experiments.schedules import read_schedule
+from jaxdiscrete.experiments.schedules import read_schedule, value_at
 from jaxdiscrete.experiments.settings import (
     Config,
     Estimator,
@@ -106,16 +108,23 @@ def load_experiment(path: Path) -> Experiment:
             )
         claim = _read(Claim, table.pop("claim"), "claim")
         short = _read(Short, table.pop("short", {}), "short")
-        estimators = table.pop("estimators")
+        if "estimator" in table:
+            raise UsageError(
+                "Expected the table estimator or estimators, got both. Remove one."
+            )
+        estimators = _table(table.pop("estimators"), "estimators")
+        if not estimators:
+            raise UsageError(
+                "Expected at least one table in estimators, got none. Add one, for "
+                'instance [estimators.rebar] with name = "rebar".'
+            )
         kind = ToyConfig if "toy" in table else Config
-        table |= table.pop("toy", {})
-        runs: dict[str, Config | ToyConfig] = {
-            name: _read_table(kind, table | {"estimator": estimator}, "")
-            for name, estimator in estimators.items()
-        }
-        for name, config in runs.items():
+        table |= _table(table.pop("toy", {}), "toy")
+        runs: dict[str, Config | ToyConfig] = {}
+        for name, estimator in estimators.items():
             try:
-                check(config)
+                runs[name] = _read_table(kind, table | {"estimator": estimator}, "")
+                check(runs[name])
             except UsageError as error:
                 raise UsageError(f"estimators.{name}: {error}") from None
         _check_bounds(claim, "claim.")
@@ -147,6 +156,12 @@ def _load(path: Path) -> dict[str, Any]:
         ) from None
 
 
+def _table(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong_type(name, "a table", value)
+    return value
+
+
 def _check_names(claim: Claim, short: Short, runs: dict[str, Any]) -> None:
     used = [p.run for p in claim.published] + [*short.runs, *short.trajectory_runs]
     for e in claim.expectations:
@@ -164,6 +179,27 @@ def _check_names(claim: Claim, short: Short, runs: dict[str, Any]) -> None:
                 f"Expected runs of claim and short among {', '.join(runs)}, got "
                 f"{name!r}. Correct the name, or add its table under estimators."
             )
+    followed = short.trajectory_runs or tuple(runs)
+    if short.shared_trajectory and short.shared_trajectory not in followed:
+        raise UsageError(
+            "Expected short.shared_trajectory among short.trajectory_runs, got "
+            f"{short.shared_trajectory!r}. Add it there."
+        )
+    # Found only when they are compared, these would cost the hours of the runs.
+    for e in claim.expectations:
+        if e.trajectory and not short.shared_trajectory:
+            raise UsageError(
+                "Expected short.shared_trajectory where claim.expectations has "
+                f"trajectory = true, got none for {e.text!r}. Name the run."
+            )
+        measured = followed if e.trajectory else short.runs or tuple(runs)
+        for name in (*e.lower, *e.higher, *e.inside):
+            if name not in measured:
+                raise UsageError(
+                    "Expected runs of claim.expectations among those that are measured "
+                    f"at the short length, {', '.join(measured)}, got {name!r}. "
+                    "Correct the name, or add it in short."
+                )
 
 
 def check(config: Config | StudyConfig | ToyConfig) -> None:
@@ -184,6 +220,7 @@ def check(config: Config | StudyConfig | ToyConfig) -> None:
             )
         return
     if isinstance(config, ToyConfig):
+        _check_schedules(config, config.num_steps)
         if config.num_steps % config.steps_per_point:
             raise UsageError(
                 "Expected num_steps to be a multiple of "
@@ -191,7 +228,13 @@ def check(config: Config | StudyConfig | ToyConfig) -> None:
                 "Change one of them."
             )
         return
+    if not config.model.num_latents:
+        raise UsageError(
+            "Expected model.num_latents to be at least one number, got none. Give one "
+            "a stochastic layer."
+        )
     steps, block = config.training.num_steps, config.training.steps_per_block
+    _check_schedules(config, steps)
     if steps % block:
         raise UsageError(
             "Expected training.num_steps to be a multiple of "
@@ -216,7 +259,8 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+            # The steps of a schedule are integers here, and text in JSON.
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
     return flat
 
 
@@ -229,6 +273,13 @@ def _read_table(kind: type, table: dict[str, Any], prefix: str) -> Any:
                 f"unknown key {prefix}{key}. Remove it, or correct its name."
             )
     values = {k: _read(hints[k], v, prefix + k) for k, v in table.items()}
+    for field in dataclasses.fields(kind):
+        defaults = (field.default, field.default_factory)
+        is_required = all(d is dataclasses.MISSING for d in defaults)
+        if is_required and field.name not in values:
+            raise UsageError(
+                f"Expected the key {prefix}{field.name}, got none. Add it."
+            )
     return kind(**values)
 
 
@@ -285,11 +336,28 @@ def _wrong_type(name: str, expected: str, value: Any) -> UsageError:
 def _check_bounds(config: Any, prefix: str) -> None:
     for field in dataclasses.fields(config):
         name, value = prefix + field.name, getattr(config, field.name)
+        if isinstance(value, Schedule):
+            continue
         if dataclasses.is_dataclass(value):
             _check_bounds(value, f"{name}.")
             continue
-        for item in value if isinstance(value, tuple) else (value,):
-            _check_number(name, item, field.metadata)
+        for i, item in enumerate(value if isinstance(value, tuple) else (value,)):
+            if dataclasses.is_dataclass(item):
+                _check_bounds(item, f"{name}[{i}].")
+            else:
+                _check_number(name, item, field.metadata)
+
+
+def _check_schedules(config: Config | ToyConfig, num_steps: int) -> None:
+    """Checks the values of schedules at both ends; between them most are monotone."""
+    for table in ("optimizer", "estimator"):
+        part = getattr(config, table)
+        for field in dataclasses.fields(part):
+            schedule = getattr(part, field.name)
+            if isinstance(schedule, Schedule):
+                for step in (0, num_steps - 1):
+                    value = float(value_at(schedule, jnp.asarray(step)))
+                    _check_number(f"{table}.{field.name}", value, field.metadata)
 
 
 def _check_number(name: str, value: Any, bounds: Any) -> None:

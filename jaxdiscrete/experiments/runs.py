@@ -170,12 +170,14 @@ def check_comparable(configs: dict[str, Config]) -> None:
     (first, reference), *others = configs.items()
     expected = flatten(reference)
     for name, config in others:
-        for key, value in flatten(config).items():
-            if not key.startswith("estimator.") and value != expected[key]:
+        got = flatten(config)
+        # Schedules differ in their keys, too.
+        for key in sorted(expected.keys() | got.keys()):
+            if not key.startswith("estimator.") and got.get(key) != expected.get(key):
                 raise UsageError(
-                    f"Expected {key} = {expected[key]!r} in every compared "
-                    f"configuration, as in {first}, got {value!r} in {name}. Only "
-                    "the estimators may differ."
+                    f"Expected {key} = {expected.get(key)!r} in every compared "
+                    f"configuration, as in {first}, got {got.get(key)!r} in {name}. "
+                    "Only the estimators may differ."
                 )
 
 

@@ -46,16 +46,16 @@ def read_schedule(table: dict[str, Any], name: str) -> Schedule:
     """
     arguments = dict(table)
     function = arguments.pop("name", None)
-    if function not in SCHEDULES:
+    if not isinstance(function, str) or function not in SCHEDULES:
         raise UsageError(
             f"Expected {name}.name among {', '.join(SCHEDULES)}, got {function!r}. "
             "Choose one of these optax schedules, or give a number."
         )
-    if "boundaries_and_scales" in arguments:
-        # TOML has no integer keys.
-        steps = arguments["boundaries_and_scales"]
-        arguments["boundaries_and_scales"] = {int(k): v for k, v in steps.items()}
     try:
+        if "boundaries_and_scales" in arguments:
+            # TOML has no integer keys.
+            steps = dict(arguments["boundaries_and_scales"])
+            arguments["boundaries_and_scales"] = {int(k): v for k, v in steps.items()}
         inspect.signature(SCHEDULES[function]).bind(**arguments)
         float(SCHEDULES[function](**arguments)(0))
     except (TypeError, ValueError) as error:

@@ -50,6 +50,25 @@ def constant(value: Any) -> Schedule:
     return Schedule("constant_schedule", {"value": value})
 
 
+def scheduled(
+    default: float, *, at_least: float | None = None, above: float | None = None
+) -> Any:
+    """A field for a schedule whose values have a lower bound.
+
+    Args:
+      default: the constant where nothing is given.
+      at_least: smallest allowed value. Default: none.
+      above: number that every allowed value exceeds. Default: none.
+
+    Returns:
+      The dataclass field, as from :func:`bounded`.
+    """
+    metadata = {"at_least": at_least, "above": above}
+    return dataclasses.field(
+        default_factory=lambda: constant(default), metadata=metadata
+    )
+
+
 def _show(schedule: Schedule) -> list[str]:
     if schedule.name == "constant_schedule":
         return [str(schedule.arguments.get("value"))]
@@ -125,7 +144,7 @@ class Optimizer:
 
     name: Literal["adam", "sgd"] = "adam"
     """Adam, or gradient descent with momentum."""
-    learning_rate: Scheduled = dataclasses.field(default_factory=lambda: constant(1e-3))
+    learning_rate: Scheduled = scheduled(1e-3, at_least=0)
     """Of encoder, decoder and prior."""
     momentum: float = bounded(0.9, at_least=0)
     """Decay of the mean of gradients; Adam's beta 1."""
@@ -260,7 +279,7 @@ class Relax(Estimator):
 class Relaxation(Estimator):
     """A continuous relaxation at a scheduled temperature."""
 
-    temperature: Scheduled = dataclasses.field(default_factory=lambda: constant(1.0))
+    temperature: Scheduled = scheduled(1.0, above=0)
     """Temperature, a number or a schedule."""
 
 
@@ -268,7 +287,7 @@ class Relaxation(Estimator):
 class StraightThrough(Estimator):
     """The hard sample, differentiated as a scheduled slope."""
 
-    slope: Scheduled = dataclasses.field(default_factory=lambda: constant(1.0))
+    slope: Scheduled = scheduled(1.0, above=0)
     """Factor of the logits in the derivative, a number or a schedule."""
 
 
