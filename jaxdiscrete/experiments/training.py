@@ -101,6 +101,13 @@ class Experiment:
                 f"exact estimator, got {states}. Lower model.num_latents, or choose "
                 "another estimator."
             )
+        is_left_out = model.divergence == "analytic" and model.task == "generative"
+        if model.num_samples > 1 and is_left_out:
+            raise UsageError(
+                "Expected model.divergence = 'sampled' or 'concrete' with "
+                f"model.num_samples > 1, got 'analytic' with {model.num_samples}: a "
+                "bound of several samples has no closed form. Choose one of them."
+            )
         if model.divergence == "concrete" and name != "gumbel_softmax":
             raise UsageError(
                 "Expected estimator.name = 'gumbel_softmax' with model.divergence = "
