@@ -2,23 +2,26 @@
 
 import dataclasses
 import json
-import tomllib
-from pathlib import Path
 
 import pytest
 
-from jaxdiscrete.experiments.config import check, flatten, load_config
+from jaxdiscrete.experiments.config import (
+    check,
+    flatten,
+    load_config,
+    load_experiment,
+    load_runs,
+)
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.estimators import ESTIMATORS
 from jaxdiscrete.experiments.settings import (
     Config,
     MultiSample,
     Relaxation,
     Schedule,
     StudyConfig,
+    ToyConfig,
+    constant,
 )
-
-CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @pytest.fixture
@@ -31,45 +34,44 @@ def write(tmp_path):
     return write_toml
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("digits/*.toml")), ids=str)
-def test_shipped_digits_configs_load(path):
-    config = load_config(path, Config)
-    assert config.estimator.name == path.stem
-    assert type(config.estimator) is ESTIMATORS[path.stem].settings
-
-
-def test_shipped_digits_configs_write_out_every_key():
-    """Readers see all settings, and a comparison is between estimators alone."""
-    for path in CONFIGS.glob("digits/*.toml"):
-        given = flatten(tomllib.loads(path.read_text(encoding="utf-8")))
-        assert given.keys() == flatten(load_config(path, Config)).keys(), path
-
-
-def test_shipped_study_loads():
-    config = load_config(CONFIGS / "talk/cos.toml", StudyConfig)
-    assert len(config.logits) == 4
-
-
 def test_what_is_left_out_has_its_default(write):
     assert load_config(write(""), Config) == Config()
 
 
 def test_values_are_read_with_their_types(write):
     path = write(
-        "[model]\nhidden = [3, 4]\n[optimizer]\nlearning_rate = 1\n"
+        "[model]\nhidden = [3, 4]\nnum_latents = [5]\n[optimizer]\nlearning_rate = 1\n"
         '[estimator]\nname = "reinforce_loo"\nnum_samples = 3'
     )
     config = load_config(path, Config)
     assert config.model.hidden == (3, 4)
-    assert isinstance(config.optimizer.learning_rate, float)
+    assert config.model.num_latents == (5,)
+    assert config.optimizer.learning_rate == constant(1.0)
+    assert isinstance(config.optimizer.learning_rate.arguments["value"], float)
     assert config.estimator == MultiSample("reinforce_loo", 3)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("0.5", Schedule(0.5, 0.5)),
-        ("{ start = 1.0, end = 0.5, num_steps = 9 }", Schedule(1.0, 0.5, 9)),
+        ("0.5", constant(0.5)),
+        ("2", constant(2.0)),
+        (
+            '{ name = "exponential_decay", init_value = 1.0, transition_steps = 9000, '
+            "decay_rate = 0.5 }",
+            Schedule(
+                "exponential_decay",
+                {"init_value": 1.0, "transition_steps": 9000, "decay_rate": 0.5},
+            ),
+        ),
+        (
+            '{ name = "piecewise_constant_schedule", init_value = 1.0, '
+            "boundaries_and_scales = { 10 = 0.5, 20 = 0.1 } }",
+            Schedule(
+                "piecewise_constant_schedule",
+                {"init_value": 1.0, "boundaries_and_scales": {10: 0.5, 20: 0.1}},
+            ),
+        ),
     ],
 )
 def test_a_temperature_is_a_number_or_a_schedule(write, value, expected):
@@ -77,49 +79,160 @@ def test_a_temperature_is_a_number_or_a_schedule(write, value, expected):
     assert load_config(path, Config).estimator == Relaxation("gumbel_softmax", expected)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("speed = 1", "Expected a key among seed, data.*unknown key speed"),
-        (
-            "[optimizer]\nlr = 1",
-            "among optimizer.learning_rate, .*unknown key optimizer.lr",
+def schedule(text):
+    return f'[estimator]\nname = "gumbel_softmax"\ntemperature = {text}'
+
+
+ERRORS = {
+    "unknown": ("speed = 1", "Expected a key among seed, data.*unknown key speed"),
+    "unknown_in_table": (
+        "[optimizer]\nlr = 1",
+        r"among optimizer.name, .*unknown key optimizer\.lr",
+    ),
+    "unknown_for_estimator": (
+        '[estimator]\nname = "reinforce"\nscale = 1.0',
+        r"unknown key estimator\.scale",
+    ),
+    "real": ("seed = 1.5", "Expected seed to be an integer, got 1.5 of type float"),
+    "true": ("seed = true", "Expected seed to be an integer, got True of type bool"),
+    "rate_true": (
+        "[optimizer]\nlearning_rate = true",
+        "optimizer.learning_rate to be a number or a table, got True",
+    ),
+    "float_true": ("[optimizer]\nmomentum = true", "momentum to be a number, got True"),
+    "bool": (
+        '[estimator]\nname = "nvil"\ncentre = 1',
+        "estimator.centre to be true or false, got 1 of type int",
+    ),
+    "text": (
+        '[optimizer]\nlearning_rate = "fast"',
+        "optimizer.learning_rate to be a number or a table, got 'fast' of type str",
+    ),
+    "no_list": (
+        "[model]\nhidden = 64",
+        "model.hidden to be a list, got 64 of type int",
+    ),
+    "item": (
+        "[model]\nhidden = [1.5]",
+        r"model.hidden\[0\] to be an integer, got 1.5",
+    ),
+    "no_table": ("model = 3", "Expected model to be a table, got 3"),
+    "literal": (
+        '[model]\nactivation = "gelu"',
+        "Expected model.activation among tanh, relu, leaky_relu, got 'gelu'",
+    ),
+    "literal_type": ("[model]\ntask = 3", "model.task among generative, structured"),
+    "literal_list": ('[model]\ntask = ["generative"]', "model.task among generative"),
+    "literal_bool": ("[optimizer]\nname = true", "optimizer.name among adam, sgd"),
+    "estimator": (
+        '[estimator]\nname = "magic"',
+        "estimator.name among .*gumbel_softmax, mean.*got 'magic'",
+    ),
+    "estimator_type": (
+        "[estimator]\nname = 3",
+        "Expected estimator.name to be a string, got 3",
+    ),
+    "below": ("seed = -1", "Expected seed >= 0, got -1"),
+    "not_above": (
+        "[optimizer]\ncontrol_variate_factor = 0.0",
+        "optimizer.control_variate_factor > 0, got 0.0",
+    ),
+    "nan": ("[optimizer]\nmomentum = nan", "optimizer.momentum finite, got nan"),
+    "infinite": (
+        "[model]\nprior_temperature = inf",
+        "model.prior_temperature finite, got inf",
+    ),
+    "item_below": ("[model]\nhidden = [8, 0]", "Expected model.hidden >= 1, got 0"),
+    "layer_below": ("[model]\nnum_latents = [0]", "model.num_latents >= 1, got 0"),
+    "no_layers": ("[model]\nnum_latents = []", "model.num_latents .*at least one"),
+    "few_samples": (
+        '[estimator]\nname = "reinforce_loo"\nnum_samples = 1',
+        "Expected estimator.num_samples >= 2, got 1",
+    ),
+    "multiple": (
+        "[training]\nnum_steps = 7",
+        "a multiple of training.steps_per_block=500",
+    ),
+    "rate_negative": (
+        "[optimizer]\nlearning_rate = -0.1",
+        "optimizer.learning_rate >= 0, got -0.1",
+    ),
+    "rate_nan": (
+        "[optimizer]\nlearning_rate = nan",
+        "optimizer.learning_rate finite, got nan",
+    ),
+    "temperature_zero": (schedule("0.0"), "estimator.temperature > 0, got 0.0"),
+    "temperature_nan": (schedule("nan"), "estimator.temperature finite, got nan"),
+    "temperature_ends_at_zero": (
+        schedule(
+            '{ name = "linear_schedule", init_value = 1.0, end_value = 0.0, '
+            "transition_steps = 10 }"
         ),
-        ('[estimator]\nname = "reinforce"\nscale = 1.0', "unknown key estimator.scale"),
-        (
-            '[estimator]\nname = "gumbel_softmax"\ntemperature = { begin = 1.0 }',
-            "unknown key estimator.temperature.begin",
+        "estimator.temperature > 0, got 0.0",
+    ),
+    "schedule_nameless": (
+        schedule("{ value = 1.0 }"),
+        "estimator.temperature.name among constant_schedule, .*got None",
+    ),
+    "schedule_unknown": (
+        schedule('{ name = "magic" }'),
+        "estimator.temperature.name among constant_schedule, .*got 'magic'",
+    ),
+    "schedule_unhashable": (
+        schedule('{ name = ["magic"] }'),
+        "estimator.temperature.name among constant_schedule",
+    ),
+    "schedule_lacks": (
+        schedule('{ name = "exponential_decay", init_value = 1.0 }'),
+        "arguments of optax.exponential_decay, got: missing .*transition_steps",
+    ),
+    "schedule_has_more": (
+        schedule('{ name = "constant_schedule", value = 1.0, speed = 2 }'),
+        "arguments of optax.constant_schedule, got: .*speed",
+    ),
+    "schedule_refuses": (
+        schedule(
+            '{ name = "cosine_decay_schedule", init_value = 1.0, decay_steps = 0 }'
         ),
-        ("seed = 1.5", "Expected seed to be an integer, got 1.5 of type float"),
-        ("seed = true", "Expected seed to be an integer, got True of type bool"),
-        (
-            '[optimizer]\nlearning_rate = "fast"',
-            "optimizer.learning_rate to be a number, got 'fast' of type str",
+        "arguments of optax.cosine_decay_schedule, got: .*positive",
+    ),
+    "schedule_type": (
+        schedule('{ name = "constant_schedule", value = "low" }'),
+        "arguments of optax.constant_schedule, got: ",
+    ),
+    "schedule_steps": (
+        schedule(
+            '{ name = "piecewise_constant_schedule", init_value = 1.0, '
+            "boundaries_and_scales = { ten = 0.5 } }"
         ),
-        ("[model]\nhidden = 64", "model.hidden to be a list, got 64 of type int"),
-        ("[model]\nhidden = [1.5]", r"model.hidden\[0\] to be an integer, got 1.5"),
-        ("model = 3", "Expected model to be a table, got 3"),
-        (
-            '[estimator]\nname = "gumbel_softmax"\ntemperature = "low"',
-            "temperature to be a number or a table, got 'low'",
+        "arguments of optax.piecewise_constant_schedule, got: ",
+    ),
+    "schedule_no_steps": (
+        schedule(
+            '{ name = "piecewise_constant_schedule", init_value = 1.0, '
+            "boundaries_and_scales = 3 }"
         ),
-        ('[estimator]\nname = "magic"', "among gumbel_softmax, mean.*got 'magic'"),
-        ("[estimator]\nname = 3", "Expected estimator.name to be a string, got 3"),
-        ("[optimizer]\nlearning_rate = 0.0", "optimizer.learning_rate > 0, got 0.0"),
-        ("[optimizer]\nlearning_rate = nan", "optimizer.learning_rate finite, got nan"),
-        ("[model]\nhidden = [8, 0]", "Expected model.hidden >= 1, got 0"),
-        (
-            '[estimator]\nname = "reinforce_loo"\nnum_samples = 1',
-            "Expected estimator.num_samples >= 2, got 1",
-        ),
-        ("[training]\nnum_epochs = 7", "a multiple of training.epochs_per_block=5"),
-    ],
-)
-def test_errors_name_the_key_and_what_came(write, text, message):
+        "arguments of optax.piecewise_constant_schedule, got: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", ERRORS)
+def test_errors_name_the_key_and_what_came(write, which):
+    text, message = ERRORS[which]
     path = write(text)
     with pytest.raises(UsageError, match=message) as info:
         load_config(path, Config)
-    assert str(path) in str(info.value)
+    assert str(info.value).startswith(f"{path}: ")
+    assert "\n" not in str(info.value)
+
+
+def test_a_warm_up_may_start_at_a_rate_of_zero(write):
+    path = write(
+        "[optimizer.learning_rate]\nname = 'linear_schedule'\ninit_value = 0.0\n"
+        "end_value = 0.1\ntransition_steps = 10"
+    )
+    assert load_config(path, Config).optimizer.learning_rate.name == "linear_schedule"
 
 
 def test_a_study_needs_two_classes(write):
@@ -128,16 +241,17 @@ def test_a_study_needs_two_classes(write):
 
 
 def test_missing_and_unreadable_files(tmp_path, write):
-    with pytest.raises(UsageError, match="got no such file"):
-        load_config(tmp_path / "absent.toml", Config)
-    with pytest.raises(UsageError, match=r"Expected TOML in .*line 1"):
-        load_config(write("seed = = 1"), Config)
-    with pytest.raises(UsageError, match="readable text file"):
-        load_config(tmp_path, Config)
-    path = tmp_path / "binary.toml"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="readable text file"):
-        load_config(path, Config)
+    for load in (load_runs, load_experiment, lambda p: load_config(p, Config)):
+        with pytest.raises(UsageError, match="got no such file"):
+            load(tmp_path / "absent.toml")
+        with pytest.raises(UsageError, match=r"Expected TOML in .*line 1"):
+            load(write("seed = = 1"))
+        with pytest.raises(UsageError, match="readable text file"):
+            load(tmp_path)
+        path = tmp_path / "binary.toml"
+        path.write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(UsageError, match="readable text file"):
+            load(path)
 
 
 def test_settings_from_the_command_line_are_checked_too():
@@ -146,8 +260,194 @@ def test_settings_from_the_command_line_are_checked_too():
         check(config)
 
 
-def test_flatten_agrees_before_and_after_json():
+@pytest.mark.parametrize(
+    "rate",
+    [
+        constant(1e-3),
+        Schedule(
+            "piecewise_constant_schedule",
+            {"init_value": 1.0, "boundaries_and_scales": {10: 0.5, 20: 0.1}},
+        ),
+    ],
+)
+def test_flatten_agrees_before_and_after_json(rate):
     config = Config()
+    optimizer = dataclasses.replace(config.optimizer, learning_rate=rate)
+    config = dataclasses.replace(config, optimizer=optimizer)
     again = json.loads(json.dumps(dataclasses.asdict(config)))
     assert flatten(again) == flatten(config)
-    assert flatten(config)["optimizer.learning_rate"] == 1e-3
+    assert flatten(config)["model.num_latents"] == [32]
+    assert flatten(config)["optimizer.learning_rate.name"] == rate.name
+
+
+# Files with a claim
+
+RUNS = """
+[claim]
+title = "Two runs"
+
+[short]
+num_steps = 500
+
+[estimators.plain]
+name = "reinforce"
+
+[estimators.controlled]
+name = "rebar"
+scale = 0.5
+"""
+
+
+def test_runs_share_all_but_their_estimator(write):
+    path = write("seed = 3\n" + RUNS)
+    runs = load_runs(path)
+    assert list(runs) == ["plain", "controlled"]
+    assert runs["controlled"].estimator.scale == 0.5
+    assert all(config.seed == 3 for config in runs.values())
+    experiment = load_experiment(path)
+    assert experiment.runs == runs
+    assert experiment.claim.title == "Two runs"
+    assert experiment.short.num_steps == 500
+
+
+def test_a_file_with_one_estimator_is_one_run_of_its_name(write):
+    assert load_runs(write("seed = 3")) == {
+        "run": dataclasses.replace(Config(), seed=3)
+    }
+
+
+TOY = '[claim]\n[toy]\ntarget = 0.4\n[estimators.plain]\nname = "reinforce"\n'
+
+
+def test_a_toy_is_reproduced_and_not_trained(write):
+    path = write(TOY)
+    assert load_experiment(path).runs["plain"] == ToyConfig(target=0.4)
+    with pytest.raises(UsageError, match="data and a model.*jaxdiscrete reproduce"):
+        load_runs(path)
+
+
+def published(**keys):
+    keys = {"key": '"a"', "run": '"plain"', "metric": '"test_elbo"'} | keys
+    return "[[claim.published]]\n" + "\n".join(f"{k} = {v}" for k, v in keys.items())
+
+
+def expectation(**keys):
+    keys = {"text": '"order"', "metric": '"test_elbo"'} | keys
+    lines = "\n".join(f"{k} = {v}" for k, v in keys.items())
+    return "[[claim.expectations]]\n" + lines
+
+
+EXPERIMENT_ERRORS = {
+    "no_claim": (
+        '[estimators.plain]\nname = "reinforce"',
+        "tables claim and estimators",
+    ),
+    "claim_key": (RUNS + "[claim.x]\n", r"unknown key claim\.x"),
+    "claim_number": (
+        RUNS.replace("[claim]", "[claim]\nfull_hours = -1"),
+        r"claim\.full_hours >= 0, got -1",
+    ),
+    "claim_type": (
+        "claim = 3\n" + RUNS.replace("[claim]", "[x]"),
+        "claim to be a table",
+    ),
+    "short_key": (RUNS.replace("num_steps", "steps"), r"unknown key short\.steps"),
+    "short_number": (RUNS.replace("500", "0"), r"short\.num_steps >= 1, got 0"),
+    "estimator_key": (
+        RUNS + "speed = 1\n",
+        r"estimators\.controlled.*estimator\.speed",
+    ),
+    "estimator_type": (
+        RUNS.replace("0.5", '"low"'),
+        r"estimators\.controlled.*estimator\.scale to be a number, got 'low'",
+    ),
+    "estimator_bound": (
+        RUNS + "temperature = 0.0\n",
+        r"estimators\.controlled: Expected estimator\.temperature > 0, got 0\.0",
+    ),
+    "estimators_type": ("estimators = 3\n[claim]\n", "estimators to be a table, got 3"),
+    "no_estimators": ("[claim]\n[estimators]\n", "at least one .*estimators"),
+    "both": (
+        RUNS + '[estimator]\nname = "nvil"\n',
+        "estimator or estimators, got both",
+    ),
+    "toy_type": ("toy = 3\n" + RUNS, "toy to be a table, got 3"),
+    "toy_key": (TOY + "[toy.x]\n", "unknown key x"),
+    "toy_and_model": (TOY + "[model]\n", "unknown key model"),
+    "toy_steps": (
+        TOY.replace("target = 0.4", "num_steps = 7"),
+        "multiple of steps_per",
+    ),
+    "published_key": (
+        RUNS + published(value="3"),
+        r"unknown key claim\.published\S*value",
+    ),
+    "published_sign": (
+        RUNS + published(sign="2"),
+        r"published\S*sign among 1, -1, got 2",
+    ),
+    "published_sign_bool": (
+        RUNS + published(sign="true"),
+        r"sign among 1, -1, got True",
+    ),
+    "published_run": (
+        RUNS + published(run='"other"'),
+        "among plain, contr.*got 'other'",
+    ),
+    "published_lacks": (
+        RUNS + '[[claim.published]]\nrun = "plain"\n',
+        r"claim\.published\S*key",
+    ),
+    "published_bound": (
+        RUNS + published(tolerance="-1.0"),
+        r"claim\.published\S*tolerance >= 0, got -1",
+    ),
+    "expected_run": (RUNS + expectation(lower='["other"]'), "got 'other'"),
+    "expected_no_range": (
+        RUNS + expectation(inside='["plain"]'),
+        r"range to be two numbers where claim\.expectations has inside, got \[\]",
+    ),
+    "expected_range": (
+        RUNS + expectation(inside='["plain"]', range="[1.0]"),
+        r"range to be two numbers .*got \[1\.0\]",
+    ),
+    "short_run": (RUNS.replace("500", '500\nruns = ["other"]'), "got 'other'"),
+    "driver": (RUNS.replace("500", '500\nshared_trajectory = "other"'), "got 'other'"),
+    "driver_not_followed": (
+        RUNS.replace(
+            "500", '500\nshared_trajectory = "plain"\ntrajectory_runs = ["controlled"]'
+        ),
+        "trajectory_runs.*'plain'",
+    ),
+    "expected_not_run": (
+        RUNS.replace("500", '500\nruns = ["plain"]')
+        + expectation(lower='["controlled"]', higher='["plain"]'),
+        r"claim\.expectations.*'controlled'",
+    ),
+    "expected_no_trajectory": (
+        RUNS + expectation(lower='["plain"]', higher='["plain"]', trajectory="true"),
+        "shared_trajectory",
+    ),
+    "expected_not_followed": (
+        RUNS.replace(
+            "500", '500\nshared_trajectory = "plain"\ntrajectory_runs = ["plain"]'
+        )
+        + expectation(
+            lower='["controlled"]',
+            higher='["plain"]',
+            trajectory="true",
+            metric='"log_variance"',
+        ),
+        r"claim\.expectations.*'controlled'",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", EXPERIMENT_ERRORS)
+def test_errors_in_a_claim_and_its_runs(write, which):
+    text, message = EXPERIMENT_ERRORS[which]
+    path = write(text)
+    with pytest.raises(UsageError, match=message) as info:
+        load_experiment(path)
+    assert str(info.value).startswith(f"{path}: ")
+    assert "\n" not in str(info.value)
