@@ -9,7 +9,7 @@ EDITABLE := $(if $(filter .,$(PACKAGE)),--editable)
 # Two processes: the suite is bound by compilation, which one core does at a time.
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: demo test test-all lint bench notebooks clean
+.PHONY: demo test test-all lint bench notebooks results clean
 
 demo: $(VENV)/installed
 	$(BIN)/jaxdiscrete train configs/digits/rebar.toml --output-dir $(RUNS)/demo --overwrite
@@ -31,6 +31,10 @@ bench: $(VENV)/installed
 notebooks: $(VENV)/installed
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+# The README's table of papers, from the summaries of short runs.
+results: $(VENV)/installed
+	$(BIN)/python -m jaxdiscrete.experiments.report configs/results README.md
 
 clean:
 	rm -rf $(VENV) $(RUNS) build dist

@@ -151,6 +151,12 @@ def test_temperature_must_be_positive(transform, temperature, no_compute):
         transform(temperature)
 
 
+@pytest.mark.parametrize("slope", [0.0, -2.0, float("nan")])
+def test_slope_must_be_positive(slope, no_compute):
+    with pytest.raises(ValueError, match=r"Expected slope > 0, got .* 1 is the deriv"):
+        jd.straight_through(total, slope=slope)
+
+
 @pytest.mark.parametrize(
     ("given", "match"),
     [
