@@ -68,7 +68,6 @@ def test_nothing_of_the_machine_is_stored(path):
     assert path.stat().st_size < 1.5e6
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path):
     for module in ("nbclient", "nbformat", "ipykernel", "matplotlib"):
