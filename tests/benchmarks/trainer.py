@@ -1,0 +1,75 @@
+"""Prints the time of a step in the trainer, evaluation and metrics included.
+
+python tests/benchmarks/trainer.py [--blocks 5]
+
+The linear belief network of REBAR's experiments, 784-200 and batches of 24, on random
+images of MNIST's shape; the targets are for 2 idle cores.
+"""
+
+import argparse
+import dataclasses
+import time
+
+import jax
+import numpy as np
+
+from jaxdiscrete.experiments.data import Dataset
+from jaxdiscrete.experiments.settings import (
+    Config,
+    Evaluation,
+    Model,
+    Nvil,
+    Optimizer,
+    Rebar,
+    Training,
+    constant,
+)
+from jaxdiscrete.experiments.training import Experiment
+
+TARGETS = {"rebar": 1.4, "nvil": 0.8}
+ESTIMATORS = {
+    "rebar": Rebar("rebar", relaxation="muprop"),
+    "nvil": Nvil("nvil", centre=False, normalize=False),
+}
+CONFIG = Config(
+    model=Model(num_latents=(200,), init="variance_scaling"),
+    optimizer=Optimizer(
+        learning_rate=constant(3e-4), square_decay=0.99999, control_variate_factor=10.0
+    ),
+    training=Training(num_steps=1000, batch_size=24, steps_per_block=1000),
+    evaluation=Evaluation(num_examples=1000),
+)
+
+
+def images(rng, count):
+    return (rng.random((count, 784)) < 0.13).astype(np.uint8)
+
+
+def milliseconds(config, dataset, blocks):
+    experiment = Experiment(config, dataset)
+    state, arrays = jax.jit(experiment.init)(), experiment.images()
+    block = experiment.compile_block(state, arrays)
+    times = []
+    for _ in range(blocks):
+        start = time.perf_counter()
+        state, *_ = jax.block_until_ready(block(state, arrays))
+        times.append(time.perf_counter() - start)
+    return 1e3 * min(times) / config.training.steps_per_block
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--blocks", type=int, default=5)
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    parts = [images(rng, n) for n in (50_000, 10_000, 10_000)]
+    dataset = Dataset(*parts, (28, 28), False, None, None, None, "random")
+    for name, estimator in ESTIMATORS.items():
+        config = dataclasses.replace(CONFIG, estimator=estimator)
+        value = milliseconds(config, dataset, options.blocks)
+        verdict = "holds" if value <= TARGETS[name] else "MISSED"
+        print(f"{name:<6}{value:.2f} ms a step (<= {TARGETS[name]}: {verdict})")
+
+
+if __name__ == "__main__":
+    main()
