@@ -1,0 +1,147 @@
+"""Expectations and published numbers against measurements written by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from jaxdiscrete.experiments.claims import (
+    Expectation,
+    Published,
+    check_expectation,
+    compare_published,
+    show,
+    summarise,
+)
+
+
+def test_means_and_standard_errors():
+    values = [1.0, 2.0, 4.0, 7.0]
+    got = summarise(values)
+    assert got["mean"] == 3.5
+    assert got["se"] == pytest.approx(np.std(values, ddof=1) / 2)
+    assert got["values"] == values
+    assert summarise([3.0]) == {"mean": 3.0, "se": None, "values": [3.0]}
+    # Far from zero the two-pass formula keeps what a sum of squares would lose.
+    far = summarise([1e9 + v for v in values])
+    assert far["se"] == pytest.approx(got["se"])
+
+
+def test_show():
+    assert show(summarise([-3.456])) == "-3.46"
+    assert show(summarise([0.12345])) == "0.1235"
+    assert show(summarise([1.0, 2.0])) == "1.50 ± 0.50"
+    assert show(summarise([-0.1, -0.3])) == "-0.2000 ± 0.1000"
+
+
+def measured(**values):
+    return {name: {"m": summarise(v)} for name, v in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "holds"),
+    [
+        (1.0, 2.0, 0.0, True),
+        (2.0, 2.0, 0.0, False),
+        (2.0, 1.0, 0.0, False),
+        (1.0, 2.0, 0.5, True),
+        (1.0, 2.0, 1.0, False),
+        (1.0, 2.0, 1.5, False),
+        (1.0, 0.5, -1.0, True),
+        (math.nan, 2.0, 0.0, False),
+    ],
+)
+def test_orders_hold_by_more_than_the_margin(low, high, margin, holds):
+    expectation = Expectation("text", "m", ("a",), ("b",), margin)
+    got = check_expectation(expectation, measured(a=[low], b=[high]))
+    assert got["holds"] is holds
+    assert got["text"] == "text"
+    assert got["measured"] == f"a {show(summarise([low]))}, b {show(summarise([high]))}"
+
+
+def test_orders_hold_between_every_pair_and_of_means():
+    expectation = Expectation("text", "m", ("a", "b"), ("c", "d"))
+    runs = measured(a=[0.0, 9.0], b=[1.0], c=[5.0], d=[2.0, 8.0])
+    assert check_expectation(expectation, runs)["holds"]
+    for name, value in [("a", 6.0), ("b", 5.5), ("c", 4.0), ("d", 0.5)]:
+        assert not check_expectation(expectation, runs | measured(**{name: [value]}))[
+            "holds"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("values", "holds"),
+    [
+        ([1.0], True),
+        ([0.0], True),
+        ([2.0], True),
+        ([2.1], False),
+        ([1.0, 1.0, 1.0, 3.0], False),
+        ([1.0, 1.0, 1.0, 1.0, 3.0], True),
+        ([1.0, 1.0, 1.0, -1.0, 3.0], False),
+        ([1.0] * 8 + [3.0] * 2, True),
+        ([1.0] * 7 + [3.0] * 3, False),
+        ([1.0, math.nan], False),
+    ],
+)
+def test_one_seed_of_five_may_lie_outside_a_range(values, holds):
+    expectation = Expectation("text", "m", inside=("a",), range=(0.0, 2.0))
+    assert check_expectation(expectation, measured(a=values))["holds"] is holds
+
+
+def test_orders_and_ranges_must_both_hold():
+    expectation = Expectation("t", "m", ("a",), ("b",), inside=("b",), range=(0.0, 2.0))
+    for b, holds in [(1.5, True), (3.0, False), (0.5, False)]:
+        got = check_expectation(expectation, measured(a=[1.0], b=[b]))
+        assert got["holds"] is holds
+        assert got["measured"].count("b ") == 1
+
+
+ENTRY = {"value": 100.0, "metric": "nats", "table": "T1", "source": "s", "note": "n"}
+
+
+def compare(mean, *, step=0, measured_step=50, sign=1, tolerance=1.0):
+    published = Published("key", "run", "test_elbo", step, sign, tolerance)
+    value = None if mean is None else summarise([mean])
+    return compare_published(published, ENTRY, 50, measured_step, value)
+
+
+@pytest.mark.parametrize(
+    ("mean", "options", "holds"),
+    [
+        (100.5, {}, True),
+        (101.0, {}, True),
+        (99.0, {}, True),
+        (101.0 + 1e-9, {}, False),
+        (98.9, {}, False),
+        (-100.5, {"sign": -1}, True),
+        (100.5, {"sign": -1}, False),
+        (100.0, {"tolerance": 0.0}, None),
+        (100.0, {"measured_step": 40}, None),
+        (100.0, {"step": 40}, None),
+        (100.0, {"step": 40, "measured_step": 40}, True),
+        (None, {}, None),
+        (math.nan, {}, False),
+    ],
+)
+def test_published_numbers_hold_within_their_tolerance(mean, options, holds):
+    got = compare(mean, **options)
+    assert got["holds"] is holds
+
+
+def test_rows_say_what_stands_beside_what():
+    got = compare(-99.0, sign=-1)
+    assert got["value"] == -100.0
+    assert got["step"] == 50
+    assert got["measured"]["mean"] == -99.0
+    assert got["measured_step"] == 50
+    assert got["tolerance"] == 1.0
+    assert [got[k] for k in ("published_metric", "table", "source", "note")] == [
+        "nats",
+        "T1",
+        "s",
+        "n",
+    ]
+    assert compare(None)["measured_step"] is None
+    assert compare(1.0, step=7)["step"] == 7
+    assert compare(1.0, tolerance=0.0)["tolerance"] is None
