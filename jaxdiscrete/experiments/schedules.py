@@ -57,7 +57,7 @@ def read_schedule(table: dict[str, Any], name: str) -> Schedule:
             steps = dict(arguments["boundaries_and_scales"])
             arguments["boundaries_and_scales"] = {int(k): v for k, v in steps.items()}
         inspect.signature(SCHEDULES[function]).bind(**arguments)
-        float(SCHEDULES[function](**arguments)(0))
+        value_at(Schedule(function, arguments), jnp.asarray(0))
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"Expected {name} to hold the arguments of optax.{function}, got: {error}. "
