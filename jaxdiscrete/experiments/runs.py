@@ -72,6 +72,12 @@ def train(
         rows = files.read_metrics(folder, int(state.step))
         screen.print(f"{folder.name}: resumed after step {int(state.step)}")
     state, rows = _run_blocks(experiment, state, rows, folder, screen)
+    if not rows:
+        raise UsageError(
+            f"Expected metrics of the run in {folder / files.METRICS_FILE}, got none. "
+            "Raise training.num_steps to go on from its checkpoint, or start again "
+            "with --overwrite."
+        )
     # From here on one process works alone, on its own copy.
     state = jax.tree.map(np.asarray, state)
     experiment = make_experiment(config, dataset)

@@ -57,7 +57,7 @@ def parse_grid(config: Config, texts: tuple[str, ...]) -> dict[str, list[float]]
     Raises:
       UsageError: if a text is not of that form, or the key cannot vary in a sweep.
     """
-    grid = {}
+    grid: dict[str, list[float]] = {}
     for text in texts:
         key, _, listed = text.partition("=")
         try:
@@ -72,6 +72,17 @@ def parse_grid(config: Config, texts: tuple[str, ...]) -> dict[str, list[float]]
             raise UsageError(
                 f"Expected --grid with a key among {', '.join(allowed)}, got {key!r}: "
                 "what changes shapes or data needs runs of its own."
+            )
+        if key in grid:
+            raise UsageError(
+                f"Expected --grid with {key} once, got it twice. List all its numbers "
+                "after one equals sign."
+            )
+        # Their first digits name the folders.
+        if len({f"{value:g}" for value in values}) < len(values):
+            raise UsageError(
+                f"Expected --grid {key} with different values, got {listed}: six "
+                "digits name a run. Remove one."
             )
         grid[key] = values
     return grid
