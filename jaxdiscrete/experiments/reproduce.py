@@ -196,7 +196,8 @@ def device() -> str:
     """The accelerator, or how many cores there are."""
     first = jax.devices()[0]
     if first.platform == "cpu":
-        return f"CPU, {len(os.sched_getaffinity(0))} cores"
+        cores = len(os.sched_getaffinity(0))
+        return f"CPU, {cores} core{'s' if cores > 1 else ''}"
     return f"{jax.device_count()} x {first.device_kind}"
 
 

@@ -36,6 +36,9 @@ def label(metric: str) -> str:
     Returns:
       The name.
     """
+    if metric.endswith("_se"):
+        # The runs' own standard error, over examples and not over seeds.
+        return f"s.e. of {label(metric[:-3])} over images"
     words = LABELS.get(metric, metric.replace("_", " ")).split(" ")
     return " ".join("ELBO" if word == "elbo" else word for word in words)
 
