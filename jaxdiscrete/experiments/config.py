@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxdiscrete.experiments.claims import Claim, Short
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators import find_estimator
+from jaxdiscrete.experiments.relaxation_study import run_names
 from jaxdiscrete.experiments.schedules import read_schedule, value_at
 from jaxdiscrete.experiments.settings import (
     Config,
@@ -36,7 +37,7 @@ class Experiment:
 
     claim: Claim
     short: Short
-    runs: dict[str, Config | ToyConfig]
+    runs: dict[str, Config | ToyConfig | StudyConfig]
 
 
 def load_config(path: Path, kind: type[C]) -> C:
@@ -54,6 +55,8 @@ def load_config(path: Path, kind: type[C]) -> C:
         unknown, of a wrong type or out of range.
     """
     table = _load(path)
+    if kind is StudyConfig:
+        table.pop("claim", None)
     try:
         config = _read_table(kind, table, "")
         check(config)
@@ -90,7 +93,8 @@ def load_experiment(path: Path) -> Experiment:
     """Reads a claim and its runs.
 
     Args:
-      path: a TOML file with tables ``claim``, ``short`` and ``estimators``.
+      path: a TOML file with tables ``claim``, ``short`` and ``estimators``, or a
+        study with a claim.
 
     Returns:
       The experiment.
@@ -101,38 +105,49 @@ def load_experiment(path: Path) -> Experiment:
     """
     table = _load(path)
     try:
-        if "claim" not in table or "estimators" not in table:
+        if "claim" not in table or not ("estimators" in table or "logits" in table):
             raise UsageError(
                 "Expected the tables claim and estimators, got a configuration of one "
                 "run. Train it with: jaxdiscrete train."
             )
         claim = _read(Claim, table.pop("claim"), "claim")
         short = _read(Short, table.pop("short", {}), "short")
-        if "estimator" in table:
-            raise UsageError(
-                "Expected the table estimator or estimators, got both. Remove one."
-            )
-        estimators = _table(table.pop("estimators"), "estimators")
-        if not estimators:
-            raise UsageError(
-                "Expected at least one table in estimators, got none. Add one, for "
-                'instance [estimators.rebar] with name = "rebar".'
-            )
-        kind = ToyConfig if "toy" in table else Config
-        table |= _table(table.pop("toy", {}), "toy")
-        runs: dict[str, Config | ToyConfig] = {}
-        for name, estimator in estimators.items():
-            try:
-                runs[name] = _read_table(kind, table | {"estimator": estimator}, "")
-                check(runs[name])
-            except UsageError as error:
-                raise UsageError(f"estimators.{name}: {error}") from None
         _check_bounds(claim, "claim.")
         _check_bounds(short, "short.")
+        if "estimators" in table:
+            runs = _read_runs(table)
+        else:
+            study = _read_table(StudyConfig, table, "")
+            check(study)
+            runs = dict.fromkeys(run_names(study), study)
         _check_names(claim, short, runs)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     return Experiment(claim, short, runs)
+
+
+def _read_runs(table: dict[str, Any]) -> dict[str, Any]:
+    """The runs of a table with estimators, of models or of toys."""
+    if "estimator" in table:
+        raise UsageError(
+            "Expected the table estimator or estimators, got both. Remove one."
+        )
+    estimators = _table(table.pop("estimators"), "estimators")
+    if not estimators:
+        raise UsageError(
+            "Expected at least one table in estimators, got none. Add one, for "
+            'instance [estimators.rebar] with name = "rebar".'
+        )
+    kind = ToyConfig if "toy" in table else Config
+    table |= _table(table.pop("toy", {}), "toy")
+    runs = {}
+    for name, estimator in estimators.items():
+        try:
+            runs[name] = _read_table(kind, table | {"estimator": estimator}, "")
+            check(runs[name])
+        except UsageError as error:
+            raise UsageError(f"estimators.{name}: {error}") from None
+    return runs
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -240,28 +255,6 @@ def check(config: Config | StudyConfig | ToyConfig) -> None:
             "Expected training.num_steps to be a multiple of "
             f"training.steps_per_block={block}, got {steps}. Change one of them."
         )
-
-
-def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """The settings by their dotted names, for comparisons.
-
-    Args:
-      config: a configuration, or the tables that it was written as.
-      prefix: put before every name. Default: nothing.
-
-    Returns:
-      ``{"optimizer.learning_rate": 0.001, ...}``, tuples as lists.
-    """
-    if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        config = dataclasses.asdict(config)
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            # The steps of a schedule are integers here, and text in JSON.
-            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return flat
 
 
 def _read_table(kind: type, table: dict[str, Any], prefix: str) -> Any:

@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Console
 
-from jaxdiscrete.experiments import files, runs, toy, trajectory
+from jaxdiscrete.experiments import files, relaxation_study, runs, toy, trajectory
 from jaxdiscrete.experiments.claims import summarise
-from jaxdiscrete.experiments.config import Experiment, flatten
+from jaxdiscrete.experiments.config import Experiment
 from jaxdiscrete.experiments.data import load_dataset
 from jaxdiscrete.experiments.estimators import find_estimator
-from jaxdiscrete.experiments.settings import Config, ToyConfig
+from jaxdiscrete.experiments.settings import Config, StudyConfig, ToyConfig, flatten
 
 #: Metrics of a block that the curves show.
 _CURVES = ("train_elbo", "valid_elbo", "log_variance", "encoder_log_variance")
@@ -209,6 +209,43 @@ def measure_toy(experiment: Experiment, num_seeds: int) -> dict[str, Any]:
         "dataset": "one Bernoulli variable",
         "steps": steps,
         "seeds": [seed + i for i in range(num_seeds)],
+        "seconds_before": 0.0,
+        "runs": rows,
+        "shared_trajectory": None,
+        "images": {},
+    }
+
+
+def measure_study(experiment: Experiment) -> dict[str, Any]:
+    """Measures a study; its runs are estimators at temperatures.
+
+    Args:
+      experiment: of a study.
+
+    Returns:
+      As :func:`measure_models`.
+    """
+    config = next(iter(experiment.runs.values()))
+    assert isinstance(config, StudyConfig)
+    rows = {}
+    for row in relaxation_study.study(config)["rows"]:
+        name, error = row["estimator"], row["standard_error"]
+        bias = {"mean": row["bias"], "se": error, "values": [row["bias"]]}
+        rows[relaxation_study.run_name(name, row["temperature"])] = {
+            "estimator": name,
+            "calls_of_f": None,
+            "settings": flatten(config),
+            "final": {
+                "bias": bias,
+                "bias_in_standard_errors": summarise([row["bias"] / error]),
+                "log_variance": summarise([row["log_variance"]]),
+            },
+            "curve": {"step": []},
+        }
+    return {
+        "dataset": f"one variable of {len(config.logits)} classes",
+        "steps": config.num_samples,
+        "seeds": [config.seed],
         "seconds_before": 0.0,
         "runs": rows,
         "shared_trajectory": None,

@@ -120,10 +120,36 @@ def measure(config: StudyConfig) -> dict[str, Moments]:
     return compute_all(keys)
 
 
-def run(
-    config: StudyConfig, folder: Path, *, overwrite: bool = False
-) -> dict[str, Any]:
-    """Runs the study and writes ``relaxation.json`` and ``relaxation.png``.
+def run_name(estimator: str, temperature: float | None) -> str:
+    """The name of a row in a claim.
+
+    Args:
+      estimator: of the study.
+      temperature: None where there is none.
+
+    Returns:
+      For instance ``gumbel_softmax_0.5``.
+    """
+    return estimator if temperature is None else f"{estimator}_{temperature:g}"
+
+
+def run_names(config: StudyConfig) -> list[str]:
+    """The names of all rows.
+
+    Args:
+      config: of the study.
+
+    Returns:
+      As from :func:`run_name`.
+    """
+    with_temperature = [
+        run_name(name, t) for name in WITH_TEMPERATURE for t in temperatures(config)
+    ]
+    return [*with_temperature, *WITHOUT_TEMPERATURE]
+
+
+def study(config: StudyConfig) -> dict[str, Any]:
+    """Measures every estimator at every temperature against the exact gradient.
 
     A bias is the Euclidean norm of mean minus exact gradient. Its standard error is
     the root of the summed squared standard errors of the mean's coordinates, which
@@ -132,18 +158,10 @@ def run(
 
     Args:
       config: a checked configuration.
-      folder: of the study.
-      overwrite: replace a study that is there. Default: no.
 
     Returns:
       The exact value and gradient, the critical temperature, and ``rows``.
-
-    Raises:
-      UsageError: if the folder exists.
     """
-    files.open_folder(
-        folder, dataclasses.asdict(config), resume=False, overwrite=overwrite
-    )
     value, gradient = exact(config)
     rows = []
     measured = measure(config)
@@ -170,16 +188,39 @@ def run(
                     "log_variance": float(jnp.log(variance.mean())),
                 }
             )
-    critical = jd.critical_temperature(len(config.logits))
-    study = {
+    return {
         "exact_value": float(value),
         "exact_gradient": gradient.tolist(),
-        "critical_temperature": critical,
+        "critical_temperature": jd.critical_temperature(len(config.logits)),
         "rows": rows,
     }
-    figures.save_study(folder / "relaxation.png", rows, critical)
-    files.write_json(folder / "relaxation.json", study)
-    return study
+
+
+def run(
+    config: StudyConfig, folder: Path, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Runs the study and writes ``relaxation.json`` and ``relaxation.png``.
+
+    Args:
+      config: a checked configuration.
+      folder: of the study.
+      overwrite: replace a study that is there. Default: no.
+
+    Returns:
+      As :func:`study`.
+
+    Raises:
+      UsageError: if the folder exists.
+    """
+    files.open_folder(
+        folder, dataclasses.asdict(config), resume=False, overwrite=overwrite
+    )
+    result = study(config)
+    figures.save_study(
+        folder / "relaxation.png", result["rows"], result["critical_temperature"]
+    )
+    files.write_json(folder / "relaxation.json", result)
+    return result
 
 
 def _logits(config: StudyConfig) -> jax.Array:

@@ -26,8 +26,12 @@ from jaxdiscrete.experiments.claims import (
 )
 from jaxdiscrete.experiments.config import Experiment, load_experiment
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.measurements import measure_models, measure_toy
-from jaxdiscrete.experiments.settings import ToyConfig
+from jaxdiscrete.experiments.measurements import (
+    measure_models,
+    measure_study,
+    measure_toy,
+)
+from jaxdiscrete.experiments.settings import StudyConfig, ToyConfig
 
 RESULT_FILE = "result.json"
 PUBLISHED_FILE = "published.json"
@@ -123,8 +127,11 @@ def run(
     place.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
     seeds = experiment.short.num_seeds if short else 1
-    if all(isinstance(c, ToyConfig) for c in experiment.runs.values()):
+    kind = type(next(iter(experiment.runs.values())))
+    if kind is ToyConfig:
         measured = measure_toy(experiment, seeds)
+    elif kind is StudyConfig:
+        measured = measure_study(experiment)
     else:
         measured = measure_models(experiment, place, seeds, screen, short=short)
     result = {
@@ -229,6 +236,8 @@ def _full_steps(experiment: Experiment) -> int:
     config = next(iter(experiment.runs.values()))
     if isinstance(config, ToyConfig):
         return config.num_steps
+    if isinstance(config, StudyConfig):
+        return config.num_samples
     return config.training.num_steps
 
 

@@ -19,14 +19,13 @@ from jaxdiscrete.experiments import (
     files,
     pictures,
 )
-from jaxdiscrete.experiments.config import flatten
 from jaxdiscrete.experiments.data import load_dataset, shuffled_subset
 from jaxdiscrete.experiments.diagnostics import TrainState, check_finite
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.event_files import EventFile
 from jaxdiscrete.experiments.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.semi_supervised import make_experiment
-from jaxdiscrete.experiments.settings import Config
+from jaxdiscrete.experiments.settings import Config, flatten
 from jaxdiscrete.experiments.training import Experiment
 
 Row = dict[str, Any]

@@ -337,3 +337,25 @@ class StudyConfig:
     """Temperatures, to which the critical one is added."""
     num_samples: int = bounded(100_000, at_least=2)
     """Gradient estimates for each estimator and temperature."""
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The settings by their dotted names, for comparisons.
+
+    Args:
+      config: a configuration, or the tables that it was written as.
+      prefix: put before every name. Default: nothing.
+
+    Returns:
+      ``{"optimizer.learning_rate": 0.001, ...}``, tuples as lists.
+    """
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        config = dataclasses.asdict(config)
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            # The steps of a schedule are integers here, and text in JSON.
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return flat
