@@ -54,8 +54,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return run(list(sys.argv[1:] if args is None else args))
     except KeyboardInterrupt:
         print(
-            "\njaxdiscrete: interrupted. What was saved stays: continue with --resume, "
-            "or start again with --overwrite.",
+            "\njaxdiscrete: interrupted. What was saved stays: train and compare "
+            "continue with --resume, reproduce when it is called again.",
             file=sys.stderr,
             flush=True,
         )
