@@ -236,6 +236,15 @@ def check(config: Config | StudyConfig | ToyConfig) -> None:
         return
     if isinstance(config, ToyConfig):
         _check_schedules(config, config.num_steps)
+        estimator = config.estimator
+        if getattr(estimator, "baseline_hidden", ()) and getattr(
+            estimator, "input_baseline", True
+        ):
+            raise UsageError(
+                "Expected no baseline of the inputs, which one variable has not, got "
+                f"one in {estimator.name}. Set estimator.input_baseline = false for "
+                "nvil, estimator.baseline_hidden = [] for others."
+            )
         if config.num_steps % config.steps_per_point:
             raise UsageError(
                 "Expected num_steps to be a multiple of "

@@ -7,7 +7,6 @@ import pytest
 
 from jaxdiscrete.experiments.config import (
     check,
-    flatten,
     load_config,
     load_experiment,
     load_runs,
@@ -21,6 +20,7 @@ from jaxdiscrete.experiments.settings import (
     StudyConfig,
     ToyConfig,
     constant,
+    flatten,
 )
 
 
@@ -322,7 +322,7 @@ TOY = '[claim]\n[toy]\ntarget = 0.4\n[estimators.plain]\nname = "reinforce"\n'
 def test_a_toy_is_reproduced_and_not_trained(write):
     path = write(TOY)
     assert load_experiment(path).runs["plain"] == ToyConfig(target=0.4)
-    with pytest.raises(UsageError, match="data and a model.*jaxdiscrete reproduce"):
+    with pytest.raises(UsageError, match=r"data and a model.*jaxdiscrete reproduce"):
         load_runs(path)
 
 
@@ -377,6 +377,14 @@ EXPERIMENT_ERRORS = {
     "toy_steps": (
         TOY.replace("target = 0.4", "num_steps = 7"),
         "multiple of steps_per",
+    ),
+    "toy_nvil": (
+        TOY.replace("reinforce", "nvil"),
+        "no baseline of the inputs.*in nvil",
+    ),
+    "toy_baseline": (
+        TOY.replace("reinforce", "rebar") + "baseline_hidden = [3]\n",
+        "no baseline of the inputs.*in rebar",
     ),
     "published_key": (
         RUNS + published(value="3"),
