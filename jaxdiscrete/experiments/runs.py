@@ -123,6 +123,10 @@ def compare(
       RunError: as :func:`train`.
     """
     check_comparable(configs)
+    # What any of them cannot use is said before a folder is made and others train.
+    for config in configs.values():
+        data = config.data
+        make_experiment(config, load_dataset(data.name, data.binarization or None))
     files.open_folder(
         folder,
         {name: dataclasses.asdict(config) for name, config in configs.items()},
