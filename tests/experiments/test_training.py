@@ -1,4 +1,4 @@
-"""The data, the model and the training step."""
+"""Batches, pixels, the training step and what is measured along it."""
 
 import dataclasses
 
@@ -7,180 +7,421 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxdiscrete as jd
-from jaxdiscrete.experiments.data import load_digits
+from jaxdiscrete.experiments.data import Dataset
 from jaxdiscrete.experiments.diagnostics import (
-    TrainState,
+    VARIANCE_DECAY,
+    Moments,
     check_finite,
+    init_moments,
     log_variance,
+    update_moments,
 )
 from jaxdiscrete.experiments.errors import RunError, UsageError
 from jaxdiscrete.experiments.estimators import ESTIMATORS
-from jaxdiscrete.experiments.models import DiscreteVAE, evaluate
 from jaxdiscrete.experiments.settings import (
     Config,
-    Data,
+    Evaluation,
     Model,
+    Optimizer,
     Schedule,
     Training,
+    constant,
 )
 from jaxdiscrete.experiments.training import Experiment
+from tests.checks import assert_close
 
-DIGITS = load_digits(Data())
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+PIXELS = 8
+ROWS = np.random.default_rng(0).integers(0, 2, (15, PIXELS)).astype(np.uint8)
+BINARY = Dataset(ROWS[:11], ROWS[11:13], ROWS[13:], (2, 4), False, *3 * (None,), "b")
+GREYS = np.array([0, 255, 128, 1, 254, 77, 200, 30], np.uint8)
+GREY = BINARY._replace(train=np.tile(GREYS, (11, 1)), is_grey=True)
 
 
-def experiment(name="reinforce", **estimator):
+def experiment(
+    name="reinforce", dataset=BINARY, *, model=None, training=None, **tables
+):
+    estimator = tables.pop("estimator", {})
     return Experiment(
         Config(
-            model=Model(num_latents=3),
-            training=Training(num_epochs=1, batch_size=4, epochs_per_block=1),
+            model=Model(**{"num_latents": (3,)} | (model or {})),
+            training=Training(
+                **{"num_steps": 8, "batch_size": 2, "steps_per_block": 4}
+                | (training or {})
+            ),
             estimator=ESTIMATORS[name].settings(name, **estimator),
+            **tables,
         ),
-        DIGITS,
+        dataset,
     )
 
 
-def test_digits_are_binary_disjoint_and_shuffled():
-    assert DIGITS.train.shape == (1500, 64)
-    assert DIGITS.test.shape == (297, 64)
-    assert DIGITS.train.dtype == np.float32
-    assert set(np.unique(DIGITS.train)) == {0.0, 1.0}
-    again, other = load_digits(Data()), load_digits(Data(split_seed=1))
-    np.testing.assert_array_equal(again.test, DIGITS.test)
-    assert not np.array_equal(other.test, DIGITS.test)
-    everything = [np.concatenate(part) for part in (DIGITS, other)]
-    ordered = [rows[np.lexsort(rows.T)] for rows in everything]
-    np.testing.assert_array_equal(*ordered)
+# Batches
 
 
-def test_a_test_set_of_everything_is_refused():
-    with pytest.raises(UsageError, match=r"data.num_test < 1797.*got 1797"):
-        load_digits(Data(num_test=1797))
+def order(steps, block, seed=0):
+    """The rows of ``steps`` steps, drawn block by block."""
+    e = experiment(training={"steps_per_block": block})
+    e = dataclasses.replace(e, config=dataclasses.replace(e.config, seed=seed))
+    draw = jax.jit(lambda first: e.batches(first, jnp.asarray(e.dataset.train)))
+    blocks = [draw(jnp.asarray(s)) for s in range(0, steps, block)]
+    return np.concatenate(blocks)
 
 
-def test_a_batch_larger_than_the_training_set_is_refused():
-    config = Config(training=Training(batch_size=1501))
-    with pytest.raises(UsageError, match=r"training.batch_size <= 1500.*got 1501"):
-        Experiment(config, DIGITS)
+def test_every_epoch_is_a_permutation_of_its_own():
+    """Five full batches of two in eleven rows; the odd one out is another each time."""
+    rows = order(60, 60)
+    assert rows.shape == (60, 2)
+    epochs = rows.reshape(12, 10)
+    for epoch in epochs:
+        assert len(set(epoch)) == 10
+        assert set(epoch) <= set(range(11))
+    left_out = {next(iter(set(range(11)) - set(epoch))) for epoch in epochs}
+    assert len(left_out) > 3
+    assert len({tuple(epoch) for epoch in epochs}) == 12
 
 
-@pytest.mark.parametrize("hidden", [(), (5,)])
-def test_bounds_agree_with_enumeration(hidden):
-    """ELBO and bound near their exact values; pixel means explained at first."""
-    model = DiscreteVAE(Model(3, hidden), DIGITS.train.mean(axis=0))
-    params = jax.jit(model.init)(jax.random.key(0))
-    bias = params["decoder"]["output"]["bias"]
-    expected = np.clip(DIGITS.train.mean(axis=0), 0.01, 0.99)
-    np.testing.assert_allclose(jax.nn.sigmoid(bias), expected, rtol=1e-5)
-    x, key = jnp.asarray(DIGITS.test[:5]), jax.random.key(1)
-    q = jd.Bernoulli(model.posterior_logits(params, x))
-    prior = jd.Bernoulli(params["prior"])
-    states = prior.enumerate_support()
-
-    def exact(x, logits):
-        cost = jax.vmap(lambda z: model.reconstruction_cost(params, z, x))(states)
-        log_p = jax.vmap(prior.log_prob)(states).sum(axis=1)
-        log_q = jax.vmap(jd.Bernoulli(logits).log_prob)(states).sum(axis=1)
-        elbo = jnp.sum(jnp.exp(log_q) * (log_p - cost - log_q))
-        return elbo, jax.nn.logsumexp(log_p - cost)
-
-    elbo, likelihood = (v.mean() for v in jax.jit(jax.vmap(exact))(x, q.logits))
-    got = jax.jit(lambda: evaluate(model, params, key, x, 4000))()
-    got_elbo, got_bound = (v.mean() for v in got)
-    assert got_elbo == pytest.approx(float(elbo), abs=0.1)
-    assert got_bound == pytest.approx(float(likelihood), abs=0.1)
-    assert elbo < likelihood
+@pytest.mark.parametrize("block", [1, 3, 4, 5, 12, 20])
+def test_blocks_continue_the_order_of_one_long_block(block):
+    np.testing.assert_array_equal(order(60, block), order(60, 60))
 
 
-@pytest.mark.parametrize("name", sorted(ESTIMATORS))
-def test_every_estimator_takes_two_steps(name):
+def test_seeds_have_orders_of_their_own_also_when_mapped():
+    e = experiment(training={"steps_per_block": 7})
+
+    def draw(seed, first):
+        config = dataclasses.replace(e.config, seed=seed)
+        return Experiment(config, BINARY).batches(first, jnp.asarray(BINARY.train))
+
+    # Second block: its steps 7 to 13 begin within an epoch.
+    mapped = jax.jit(jax.vmap(draw, (0, None)))(jnp.arange(3), jnp.asarray(7))
+    for seed in range(3):
+        np.testing.assert_array_equal(mapped[seed], order(14, 7, seed)[7:])
+    assert not np.array_equal(mapped[0], mapped[1])
+
+
+# Pixels
+
+
+def test_binary_pixels_pass_through():
+    got = experiment().pixels(jax.random.key(0), jnp.asarray(BINARY.train))
+    assert got.dtype == jnp.float32
+    np.testing.assert_array_equal(got, BINARY.train)
+
+
+def test_grey_pixels_are_ones_with_their_intensity():
+    e = experiment(dataset=GREY)
+    num = 400_000
+    rows = jnp.broadcast_to(jnp.asarray(GREYS), (num, PIXELS))
+    got = np.asarray(e.pixels(jax.random.key(0), rows))
+    assert set(np.unique(got)) == {0.0, 1.0}
+    assert np.all(got[:, GREYS == 0] == 0.0)
+    assert np.all(got[:, GREYS == 255] == 1.0)
+    p = GREYS / 255.0
+    inside = (p > 0) & (p < 1)
+    error = np.sqrt(p * (1 - p) / num)
+    # The fraction that lacks, 1 / 2^16, is far below it.
+    assert np.all(4.5 * error[inside] < 0.1 * np.minimum(p, 1 - p)[inside] + 1e-3)
+    assert np.all(np.abs(got.mean(axis=0) - p)[inside] < 4.5 * error[inside])
+    correlation = np.corrcoef(got[:, inside].T) - np.eye(inside.sum())
+    assert np.all(np.abs(correlation) < 4.5 / np.sqrt(num))
+
+
+def test_grey_pixels_are_redrawn_at_every_step():
+    """The gradient of the same rows changes with the pixel key of the step alone."""
+    e = experiment(dataset=GREY)
+    keys = [jax.random.fold_in(e.keys.pixels, step) for step in range(3)]
+    draws = [np.asarray(e.pixels(k, jnp.asarray(GREY.train))) for k in keys]
+    assert not np.array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[1], draws[2])
+    state = jax.jit(e.init)()
+    fixed = experiment(dataset=GREY._replace(is_grey=False))
+    loss = jax.jit(lambda x, key: e.loss(state.params, key, x, state.step))
+    step = jax.jit(e.step)
+    rows = jnp.asarray(GREY.train[:2])
+    for count in (0, 1):
+        at = state._replace(step=jnp.asarray(count))
+        x = e.pixels(jax.random.fold_in(e.keys.pixels, count), rows)
+        expected = loss(x, jax.random.fold_in(e.keys.step, count))
+        assert_close(step(at, rows)[1]["loss"], expected)
+    assert not fixed.dataset.is_grey
+
+
+def test_the_model_is_centred_at_the_mean_intensity():
+    np.testing.assert_allclose(
+        experiment(dataset=GREY).model.pixel_mean, GREYS / 255.0, rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        experiment().model.pixel_mean, BINARY.train.mean(axis=0), rtol=1e-6
+    )
+
+
+# Optimisers
+
+
+def one_step(e):
+    """State, gradient, and state after a step."""
+
+    @jax.jit
+    def run():
+        state = e.init()
+        rows = jnp.asarray(e.dataset.train[:2])
+        x = e.pixels(jax.random.fold_in(e.keys.pixels, 0), rows)
+        key = jax.random.fold_in(e.keys.step, 0)
+        grads = jax.grad(e.loss)(state.params, key, x, state.step)
+        return state, grads, e.step(state, rows)[0]
+
+    return run()
+
+
+@pytest.mark.parametrize("factor", [1.0, 10.0])
+def test_control_variates_have_their_multiple_of_the_rate_and_averages_their_own(
+    factor,
+):
+    """Plain gradient descent, whose every step is the rate times the gradient."""
+    optimizer = Optimizer(
+        name="sgd",
+        learning_rate=constant(0.02),
+        momentum=0.0,
+        control_variate_factor=factor,
+        moving_average_rate=0.25,
+    )
+    e = experiment("nvil", optimizer=optimizer, estimator={"baseline_hidden": (3,)})
+    before, grads, after = one_step(e)
+    moved = jax.tree.map(lambda a, b: b - a, before.params, after.params)
+
+    def check(moved, grads, rate):
+        assert any(np.any(np.asarray(g) != 0) for g in jax.tree.leaves(grads))
+        assert_close(moved, jax.tree.map(lambda g: -rate * g, grads), rtol=1e-3)
+
+    check(moved["model"], grads["model"], 0.02)
+    moved, grads = (
+        moved["control_variate"]["layer_0"],
+        grads["control_variate"]["layer_0"],
+    )
+    check(moved["baseline"], grads["baseline"], 0.02 * factor)
+    for name in ("centre", "variance"):
+        check(moved[name], grads[name], 0.25)
+
+
+def test_weight_decay_is_of_the_model_alone():
+    plain = Optimizer(name="sgd", momentum=0.0, learning_rate=constant(0.1))
+    decayed = dataclasses.replace(plain, weight_decay=0.5)
+    (start, _, a), (_, _, b) = (
+        one_step(experiment("muprop", optimizer=o)) for o in (plain, decayed)
+    )
+    assert_close(a.params["control_variate"], b.params["control_variate"])
+    shift = jax.tree.map(lambda x, y: y - x, a.params["model"], b.params["model"])
+    assert_close(shift, jax.tree.map(lambda w: -0.05 * w, start.params["model"]))
+
+
+def test_a_scheduled_rate_reaches_the_optimiser():
+    schedule = Schedule(
+        "piecewise_constant_schedule",
+        {"init_value": 0.5, "boundaries_and_scales": {1: 0.0}},
+    )
+    optimizer = Optimizer(name="sgd", momentum=0.0, learning_rate=schedule)
+    e = experiment(optimizer=optimizer)
+    first = jax.jit(e.init)()
+    rows = jnp.asarray(BINARY.train[:2])
+    step = jax.jit(e.step)
+    second, _ = step(first, rows)
+    third, _ = step(second, rows)
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), first.params, second.params)
+    assert max(jax.tree.leaves(moved)) > 0.0
+    jax.tree.map(np.testing.assert_array_equal, second.params, third.params)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("gumbel_softmax", "temperature"),
+        ("straight_through_gumbel_softmax", "temperature"),
+        ("straight_through", "slope"),
+    ],
+)
+def test_schedules_reach_the_estimator(name, key):
+    """At every step the gradient is that of the schedule's value there."""
+    x = jnp.asarray(BINARY.train[:2], jnp.float32)
+    moving = Schedule(
+        "linear_schedule", {"init_value": 2.0, "end_value": 0.5, "transition_steps": 10}
+    )
+
+    def gradient(value, step):
+        e = experiment(name, estimator={key: value})
+        params = e.init().params
+        grad = jax.grad(e.loss)(params, jax.random.key(1), x, jnp.asarray(step))
+        return grad["model"]
+
+    at = {s: jax.jit(lambda s=s: gradient(moving, s))() for s in (0, 5, 99)}
+    for step, value in [(0, 2.0), (5, 1.25), (99, 0.5)]:
+        expected = jax.jit(lambda v=value: gradient(constant(v), 0))()
+        assert_close(at[step], expected, rtol=1e-4)
+    differ = jax.tree.map(lambda a, b: np.abs(a - b).max(), at[0], at[5])
+    assert max(jax.tree.leaves(differ)) > 1e-3
+
+
+# The step
+
+
+def test_initial_models_agree_between_estimators():
+    inits = [jax.jit(experiment(n).init)() for n in ("reinforce", "nvil", "rebar")]
+    for other in inits[1:]:
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            inits[0].params["model"],
+            other.params["model"],
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        *((name, 1) for name in sorted(ESTIMATORS)),
+        *((name, 2) for name in ("gumbel_softmax", "reinforce_loo", "rebar", "relax")),
+    ],
+)
+def test_every_estimator_takes_two_steps(name, depth):
     """Both move the model, and everything that a control variate has is trained."""
-    e = experiment(name)
+    e = experiment(name, model={"num_latents": (3, 2)[:depth]})
 
     @jax.jit
     def two_steps(x):
         first = e.init()
         return first, *jax.lax.scan(e.step, first, x)
 
-    first, state, checked = two_steps(jnp.asarray(DIGITS.train[:8]).reshape(2, 4, 64))
+    first, state, checked = two_steps(
+        jnp.asarray(BINARY.train[:4]).reshape(2, 2, PIXELS)
+    )
     assert int(state.step) == 2
-    check_finite(0, checked)
+    check_finite(0, checked, "")
     paths = jax.tree_util.tree_leaves_with_path(first.params)
     for (path, before), after in zip(paths, jax.tree.leaves(state.params), strict=True):
         assert not np.array_equal(before, after), path
 
 
-def test_initial_models_agree_between_estimators():
-    inits = [jax.jit(experiment(name).init) for name in ("nvil", "rebar")]
-    models = [init().params["model"] for init in inits]
-    jax.tree.map(np.testing.assert_array_equal, *models)
+def test_a_block_is_its_steps_and_evaluates_without_the_estimators_randomness():
+    e = experiment("rebar")
+    images = e.images()
+
+    @jax.jit
+    def by_hand(state):
+        batches = e.batches(state.step, images.train)
+        return jax.lax.scan(lambda s, r: e.step(s, images.train[r]), state, batches)
+
+    state, checked, metrics = jax.jit(e.block)(jax.jit(e.init)(), images)
+    other, by_step = by_hand(jax.jit(e.init)())
+    assert_close(state.params, other.params)
+    assert_close(checked, by_step)
+    assert set(metrics) == {
+        "train_elbo",
+        "valid_elbo",
+        "log_variance",
+        "encoder_log_variance",
+    }
+    assert checked["loss"].shape == (4,)
 
 
-def test_learning_rates_stay_apart():
-    """A rate of zero for one group leaves it alone, whatever the other does."""
-    e = experiment("nvil")
-    rates = dataclasses.replace(
-        e.config.optimizer, control_variate_learning_rate=0.0, moving_average_rate=0.25
-    )
-    e = Experiment(dataclasses.replace(e.config, optimizer=rates), DIGITS)
-    first = jax.jit(e.init)()
-    x = jnp.asarray(DIGITS.train[:4])
-    state, _ = jax.jit(e.step)(first, x)
-    before, after = (s.params["control_variate"] for s in (first, state))
-    jax.tree.map(np.testing.assert_array_equal, before["baseline"], after["baseline"])
-    assert after["centre"] > 0.0
-    moved = state.params["model"]["prior"] - first.params["model"]["prior"]
-    assert np.abs(moved).max() > 0.0
-
-
-def test_the_loss_is_the_negative_elbo():
-    e = experiment()
+def test_final_standard_errors_are_over_examples():
+    e = experiment(evaluation=Evaluation(num_samples=5))
     state = jax.jit(e.init)()
-    x = jnp.asarray(DIGITS.train[:200])
-    losses = jax.jit(jax.vmap(lambda key: e.loss(state.params, key, x, state.step)))(
-        jax.random.split(jax.random.key(0), 200)
-    )
-    elbo, _ = evaluate(e.model, state.params["model"], jax.random.key(1), x, 200)
-    assert losses.mean() == pytest.approx(-float(elbo.mean()), abs=0.05)
+    state = jax.jit(e.step)(state, jnp.asarray(BINARY.train[:2]))[0]
+    rows = BINARY.train
+    final = jax.jit(e.final_metrics)(state, {"test": rows})
+    key = jax.random.split(e.keys.final, 1)[0]
+    bounds = jax.jit(lambda: e.bounds(state, key, rows, 5))()
+    for name, values in bounds._asdict().items():
+        values = np.asarray(values)
+        assert_close(final[f"test_{name}"], values.mean())
+        assert_close(
+            final[f"test_{name}_se"], values.std(ddof=1) / np.sqrt(len(values)), 1e-4
+        )
 
 
-def test_a_scheduled_temperature_reaches_the_estimator():
-    entry = ESTIMATORS["gumbel_softmax"]
-    q, key = jd.Bernoulli(jnp.zeros(2)), jax.random.key(0)
-
-    def value(schedule, step):
-        settings = entry.settings("gumbel_softmax", schedule)
-        estimate = entry.build(lambda z: z.sum() ** 2, {}, settings, jnp.asarray(step))
-        return float(estimate(key, q))
-
-    moving = Schedule(2.0, 0.5, 10)
-    for step, temperature in [(0, 2.0), (5, 1.0), (10, 0.5), (99, 0.5)]:
-        constant = Schedule(temperature, temperature)
-        assert value(moving, step) == pytest.approx(value(constant, step), rel=1e-5)
+# Diagnostics
 
 
 def test_log_variance_of_a_known_history():
-    """Gradients that alternate between two values have a known variance."""
-    mean, square = 0.0, 0.0
-    steps = 4000
-    for i in range(steps):
-        g = 3.0 if i % 2 else -1.0
-        mean, square = 0.999 * mean + 0.001 * g, 0.999 * square + 0.001 * g * g
-    state = TrainState(
-        jnp.asarray(steps),
-        None,
-        None,
-        {"a": jnp.full((2, 2), mean), "b": jnp.zeros(4)},
-        {"a": jnp.full((2, 2), square), "b": jnp.zeros(4)},
+    """The bias-corrected moments of a history, entry by entry, in float64."""
+    rng = np.random.default_rng(0)
+    history = {"a": rng.normal(1.0, 2.0, (50, 2, 3)), "b": rng.normal(0, 0.1, (50, 4))}
+    weights = (1 - VARIANCE_DECAY) * VARIANCE_DECAY ** np.arange(49, -1, -1)
+    weights /= 1 - VARIANCE_DECAY**50
+    entries = np.concatenate([h.reshape(50, -1) for h in history.values()], axis=1)
+    mean = weights @ entries
+    variance = (weights @ entries**2 - mean**2).mean()
+
+    def step(moments, gradient):
+        return update_moments(moments, gradient), None
+
+    first = init_moments({"a": jnp.zeros((2, 3)), "b": jnp.zeros(4)})
+    moments, _ = jax.lax.scan(step, first, jax.tree.map(jnp.float32, history))
+    got = log_variance(moments, jnp.asarray(50))
+    assert float(got) == pytest.approx(np.log(variance), rel=1e-3)
+    of_a = log_variance(
+        Moments(moments.mean["a"], moments.square["a"]), jnp.asarray(50)
     )
-    assert log_variance(state) == pytest.approx(np.log(4.0 / 2), abs=0.01)
+    assert float(of_a) > float(got)
+
+
+def test_log_variance_of_one_gradient_is_finite():
+    moments = update_moments(init_moments(jnp.zeros(3)), jnp.arange(3.0))
+    assert np.isfinite(log_variance(moments, jnp.asarray(1)))
+
+
+def test_the_encoders_variance_is_measured_apart():
+    e = experiment()
+    images = e.images()
+    state, _, metrics = jax.jit(e.block)(jax.jit(e.init)(), images)
+    encoder = Moments(*(m["encoder"] for m in state.moments))
+    assert_close(metrics["log_variance"], log_variance(state.moments, state.step))
+    assert_close(metrics["encoder_log_variance"], log_variance(encoder, state.step))
+    assert metrics["log_variance"] != metrics["encoder_log_variance"]
 
 
 def test_the_first_value_that_is_not_finite_is_named():
     fine, bad = jnp.zeros(3), jnp.array([0.0, jnp.inf, jnp.nan])
-    check_finite(10, {"loss": fine})
-    message = "got model gradient = inf at step 11.*learning_rate"
+    check_finite(10, {"loss": fine}, "")
+    message = r"got model gradient = inf at step 11\. Do this\."
     with pytest.raises(RunError, match=message):
-        check_finite(10, {"loss": fine.at[2].set(jnp.nan), "model gradient": bad})
-    with pytest.raises(RunError, match="got train_elbo = nan at step 30"):
-        check_finite(30, {"train_elbo": jnp.asarray(jnp.nan)})
+        check_finite(
+            10, {"loss": fine.at[2].set(jnp.nan), "model gradient": bad}, "Do this."
+        )
+    with pytest.raises(RunError, match=r"got train_elbo = nan at step 30"):
+        check_finite(30, {"train_elbo": jnp.asarray(jnp.nan)}, "")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "training", "message"),
+    [
+        ("reinforce", {}, {"batch_size": 12}, "training.batch_size <= 11.*got 12"),
+        ("reinforce", {"num_samples": 2}, {}, "num_samples = 1 .*got 2 with reinforce"),
+        ("rebar", {"divergence": "concrete"}, {}, "gumbel_softmax.*got 'rebar'"),
+        (
+            "straight_through_gumbel_softmax",
+            {"divergence": "concrete"},
+            {},
+            "gumbel_softmax.*got 'straight_through_gumbel_softmax'",
+        ),
+        (
+            "gumbel_softmax",
+            {"divergence": "analytic", "num_samples": 2},
+            {},
+            "divergence.*'analytic'",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(name, model, training, message):
+    with pytest.raises(UsageError, match=message):
+        experiment(name, model=model, training=training)
+
+
+def test_a_batch_may_be_the_whole_training_set():
+    rows = experiment(training={"batch_size": 11, "num_steps": 4})
+    drawn = rows.batches(jnp.asarray(0), jnp.asarray(BINARY.train))
+    assert drawn.shape == (4, 11)
+    for batch in np.asarray(drawn):
+        assert sorted(batch) == list(range(11))
