@@ -36,6 +36,9 @@ TIMINGS = ("steps_per_second", "seconds")
 TOML = """
 [model]
 num_latents = [4]
+[optimizer]
+name = "sgd"
+momentum = 0.0
 [training]
 num_steps = 8
 batch_size = 24
@@ -113,7 +116,7 @@ def command(folder, *options, devices):
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     return output
 
@@ -123,44 +126,48 @@ def metrics(folder):
     return [json.loads(line) for line in lines]
 
 
+def summary(folder):
+    return json.loads((folder / "summary.json").read_text())
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("localhost", 0))
         return s.getsockname()[1]
 
 
-def test_two_processes_train_one_model(tmp_path):
-    """The same metrics on one device and on two processes, also when resumed."""
+def test_eight_devices_and_two_processes_train_one_model(tmp_path):
+    """The same metrics on one device, on eight, and on two processes, also resumed."""
     (tmp_path / "config.toml").write_text(TOML)
     finish(command(tmp_path, "--output-dir", "one", devices=1))
+    eight = ("--output-dir", "eight", "--mesh", "data=8")
+    finish(command(tmp_path, *eight, devices=8))
     for length, resume in ((4, ()), (8, ("--resume",))):
         port = free_port()
         processes = [
             command(
                 tmp_path,
-                *("--output-dir", "two", "--mesh", "data=4", "--distributed"),
+                *("--output-dir", "two", "--mesh", "data=8", "--distributed"),
                 *("--coordinator", f"localhost:{port}", "--num-processes", "2"),
                 *("--process-id", str(i), "--training.num-steps", str(length)),
                 *resume,
-                devices=2,
+                devices=4,
             )
             for i in range(2)
         ]
         outputs = [finish(process) for process in processes]
         assert "Results in two" in outputs[0]
         assert "Results" not in outputs[1]
-    expected, split = metrics(tmp_path / "one"), metrics(tmp_path / "two")
-    assert [row["step"] for row in split] == [4, 8]
-    for row, other in zip(expected, split, strict=True):
-        for name in row.keys() - set(TIMINGS):
-            np.testing.assert_allclose(row[name], other[name], rtol=1e-4)
-    summaries = [
-        json.loads((tmp_path / name / "summary.json").read_text())
-        for name in ("one", "two")
-    ]
-    np.testing.assert_allclose(
-        summaries[0]["test_bound"], summaries[1]["test_bound"], rtol=1e-4
-    )
+    expected = metrics(tmp_path / "one")
+    bound = summary(tmp_path / "one")["test_bound"]
+    for name in ("eight", "two"):
+        rows = metrics(tmp_path / name)
+        assert [row["step"] for row in rows] == [4, 8]
+        for row, other in zip(expected, rows, strict=True):
+            for key in row.keys() - set(TIMINGS):
+                np.testing.assert_allclose(row[key], other[key], rtol=1e-4)
+        other_bound = summary(tmp_path / name)["test_bound"]
+        np.testing.assert_allclose(bound, other_bound, rtol=1e-4)
 
 
 def test_a_coordinator_alone_is_refused(tmp_path, capsys):
