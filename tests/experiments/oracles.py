@@ -34,10 +34,10 @@ def _settings(num_latents, **others):
 CASES = {
     "one_layer": Case(_settings((2,)), 1819, 65_000),
     "one_layer_analytic": Case(_settings((2,), divergence="analytic"), 44, 65_000),
-    "two_layers": Case(_settings((2, 2)), 619, 160_000),
+    "two_layers": Case(_settings((2, 2)), 619, 200_000),
     "two_layers_analytic": Case(_settings((2, 2), divergence="analytic"), 619, 160_000),
-    "categorical": Case(_settings((1, 1), num_classes=3), 779, 200_000),
-    "structured": Case(_settings((2, 2), task="structured"), 1491, 600_000),
+    "categorical": Case(_settings((1, 1), num_classes=3), 1949, 550_000),
+    "structured": Case(_settings((2, 2), task="structured"), 1491, 700_000),
 }
 
 
