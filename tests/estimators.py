@@ -184,12 +184,6 @@ ALL = {
         unbiased=False,
         differentiates=True,
     ),
-    "straight_through_slope": Entry(
-        lambda f, cv, aux: jd.straight_through(f, slope=2.0, has_aux=aux),
-        unbiased=False,
-        differentiates=True,
-        variant=True,
-    ),
     "straight_through_gumbel_softmax": Entry(
         lambda f, cv, aux: jd.straight_through_gumbel_softmax(
             f, temperature=_t(cv), has_aux=aux

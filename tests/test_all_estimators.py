@@ -56,7 +56,7 @@ def test_gradient_is_unbiased(name, problem):
     assert_unbiased(samples, exact_gradient(f, q))
 
 
-@pytest.mark.parametrize("name", [n for n in MAIN if n not in UNBIASED])
+@pytest.mark.parametrize("name", [n for n in ALL if n not in UNBIASED])
 def test_what_is_not_unbiased_is_labelled_biased(name):
     doc = inspect.getdoc(getattr(jd, name))
     assert doc.startswith("Biased:")
