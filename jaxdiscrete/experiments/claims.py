@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any, Literal
 
+from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.settings import bounded
 
 #: Mean and standard error over seeds, the latter None for one seed.
@@ -107,9 +108,19 @@ def check_expectation(
 
     Returns:
       ``text``, ``measured`` in words, and whether it ``holds``.
+
+    Raises:
+      UsageError: if a run has no such metric.
     """
     metric = expectation.metric
     names = [*expectation.lower, *expectation.higher, *expectation.inside]
+    for name in names:
+        if metric not in runs[name]:
+            raise UsageError(
+                f"Expected the metric of {expectation.text!r} among "
+                f"{', '.join(sorted(runs[name]))}, got {metric!r}. Correct it: runs "
+                "are kept, and are not repeated."
+            )
     measured = ", ".join(f"{n} {show(runs[n][metric])}" for n in dict.fromkeys(names))
     holds = all(
         runs[high][metric]["mean"] - runs[low][metric]["mean"] > expectation.margin

@@ -66,9 +66,7 @@ class Train:
     def run(self, screen: Console) -> None:
         """Trains and prints the results."""
         check(self.config)
-        if self.distributed:
-            placement.join(self.coordinator, self.num_processes, self.process_id)
-        elif self.coordinator is not None:
+        if self.coordinator is not None and not self.distributed:
             raise UsageError(
                 "Expected --distributed with --coordinator, got it alone. Add it."
             )
@@ -354,6 +352,10 @@ def run(args: list[str]) -> int:
         print(f"jaxdiscrete {jaxdiscrete.__version__}")
         return 0
     try:
+        if args[:1] == ["train"] and "--distributed" in args:
+            # Before the file is read: checking its schedules computes, and processes
+            # cannot be joined any more after that.
+            _join(args)
         command = _parse(args)
         command.run(Console())
     except ExperimentError as error:
@@ -373,6 +375,19 @@ def _choose(path: Path, only: str | None) -> Config:
             f"got {only or 'none'}. Choose one, or compare them all."
         )
     return configs[only]
+
+
+def _join(args: list[str]) -> None:
+    names = ("--num-processes", "--process-id")
+    texts = [_option(args, name) for name in names]
+    for name, text in zip(names, texts, strict=True):
+        if text is not None and not text.isdecimal():
+            raise UsageError(
+                f"Expected {name} to be a number of processes or of one from 0, got "
+                f"{text!r}. Correct it."
+            )
+    numbers = [None if text is None else int(text) for text in texts]
+    placement.join(_option(args, "--coordinator"), *numbers)
 
 
 def _option(args: list[str], name: str) -> str | None:

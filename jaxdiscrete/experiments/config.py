@@ -194,6 +194,13 @@ def _check_names(claim: Claim, short: Short, runs: dict[str, Any]) -> None:
                 f"Expected runs of claim and short among {', '.join(runs)}, got "
                 f"{name!r}. Correct the name, or add its table under estimators."
             )
+    for name, config in runs.items():
+        block = config.training.steps_per_block if isinstance(config, Config) else 1
+        if short.num_steps % block:
+            raise UsageError(
+                f"Expected short.num_steps to be a multiple of the steps_per_block "
+                f"{block} of {name}, got {short.num_steps}. Change one of them."
+            )
     followed = short.trajectory_runs or tuple(runs)
     if short.shared_trajectory and short.shared_trajectory not in followed:
         raise UsageError(

@@ -13,6 +13,7 @@ from jaxdiscrete.experiments.claims import (
     show,
     summarise,
 )
+from jaxdiscrete.experiments.errors import UsageError
 
 
 def test_means_and_standard_errors():
@@ -57,6 +58,12 @@ def test_orders_hold_by_more_than_the_margin(low, high, margin, holds):
     assert got["holds"] is holds
     assert got["text"] == "text"
     assert got["measured"] == f"a {show(summarise([low]))}, b {show(summarise([high]))}"
+
+
+def test_a_metric_that_was_not_measured_is_named():
+    expectation = Expectation("text", "elbow", ("a",), ("b",))
+    with pytest.raises(UsageError, match=r"of 'text' among m, got 'elbow'. Correct"):
+        check_expectation(expectation, measured(a=[1.0], b=[2.0]))
 
 
 def test_orders_hold_between_every_pair_and_of_means():

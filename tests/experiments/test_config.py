@@ -419,6 +419,7 @@ EXPERIMENT_ERRORS = {
         RUNS + expectation(inside='["plain"]', range="[1.0]"),
         r"range to be two numbers .*got \[1\.0\]",
     ),
+    "short_block": (RUNS.replace("500", "750"), r"multiple of the steps_per_block 500"),
     "short_run": (RUNS.replace("500", '500\nruns = ["other"]'), "got 'other'"),
     "driver": (RUNS.replace("500", '500\nshared_trajectory = "other"'), "got 'other'"),
     "driver_not_followed": (

@@ -170,6 +170,13 @@ def test_eight_devices_and_two_processes_train_one_model(tmp_path):
         np.testing.assert_allclose(bound, other_bound, rtol=1e-4)
 
 
+def test_a_process_is_a_number(capsys):
+    from jaxdiscrete.experiments.cli import main
+
+    assert main(["train", "x.toml", "--distributed", "--process-id", "one"]) == 2
+    assert "Expected --process-id to be a number" in capsys.readouterr().err
+
+
 def test_a_coordinator_alone_is_refused(tmp_path, capsys):
     from jaxdiscrete.experiments.cli import main
 
