@@ -181,6 +181,12 @@ def _check_names(claim: Claim, short: Short, runs: dict[str, Any]) -> None:
     used = [p.run for p in claim.published] + [*short.runs, *short.trajectory_runs]
     for e in claim.expectations:
         used += [*e.lower, *e.higher, *e.inside]
+        # Without both sides there is nothing that could fail.
+        if bool(e.lower) != bool(e.higher) or not (e.lower or e.inside):
+            raise UsageError(
+                "Expected lower and higher, or inside, in every claim.expectations, "
+                f"got neither pair nor range for {e.text!r}. Name the runs."
+            )
         if e.inside and len(e.range) != 2:
             raise UsageError(
                 "Expected range to be two numbers where claim.expectations has inside, "

@@ -410,7 +410,12 @@ EXPERIMENT_ERRORS = {
         RUNS + published(tolerance="-1.0"),
         r"claim\.published\S*tolerance >= 0, got -1",
     ),
-    "expected_run": (RUNS + expectation(lower='["other"]'), "got 'other'"),
+    "expected_run": (
+        RUNS + expectation(lower='["other"]', higher='["plain"]'),
+        "got 'other'",
+    ),
+    "expected_nothing": (RUNS + expectation(), "lower and higher, or inside, in every"),
+    "expected_half": (RUNS + expectation(lower='["plain"]'), "neither pair nor range"),
     "expected_no_range": (
         RUNS + expectation(inside='["plain"]'),
         r"range to be two numbers where claim\.expectations has inside, got \[\]",
