@@ -66,8 +66,8 @@ class Claim:
     where: str = ""
     """Table or figure."""
     full_hours: float = bounded(0.0, at_least=0)
-    """Rough hours of all runs at the full length on 2 CPU cores, extrapolated from steps
-    of this or a similar model."""
+    """Rough hours of all runs at the full length on 2 CPU cores, extrapolated from
+    steps of this or a similar model."""
     notes: tuple[str, ...] = ()
     """How the runs differ from the paper's."""
     published: tuple[Published, ...] = ()

@@ -63,6 +63,34 @@ class Entry(NamedTuple):
     calls_of_f: Callable[[Any], int] = lambda settings: 1
 
 
+class Estimation(NamedTuple):
+    """An estimator with its settings, at a training step."""
+
+    entry: Entry
+    settings: Any
+    step: jax.Array
+
+    def build(
+        self, f: Any, control_variate: ControlVariate, relaxed_f: Any = None
+    ) -> jd.Estimator:
+        """The estimator of a layer.
+
+        Args:
+          f: the layer's objective.
+          control_variate: its parameters, as from ``entry.init``.
+          relaxed_f: what a control variate evaluates in place of f. Default: f.
+
+        Returns:
+          The estimator.
+        """
+        return self.entry.build(f, control_variate, self.settings, self.step, relaxed_f)
+
+    @property
+    def temperature(self) -> jax.Array:
+        """Of the relaxed sample's density."""
+        return self.entry.temperature(self.settings, self.step)
+
+
 def find_estimator(name: str) -> Entry:
     """The entry of an estimator.
 

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.experiments.estimators import Entry, Example
+from jaxdiscrete.experiments.estimators import Entry, Estimation, Example
 from jaxdiscrete.experiments.models import LayeredModel
 
 Params = Any
@@ -49,9 +49,7 @@ def loss(
     model: LayeredModel,
     params: Params,
     control_variates: Params,
-    entry: Entry,
-    settings: Any,
-    step: jax.Array,
+    estimation: Estimation,
     key: jax.Array,
     x: jax.Array,
 ) -> jax.Array:
@@ -61,24 +59,21 @@ def loss(
       model: the model.
       params: its parameters.
       control_variates: as from :func:`init_control_variates`.
-      entry: of the estimator.
-      settings: of the estimator.
-      step: the training step, for schedules.
+      estimation: the estimator and the training step.
       key: PRNG key.
       x: one image.
 
     Returns:
       A scalar, in nats.
     """
-    keys = jax.random.split(key, model.depth)
+    keys, soften = jax.random.split(key, model.depth), estimation.entry.soften
     # The score function has mean zero, and as the direct derivative of log q it would
     # be noise alone; a pathwise estimator needs that derivative.
-    scored = params if entry.is_pathwise else jax.lax.stop_gradient(params)
+    scored = params if estimation.entry.is_pathwise else jax.lax.stop_gradient(params)
 
     def cost(layer: int, below: jax.Array, z: jax.Array) -> jax.Array:
         q = model.posterior(scored, layer, below, x)
-        temperature = entry.temperature(settings, step)
-        return model.cost(params, layer, q, below, z, x, temperature)
+        return model.cost(params, layer, q, below, z, x, estimation.temperature)
 
     def softened(layer: int, below: jax.Array) -> jax.Array:
         """The costs from a layer on, with one relaxed sample of each layer."""
@@ -87,8 +82,8 @@ def loss(
         q = model.posterior(params, layer, below, x)
         cv = control_variates[f"layer_{layer}"]
         zeta = q.relaxed_sample(keys[layer])
-        assert entry.soften is not None
-        z = entry.soften(q, zeta, jax.lax.stop_gradient(cv), settings)
+        assert soften is not None
+        z = soften(q, zeta, jax.lax.stop_gradient(cv), estimation.settings)
         return cost(layer, below, z) + softened(layer + 1, z)
 
     def expected(layer: int, below: jax.Array) -> jax.Array:
@@ -105,29 +100,25 @@ def loss(
             del inputs
             return cost(layer, below, z) + softened(layer + 1, z)
 
-        is_nested = layer + 1 < model.depth and entry.soften is not None
-        estimate = entry.build(
+        is_nested = layer + 1 < model.depth and soften is not None
+        estimate = estimation.build(
             f,
             control_variates[f"layer_{layer}"],
-            settings,
-            step,
             relaxed_f if is_nested else None,
         )
         value = estimate(keys[layer], q, model.inputs(layer, below, x))
         return model.divergence(params, layer, q) + value
 
-    if entry.is_joint and model.depth > 1:
-        return _joint_loss(model, params, entry, settings, step, key, x, cost)
+    if estimation.entry.is_joint and model.depth > 1:
+        return _joint_loss(model, params, estimation, key, x, cost)
     return expected(0, x)
 
 
 def importance_loss(
     model: LayeredModel,
     params: Params,
-    entry: Entry,
-    settings: Any,
+    estimation: Estimation,
     num_samples: int,
-    step: jax.Array,
     key: jax.Array,
     x: jax.Array,
 ) -> jax.Array:
@@ -136,10 +127,8 @@ def importance_loss(
     Args:
       model: the model.
       params: its parameters.
-      entry: of a pathwise estimator.
-      settings: of the estimator.
+      estimation: a pathwise estimator and the training step.
       num_samples: samples in the logarithm. Static.
-      step: the training step, for schedules.
       key: PRNG key.
       x: one image.
 
@@ -155,15 +144,35 @@ def importance_loss(
 
         def f(z: jax.Array) -> jax.Array:
             def cost(q: Any, below: jax.Array, z: jax.Array) -> jax.Array:
-                temperature = entry.temperature(settings, step)
-                return model.cost(params, layer, q, below, z, x, temperature)
+                return model.cost(params, layer, q, below, z, x, estimation.temperature)
 
             return remaining(layer + 1, z, log_weights - jax.vmap(cost)(q, below, z))
 
-        return entry.build(f, {}, settings, step, None)(keys[layer], q)
+        return estimation.build(f, {})(keys[layer], q)
 
     below = jnp.broadcast_to(x, (num_samples, *x.shape))
     return remaining(0, below, jnp.zeros(num_samples))
+
+
+def sample_layers(
+    model: LayeredModel, params: Params, key: jax.Array, x: jax.Array
+) -> list[jax.Array]:
+    """Hard samples of all layers for one example.
+
+    Args:
+      model: the model.
+      params: its parameters.
+      key: PRNG key.
+      x: one image.
+
+    Returns:
+      One sample a layer, that next to the image first.
+    """
+    below, samples = x, []
+    for layer, layer_key in enumerate(jax.random.split(key, model.depth)):
+        below = model.posterior(params, layer, below, x).sample(layer_key)
+        samples.append(below)
+    return samples
 
 
 class _Chain:
@@ -173,12 +182,7 @@ class _Chain:
         self.model, self.params, self.x = model, params, x
 
     def sample(self, key: jax.Array) -> list[jax.Array]:
-        below, samples = self.x, []
-        for layer, layer_key in enumerate(jax.random.split(key, self.model.depth)):
-            q = self.model.posterior(self.params, layer, below, self.x)
-            below = q.sample(layer_key)
-            samples.append(below)
-        return samples
+        return sample_layers(self.model, self.params, key, self.x)
 
     def log_prob(self, samples: list[jax.Array]) -> jax.Array:
         total, below = jnp.zeros(()), self.x
@@ -192,9 +196,7 @@ class _Chain:
 def _joint_loss(
     model: LayeredModel,
     params: Params,
-    entry: Entry,
-    settings: Any,
-    step: jax.Array,
+    estimation: Estimation,
     key: jax.Array,
     x: jax.Array,
     cost: Any,
@@ -209,7 +211,7 @@ def _joint_loss(
             below = z
         return total
 
-    return entry.build(f, {}, settings, step, None)(key, _Chain(model, params, x))
+    return estimation.build(f, {})(key, _Chain(model, params, x))
 
 
 def log_weights(

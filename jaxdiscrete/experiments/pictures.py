@@ -13,6 +13,7 @@ from jaxdiscrete.experiments.data import shuffled_subset
 from jaxdiscrete.experiments.diagnostics import TrainState
 from jaxdiscrete.experiments.models import hardened
 from jaxdiscrete.experiments.models.semi_supervised import NUM_LABELS
+from jaxdiscrete.experiments.objective import sample_layers
 from jaxdiscrete.experiments.training import Experiment
 
 NUM_IMAGES = 10
@@ -44,13 +45,6 @@ def draw(experiment: Experiment, state: TrainState) -> dict[str, Picture]:
     return task(experiment.model, state.params["model"], key, x)
 
 
-def _posterior_sample(model: Any, params: Any, key: jax.Array, x: jax.Array) -> Any:
-    below = x
-    for layer, layer_key in enumerate(jax.random.split(key, model.depth)):
-        below = model.posterior(params, layer, below, x).sample(layer_key)
-    return below
-
-
 def _generative(
     model: Any, params: Any, key: jax.Array, x: jax.Array
 ) -> dict[str, Picture]:
@@ -61,7 +55,7 @@ def _generative(
     def decode(keys: jax.Array) -> jax.Array:
         def one(key: jax.Array, x: jax.Array) -> jax.Array:
             up, down = jax.random.split(key)
-            return model.decode(params, down, _posterior_sample(model, params, up, x))
+            return model.decode(params, down, sample_layers(model, params, up, x)[-1])
 
         return jax.vmap(one)(keys, x)
 
@@ -91,7 +85,7 @@ def _structured(
     @jax.jit
     def complete(keys: jax.Array) -> jax.Array:
         def one(key: jax.Array, x: jax.Array) -> jax.Array:
-            z = _posterior_sample(model, params, key, x)
+            z = sample_layers(model, params, key, x)[-1]
             lower = jax.nn.sigmoid(model.lower_logits(params, z))
             return jnp.concatenate([x[: model.num_inputs], lower])
 

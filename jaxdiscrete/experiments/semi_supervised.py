@@ -78,16 +78,13 @@ class SemiSupervisedExperiment(Experiment):
         """The negative bound of a batch and of a labelled one; see the base class."""
         key_free, key_rows, key_pixels, key_given = jax.random.split(key, 4)
         model, weights = self.model, params["model"]
-        estimator = self.config.estimator
+        estimation = self.estimation(step)
 
         def free(key: jax.Array, x: jax.Array) -> jax.Array:
             key_class, key_vector = jax.random.split(key)
-            estimate = self.entry.build(
+            estimate = estimation.build(
                 lambda y, inputs: model.cost(weights, key_vector, y, x),
                 params["control_variate"]["layer_0"],
-                estimator,
-                step,
-                None,
             )
             q = model.classify(weights, x)
             return estimate(key_class, q, x) - q.entropy()

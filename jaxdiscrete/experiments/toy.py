@@ -11,7 +11,7 @@ import optax
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments.diagnostics import check_finite
-from jaxdiscrete.experiments.estimators import Example, find_estimator
+from jaxdiscrete.experiments.estimators import Estimation, Example, find_estimator
 from jaxdiscrete.experiments.schedules import make_optimizer
 from jaxdiscrete.experiments.settings import ToyConfig
 
@@ -41,7 +41,7 @@ def train(config: ToyConfig, num_seeds: int) -> list[dict[str, Any]]:
 
     def loss(params: Any, key: jax.Array, step: jax.Array) -> jax.Array:
         cv = params["control_variate"]["layer_0"]
-        estimate = entry.build(objective, cv, settings, step, None)
+        estimate = Estimation(entry, settings, step).build(objective, cv)
         return estimate(key, jd.Bernoulli(params["model"]), nothing)
 
     def init(key: jax.Array) -> Any:

@@ -22,7 +22,7 @@ from jaxdiscrete.experiments.diagnostics import (
     update_moments,
 )
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.estimators import Entry, find_estimator
+from jaxdiscrete.experiments.estimators import Entry, Estimation, find_estimator
 from jaxdiscrete.experiments.evaluation import Bounds, evaluate
 from jaxdiscrete.experiments.models import hardened, make_model
 from jaxdiscrete.experiments.placement import ONE_DEVICE, Placement
@@ -119,6 +119,17 @@ class Experiment:
     def entry(self) -> Entry:
         """What is known of the configured estimator."""
         return find_estimator(self.config.estimator.name)
+
+    def estimation(self, step: jax.Array) -> Estimation:
+        """The configured estimator at a training step.
+
+        Args:
+          step: for schedules.
+
+        Returns:
+          What builds it.
+        """
+        return Estimation(self.entry, self.config.estimator, step)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -219,31 +230,16 @@ class Experiment:
         Returns:
           A scalar, the mean over the batch.
         """
-        model, settings = self.model, self.config.estimator
+        model, weights = self.model, params["model"]
+        cv, estimation = params["control_variate"], self.estimation(step)
         num_samples = self.config.model.num_samples
 
         def one(key: jax.Array, x: jax.Array) -> jax.Array:
             if num_samples > 1:
                 return objective.importance_loss(
-                    model,
-                    params["model"],
-                    self.entry,
-                    settings,
-                    num_samples,
-                    step,
-                    key,
-                    x,
+                    model, weights, estimation, num_samples, key, x
                 )
-            return objective.loss(
-                model,
-                params["model"],
-                params["control_variate"],
-                self.entry,
-                settings,
-                step,
-                key,
-                x,
-            )
+            return objective.loss(model, weights, cv, estimation, key, x)
 
         keys = self.placement.split(jax.random.split(key, len(x)))
         return jax.vmap(one)(keys, self.placement.split(x)).mean()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxdiscrete.experiments import objective
-from jaxdiscrete.experiments.estimators import ESTIMATORS
+from jaxdiscrete.experiments.estimators import ESTIMATORS, Estimation
 from jaxdiscrete.experiments.settings import Model, constant
 from tests.checks import assert_close, assert_unbiased, flat, flat_rows
 from tests.experiments.oracles import (
@@ -87,7 +87,9 @@ def test_gradients_are_those_of_the_exact_bound(which, name):
     model = network(case)
 
     def loss(params, key):
-        return objective.loss(model, params, cv, entry, settings, STEP, key, IMAGE)
+        return objective.loss(
+            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
+        )
 
     exact = jax.grad(lambda p: exact_loss(case.model, p, IMAGE))(parameters(case))
     assert_unbiased(gradients(case, loss, case.num), flat(exact))
@@ -102,7 +104,9 @@ def test_the_value_is_the_bound(which, name):
     model, params = network(case), parameters(case)
 
     def loss(key):
-        return objective.loss(model, params, cv, entry, settings, STEP, key, IMAGE)
+        return objective.loss(
+            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
+        )
 
     values = jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(0), 20_000))
     exact = jax.jit(lambda: exact_loss(case.model, params, IMAGE))()
@@ -118,7 +122,9 @@ def test_enumeration_as_an_estimator_is_exact(which):
 
     def loss(params):
         key = jax.random.key(7)
-        return objective.loss(model, params, cv, entry, settings, STEP, key, IMAGE)
+        return objective.loss(
+            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
+        )
 
     got = jax.jit(jax.value_and_grad(loss))(parameters(case))
     exact = jax.value_and_grad(lambda p: exact_loss(case.model, p, IMAGE))
@@ -134,7 +140,9 @@ def test_gradients_of_control_variates_stay_in_their_layer():
         model, params = network(case), parameters(case)
 
         def loss(cv, key, entry=entry, settings=settings, model=model, params=params):
-            return objective.loss(model, params, cv, entry, settings, STEP, key, IMAGE)
+            return objective.loss(
+                model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
+            )
 
         rows = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(
             cv, jax.random.split(jax.random.key(0), 100)
@@ -168,11 +176,13 @@ def test_a_bound_of_one_sample_is_the_loss(case, name):
     model, params = network(case), parameters(case)
 
     def single(params, key):
-        return objective.loss(model, params, cv, entry, settings, STEP, key, IMAGE)
+        return objective.loss(
+            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
+        )
 
     def several(params, key):
         return objective.importance_loss(
-            model, params, entry, settings, 1, STEP, key, IMAGE
+            model, params, Estimation(entry, settings, STEP), 1, key, IMAGE
         )
 
     def rows(loss, seed):
@@ -200,7 +210,7 @@ def test_bounds_of_hard_samples_are_those_of_enumeration(which, num_samples):
 
     def loss(key):
         return objective.importance_loss(
-            model, params, entry, settings, num_samples, STEP, key, IMAGE
+            model, params, Estimation(entry, settings, STEP), num_samples, key, IMAGE
         )
 
     values = jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(0), 40_000))
@@ -227,7 +237,9 @@ def test_concrete_densities_are_normalised(num_classes, depth):
     entry, settings, cv = build(case, "gumbel_softmax", temperature=constant(0.9))
 
     def loss(key):
-        return objective.loss(model, params, cv, entry, settings, STEP, key, IMAGE)
+        return objective.loss(
+            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
+        )
 
     keys = jax.random.split(jax.random.key(0), 200_000)
     weights = jnp.exp(-jax.jit(jax.vmap(loss))(keys) - likelihood)

@@ -84,7 +84,8 @@ def test_the_label_weight_scales_the_classifier_s_own_loss():
         run = experiment(label_weight=weight)
         state = parameters(run)
         x = jnp.asarray(DIGITS.test[:2], jnp.float32)
-        losses.append(run.loss(state.params, jax.random.key(1), x, state.step))
+        loss = jax.jit(run.loss)
+        losses.append(loss(state.params, jax.random.key(1), x, state.step))
     slope = losses[1] - losses[0]
     assert slope > 0
     np.testing.assert_allclose(losses[2] - losses[1], slope, rtol=1e-4)
