@@ -127,7 +127,7 @@ def trajectory_table(measured: dict[str, Any]) -> Table:
     table = Table(
         title=f"Log variance along the trajectory of {measured['driver']}, "
         f"step {measured['steps']}",
-        caption=f"{len(measured['seeds'])} seeds; x calls: at equal calls of f",
+        caption=f"seeds: {len(measured['seeds'])}; x calls: at equal calls of f",
     )
     table.add_column("run", no_wrap=True)
     titles = ("calls of f", "all parameters", "encoder", "all parameters x calls")
