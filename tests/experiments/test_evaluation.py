@@ -4,11 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from jaxdiscrete.experiments import evaluation
-from jaxdiscrete.experiments.models import hardened
-from tests.checks import assert_unbiased
-from tests.experiments.oracles import (
+from checks import assert_unbiased
+from oracles import (
     CASES,
     IMAGE,
     enumerate_chains,
@@ -18,6 +15,9 @@ from tests.experiments.oracles import (
     network,
     parameters,
 )
+
+from jaxdiscrete.experiments import evaluation
+from jaxdiscrete.experiments.models import hardened
 
 IMAGES = jnp.stack([IMAGE, 1.0 - IMAGE, jnp.zeros(4)])
 KEY = jax.random.key(3)

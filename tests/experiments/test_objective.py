@@ -6,12 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from jaxdiscrete.experiments import objective
-from jaxdiscrete.experiments.estimators import ESTIMATORS, Estimation
-from jaxdiscrete.experiments.settings import Model, constant
-from tests.checks import assert_close, assert_unbiased, flat, flat_rows
-from tests.experiments.oracles import (
+from checks import assert_close, assert_unbiased, flat, flat_rows
+from oracles import (
     CASES,
     IMAGE,
     PIXEL_MEAN,
@@ -22,6 +18,10 @@ from tests.experiments.oracles import (
     parameters,
     randomised,
 )
+
+from jaxdiscrete.experiments import objective
+from jaxdiscrete.experiments.estimators import ESTIMATORS, Estimation
+from jaxdiscrete.experiments.settings import Model, constant
 
 STEP = jnp.zeros((), jnp.int32)
 CONCRETE = Case(Model(num_latents=(2,), divergence="concrete"), 0, 0)

@@ -4,13 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from jaxdiscrete.experiments import figures, pictures
-from jaxdiscrete.experiments.data import Dataset
-from jaxdiscrete.experiments.settings import Config, Model, Training
-from jaxdiscrete.experiments.training import Experiment
-from tests.checks import assert_unbiased
-from tests.experiments.oracles import (
+from checks import assert_unbiased
+from oracles import (
     CASES,
     IMAGE,
     PIXEL_MEAN,
@@ -18,6 +13,11 @@ from tests.experiments.oracles import (
     network,
     parameters,
 )
+
+from jaxdiscrete.experiments import figures, pictures
+from jaxdiscrete.experiments.data import Dataset
+from jaxdiscrete.experiments.settings import Config, Model, Training
+from jaxdiscrete.experiments.training import Experiment
 
 pytestmark = pytest.mark.usefixtures("cheap_programs")
 ROWS = np.random.default_rng(0).integers(0, 2, (30, 8)).astype(np.uint8)

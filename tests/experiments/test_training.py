@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from checks import assert_close
 
 from jaxdiscrete.experiments.data import Dataset
 from jaxdiscrete.experiments.diagnostics import (
@@ -28,7 +29,6 @@ from jaxdiscrete.experiments.settings import (
     constant,
 )
 from jaxdiscrete.experiments.training import Experiment
-from tests.checks import assert_close
 
 pytestmark = pytest.mark.usefixtures("cheap_programs")
 PIXELS = 8
