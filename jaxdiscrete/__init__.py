@@ -5,12 +5,12 @@
 the expectation of f under q.
 """
 
+from jaxdiscrete.antithetic import arm, disarm
 from jaxdiscrete.control_variate import control_variate
 from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
 from jaxdiscrete.enumeration import exact
 from jaxdiscrete.gradients import GradientEstimate, value_and_grads
 from jaxdiscrete.monte_carlo import monte_carlo
-from jaxdiscrete.multi_sample import reinforce_loo
 from jaxdiscrete.muprop import muprop, muprop_second_order
 from jaxdiscrete.nvil import nvil
 from jaxdiscrete.optimal_baseline import (
@@ -19,6 +19,7 @@ from jaxdiscrete.optimal_baseline import (
 )
 from jaxdiscrete.rebar import rebar, rebar_independent
 from jaxdiscrete.reinforce import reinforce
+from jaxdiscrete.reinforce_loo import reinforce_loo
 from jaxdiscrete.relax import relax, relax_independent
 from jaxdiscrete.relaxations import (
     critical_temperature,
@@ -36,7 +37,7 @@ from jaxdiscrete.sampling import (
     sample_gumbel,
     sample_logistic,
 )
-from jaxdiscrete.typing import Estimator, Relaxable, Sampler
+from jaxdiscrete.typing import Estimator, Relaxable, Reparametrisable, Sampler
 
 __version__ = "0.1.0"
 
@@ -46,10 +47,13 @@ __all__ = [
     "GradientEstimate",
     "OneHotCategorical",
     "Relaxable",
+    "Reparametrisable",
     "Sampler",
+    "arm",
     "concrete",
     "control_variate",
     "critical_temperature",
+    "disarm",
     "exact",
     "exponential_race",
     "gumbel_max",

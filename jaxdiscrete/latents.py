@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxdiscrete.precision import add_wide, wide
-from jaxdiscrete.typing import PyTree, Relaxable, Sampler
+from jaxdiscrete.typing import PyTree, Reparametrisable, Sampler
 
 
 def is_sampler(x: Any) -> bool:
@@ -93,14 +93,14 @@ def freeze(tree: PyTree) -> PyTree:
 
 
 def widen(q: PyTree) -> PyTree:
-    """Relaxable distributions with parameters of at least float32.
+    """Distributions with a relaxation, their parameters in at least float32.
 
     Scores and gradients are computed there, and rounded once, on arrival at the
     parameters. Other samplers are left alone: their code may rely on their dtype.
     """
 
     def widen_one(d: Any) -> Any:
-        if not isinstance(d, Relaxable):
+        if not isinstance(d, Reparametrisable):
             return d
         return jax.tree.map(lambda x: wide(jnp.asarray(x)), d)
 
@@ -114,7 +114,7 @@ def spread(name: str, value: PyTree, q: PyTree) -> PyTree:
       name: what ``value`` is, for the error message.
       value: one number, an array of the latent's shape (its batch shape, or its
         sample shape), or a pytree of those with the structure of ``q``.
-      q: pytree of relaxable distributions.
+      q: pytree of distributions with a relaxation.
 
     Returns:
       A pytree of the structure of ``q``: scalars, or arrays that broadcast against
@@ -143,9 +143,9 @@ def spread(name: str, value: PyTree, q: PyTree) -> PyTree:
     return jax.tree.unflatten(treedef, fitted)
 
 
-def _fit(name: str, value: ArrayLike, d: Relaxable) -> ArrayLike:
+def _fit(name: str, value: ArrayLike, d: Reparametrisable) -> ArrayLike:
     shape = np.shape(value)
-    sample_shape = jax.eval_shape(d.mean).shape
+    sample_shape = jax.eval_shape(d.sample, jax.random.key(0)).shape
     if shape in ((), sample_shape):
         return value
     if shape == d.batch_shape:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from jaxdiscrete.multi_sample import over_samples
 from jaxdiscrete.typing import Estimator, PyTree
 from jaxdiscrete.validation import check_count
 
@@ -56,11 +57,7 @@ def monte_carlo(
         def one(k: jax.Array) -> Any:
             return estimate(k, q, *args)
 
-        if chunk_size is None or chunk_size >= num_samples:
-            out = jax.vmap(one)(keys)
-        else:
-            # Without the checkpoint lax.map stores the residuals of every chunk.
-            out = jax.lax.map(jax.checkpoint(one), keys, batch_size=chunk_size)
+        out = over_samples(one, keys, chunk_size)
         values, aux = out if has_aux else (out, None)
         return (values.mean(), aux) if has_aux else values.mean()
 

@@ -1,4 +1,4 @@
-"""Several samples of one q, each with a baseline made of the others."""
+"""Several independent samples of one q, each with a signal made from all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxdiscrete.gradient_rules import attach
 from jaxdiscrete.latents import draw, freeze, log_prob
-from jaxdiscrete.score_function import as_signal, evaluate
+from jaxdiscrete.score_function import evaluate
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import (
     check_count,
@@ -18,50 +18,97 @@ from jaxdiscrete.validation import (
     check_objective,
 )
 
+#: ``statistic(q, z) -> scalar``, of the frozen q and one sample.
+Statistic = Callable[[PyTree, PyTree], jax.Array]
+#: ``combine(values, statistics, args) -> (value, signals)``: from the values of f at
+#: all samples the value of the estimate and the weight of each score.
+Combine = Callable[[jax.Array, Any, tuple[Any, ...]], tuple[jax.Array, jax.Array]]
 
-def _attach_mean(
-    values: jax.Array, q: PyTree, z: PyTree, signals: jax.Array
+
+def sample_keys(
+    key: jax.Array, num_samples: int, sharding: jax.sharding.Sharding | None
 ) -> jax.Array:
-    """The mean value, whose gradient to q is the mean of signal times score."""
-    log_probs = jax.vmap(lambda sample: log_prob(q, sample))(z)
-    return attach(values.mean(), [log_probs], [signals / values.size])
+    """A key a sample; what is computed from them lies where ``sharding`` says."""
+    keys = jax.random.split(key, num_samples)
+    if sharding is None:
+        return keys
+    return jax.lax.with_sharding_constraint(keys, sharding)
+
+
+def over_samples(
+    one: Callable[[jax.Array], Any], keys: jax.Array, chunk_size: int | None
+) -> Any:
+    """``one(key)`` for every key, all at once or recomputed in chunks.
+
+    Args:
+      one: from a key to a pytree of arrays.
+      keys: one a sample.
+      chunk_size: how many run at a time; None for all.
+
+    Returns:
+      The results along a new leading axis.
+    """
+    if chunk_size is None or chunk_size >= keys.shape[0]:
+        return jax.vmap(one)(keys)
+    # Without the checkpoint lax.map stores the residuals of every chunk.
+    return jax.lax.map(jax.checkpoint(one), keys, batch_size=chunk_size)
 
 
 def multi_sample(
     name: str,
     f: Objective,
+    combine: Combine,
+    *,
     num_samples: int,
+    chunk_size: int | None,
+    sharding: jax.sharding.Sharding | None,
     has_aux: bool,
-    baselines: Callable[[jax.Array, PyTree, PyTree], jax.Array],
-    check: Callable[[PyTree], None],
+    at_least: int = 2,
+    remedy: str = "With one sample use jaxdiscrete.reinforce or jaxdiscrete.nvil.",
+    statistic: Statistic | None = None,
+    check: Callable[[PyTree], None] | None = None,
 ) -> Estimator:
-    """Builds an estimator of several samples from the baseline of each.
+    """Builds an estimator of several independent samples.
+
+    The gradient with respect to q is the sum over samples of signal times score.
 
     Args:
       name: public name of the estimator, for error messages.
       f: the objective.
-      num_samples: at least 2. Static.
+      combine: from the values of f, along a leading axis and live, to the value of
+        the estimate and the signals, which are stopped here.
+      num_samples: how many. Static.
+      chunk_size: how many run at a time, None for all. Static.
+      sharding: of the sample axis; None leaves it to the compiler.
       has_aux: whether f returns ``(value, aux)``.
-      baselines: ``(values, q, samples) -> baselines``, one a sample, that must not
-        depend on that sample itself. Everything comes stopped.
+      at_least: the least number of samples.
+      remedy: what to do with fewer.
+      statistic: what combine is told of every sample beside its value.
       check: ``q -> None``, raises before any compute.
 
     Returns:
       ``estimate(key, q, *args)``.
     """
-    remedy = "With one sample use jaxdiscrete.reinforce or jaxdiscrete.nvil."
-    check_count(name, "num_samples", num_samples, 2, remedy)
+    check_count(name, "num_samples", num_samples, at_least, remedy)
+    if chunk_size is not None:
+        check_count(name, "chunk_size", chunk_size, 1, "Ask for one or more.")
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents(name, q)
-        check(q)
+        if check is not None:
+            check(q)
         check_objective(f, key, q, args, has_aux)
-        keys = jax.random.split(key, num_samples)
-        z = jax.vmap(lambda k: draw(k, q))(keys)
-        values, aux = jax.vmap(lambda sample: evaluate(f, sample, args, has_aux))(z)
-        signals = as_signal(values)
-        signals = signals - baselines(signals, freeze(q), z)
-        value = _attach_mean(values, q, z, signals)
+
+        def one(k: jax.Array) -> Any:
+            z = draw(k, q)
+            value, aux = evaluate(f, z, args, has_aux)
+            extra = None if statistic is None else statistic(freeze(q), z)
+            return value, log_prob(q, z), extra, aux
+
+        keys = sample_keys(key, num_samples, sharding)
+        values, log_probs, extra, aux = over_samples(one, keys, chunk_size)
+        value, signals = combine(values, extra, args)
+        value = attach(value, [log_probs], [freeze(signals)])
         return (value, aux) if has_aux else value
 
     return estimate
@@ -72,56 +119,16 @@ def sum_of_others(x: jax.Array) -> jax.Array:
 
     From sums before and after it rather than by subtraction from the total, so that
     what remains is exactly independent of it, however large it is.
+
+    Args:
+      x: array whose leading axis is that of the samples.
+
+    Returns:
+      Array of the shape of ``x``.
     """
     return _sum_before(x) + _sum_before(x[::-1])[::-1]
 
 
 def _sum_before(x: jax.Array) -> jax.Array:
-    return jnp.cumsum(jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]]))
-
-
-def reinforce_loo(
-    f: Objective, *, num_samples: int, has_aux: bool = False
-) -> Estimator:
-    r"""Score-function estimator with a leave-one-out baseline.
-
-    For :math:`z_{1:K}\sim q_\phi` the gradient estimate of :math:`E_{q_\phi}[f(z)]`
-    is :math:`\frac{1}{K-1}\sum_k (f(z_k)-\bar f)\,\nabla_\phi\log q_\phi(z_k)`.
-    Unbiased: the baseline of each sample is the mean of the others, never of all.
-    ``K`` calls of ``f``, which need not be differentiable in z.
-
-    Args:
-      f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      num_samples: ``K >= 2``. Static.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of K.
-
-    Returns:
-      ``estimate(key, q, *args) -> scalar``, the mean of f. Reverse mode, first
-      order. Batch with :func:`jax.vmap`.
-
-    Raises:
-      ValueError: if ``num_samples < 2``; when called, if f does not return one real
-        scalar.
-      TypeError: when called, if q holds no distributions.
-
-    Example:
-      >>> q = jd.Bernoulli(jnp.zeros(3))
-      >>> estimate = jd.reinforce_loo(lambda z: 100.0 + z.sum(), num_samples=50)
-      >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(1))
-      [0.3 0.2 0.3]
-
-    References:
-      T. Salimans, D. Knowles, On using control variates with stochastic
-      approximation for variational Bayes, 2014.
-      W. Kool, H. van Hoof, M. Welling, Buy 4 REINFORCE samples, get a baseline for
-      free!, 2019.
-    """
-
-    def baselines(signals: jax.Array, q: PyTree, z: PyTree) -> jax.Array:
-        del q, z
-        return sum_of_others(signals) / (num_samples - 1)
-
-    return multi_sample(
-        "reinforce_loo", f, num_samples, has_aux, baselines, lambda q: None
-    )
+    shifted = jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
+    return jnp.cumsum(shifted, axis=0)

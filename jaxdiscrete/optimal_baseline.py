@@ -27,7 +27,12 @@ from jaxdiscrete.validation import (
 
 
 def reinforce_optimal_baseline(
-    f: Objective, *, num_samples: int, has_aux: bool = False
+    f: Objective,
+    *,
+    num_samples: int,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
+    has_aux: bool = False,
 ) -> Estimator:
     r"""Score-function estimator with the optimal constant, estimated without bias.
 
@@ -40,6 +45,9 @@ def reinforce_optimal_baseline(
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       num_samples: ``K >= 2``. Static.
+      chunk_size: how many samples run at a time, as in
+        :func:`jaxdiscrete.reinforce_loo`. Default: all at once.
+      sharding: where the samples lie. Default: as the compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of K.
 
@@ -65,19 +73,30 @@ def reinforce_optimal_baseline(
       gradient estimates in reinforcement learning, 2004.
     """
 
-    def baselines(signals: jax.Array, q: PyTree, z: PyTree) -> jax.Array:
-        weights = jax.vmap(lambda sample: squared_norm(score(q, sample)))(z)
+    name = "reinforce_optimal_baseline"
+
+    def combine(
+        values: jax.Array, weights: jax.Array, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, jax.Array]:
+        signals = as_signal(values)
         total = sum_of_others(weights)
         is_empty = total == 0
         optimal = sum_of_others(weights * signals) / jnp.where(is_empty, 1.0, total)
-        return jnp.where(is_empty, sum_of_others(signals) / (num_samples - 1), optimal)
+        mean = sum_of_others(signals) / (num_samples - 1)
+        baselines = jnp.where(is_empty, mean, optimal)
+        return values.mean(), (signals - baselines) / num_samples
 
-    name = "reinforce_optimal_baseline"
-
-    def check(q: PyTree) -> None:
-        check_trainable_by_variance(name, q)
-
-    return multi_sample(name, f, num_samples, has_aux, baselines, check)
+    return multi_sample(
+        name,
+        f,
+        combine,
+        num_samples=num_samples,
+        chunk_size=chunk_size,
+        sharding=sharding,
+        has_aux=has_aux,
+        statistic=lambda q, z: squared_norm(score(q, z)),
+        check=lambda q: check_trainable_by_variance(name, q),
+    )
 
 
 def reinforce_running_optimal_baseline(

@@ -20,7 +20,13 @@ from jaxdiscrete.latents import (
     threshold,
 )
 from jaxdiscrete.score_function import evaluate, scalar_part
-from jaxdiscrete.typing import Estimator, Objective, PyTree
+from jaxdiscrete.typing import (
+    Estimator,
+    Objective,
+    PyTree,
+    Relaxable,
+    Reparametrisable,
+)
 from jaxdiscrete.validation import (
     check_count,
     check_differentiable,
@@ -36,11 +42,12 @@ def _pathwise(
     f: Objective,
     sample: Callable[[jax.Array, PyTree], PyTree],
     has_aux: bool,
+    needs: type = Relaxable,
 ) -> Estimator:
     """f at a sample that is differentiable in the parameters of q."""
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents(name, q, relaxable=True)
+        check_latents(name, q, needs=needs)
         check_objective(f, key, q, args, has_aux)
         shapes = jax.eval_shape(lambda k: sample(k, q), key)
         check_differentiable(name, "f", scalar_part(f, has_aux), shapes, args)
@@ -137,7 +144,7 @@ def gumbel_softmax(
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         return _relaxed(q, draw_relaxed(key, q), temperature)
 
-    return _pathwise("gumbel_softmax", f, sample, has_aux)
+    return _pathwise("gumbel_softmax", f, sample, has_aux, Reparametrisable)
 
 
 def straight_through(
@@ -228,7 +235,8 @@ def straight_through_gumbel_softmax(
         hard = threshold(q, freeze(zeta))
         return _straight_through(hard, _relaxed(q, zeta, temperature))
 
-    return _pathwise("straight_through_gumbel_softmax", f, sample, has_aux)
+    name = "straight_through_gumbel_softmax"
+    return _pathwise(name, f, sample, has_aux, Reparametrisable)
 
 
 def sample_gumbel_softmax(

@@ -25,7 +25,7 @@ from jaxdiscrete.gradient_rules import (
 )
 from jaxdiscrete.latents import freeze, is_sampler, log_prob, score
 from jaxdiscrete.precision import add_wide, wide
-from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree
+from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree, Relaxable
 from jaxdiscrete.validation import (
     check_latents,
     check_objective,
@@ -140,7 +140,7 @@ def with_control_variate(
     """
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents(name, q, relaxable=True)
+        check_latents(name, q, needs=Relaxable)
         check_objective(f, key, q, args, has_aux)
         fitted = parameters(q)
         frozen_q, frozen_args = freeze(q), freeze(args)

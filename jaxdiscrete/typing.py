@@ -59,35 +59,25 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
-class Relaxable(Sampler, Protocol):
-    """A sampler with a continuous relaxation; enough for every estimator.
+class Reparametrisable(Sampler, Protocol):
+    """A sampler with a continuous relaxation; enough for Gumbel-Softmax.
 
-    The relaxation is a threshold of a reparametrised variable: ``zeta`` is
-    ``location()`` plus noise, ``z = threshold(zeta)`` has the distribution of
-    ``sample``, and ``relax(zeta, temperature)`` is its continuous stand-in. A class
-    with these operations is a registered pytree whose leaves are floating arrays,
-    and may add ``validate()``, which the estimators call before any compute.
+    The relaxation is a threshold of a reparametrised variable:
+    ``z = threshold(zeta)`` has the distribution of ``sample``, and
+    ``relax(zeta, temperature)`` is its continuous stand-in. A class with these
+    operations is a registered pytree whose leaves are floating arrays, and may add
+    ``validate()``, which the estimators call before any compute.
     """
 
     @property
     def batch_shape(self) -> Shape:
         """The shape of ``log_prob(z)``: one entry per independent variable."""
 
-    @property
-    def num_states(self) -> int:
-        """How many joint states ``enumerate_support`` lists."""
-
     def sample(self, key: jax.Array) -> jax.Array:
         """One sample, drawn with as few random bits as possible."""
 
     def log_prob(self, z: jax.Array) -> jax.Array:
-        """Log-probability, of ``batch_shape``; ``z`` may be a relaxed value."""
-
-    def mean(self) -> jax.Array:
-        """The expectation of the sample, of the sample's shape."""
-
-    def location(self) -> jax.Array:
-        """The pre-squashed value without noise."""
+        """Log-probability, of ``batch_shape``."""
 
     def relaxed_sample(self, key: jax.Array) -> jax.Array:
         """The pre-squashed ``zeta``, reparametrised."""
@@ -95,14 +85,33 @@ class Relaxable(Sampler, Protocol):
     def threshold(self, zeta: jax.Array) -> jax.Array:
         """The hard sample that belongs to ``zeta``."""
 
+    def relax(self, zeta: jax.Array, temperature: ArrayLike) -> jax.Array:
+        """The relaxed sample, in the sample's shape and dtype."""
+
+
+@runtime_checkable
+class Relaxable(Reparametrisable, Protocol):
+    """A reparametrisable sampler with conditional noise and a mean.
+
+    Enough for every estimator that is not of one kind of variable. ``zeta`` is
+    ``location()`` plus noise, and ``log_prob`` takes relaxed values as well.
+    """
+
+    @property
+    def num_states(self) -> int:
+        """How many joint states ``enumerate_support`` lists."""
+
+    def mean(self) -> jax.Array:
+        """The expectation of the sample, of the sample's shape."""
+
+    def location(self) -> jax.Array:
+        """The pre-squashed value without noise."""
+
     def conditional_relaxed_sample(self, key: jax.Array, z: jax.Array) -> jax.Array:
         """``zeta`` given ``threshold(zeta) == z``, reparametrised, with new noise."""
 
     def coupled_conditional(self, zeta: jax.Array, z: jax.Array) -> jax.Array:
         """``zeta`` itself, with the derivative of the conditional sample."""
-
-    def relax(self, zeta: jax.Array, temperature: ArrayLike) -> jax.Array:
-        """The relaxed sample, in the sample's shape and dtype."""
 
     def enumerate_support(self) -> jax.Array:
         """All joint states, along a new leading axis."""

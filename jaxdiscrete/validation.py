@@ -19,7 +19,7 @@ from jaxdiscrete.latents import (
     latents,
 )
 from jaxdiscrete.precision import wide
-from jaxdiscrete.typing import PyTree, Relaxable, Sampler
+from jaxdiscrete.typing import PyTree, Relaxable, Reparametrisable, Sampler
 
 _RELAXABLE_REMEDY = (
     "Use jaxdiscrete.reinforce_loo, jaxdiscrete.nvil or jaxdiscrete.reinforce, which "
@@ -31,8 +31,14 @@ _DIFFERENTIABLE_REMEDY = (
 )
 
 
-def check_latents(name: str, q: PyTree, *, relaxable: bool = False) -> None:
-    """Raises unless every leaf of ``q`` is a distribution that ``name`` can use."""
+def check_latents(name: str, q: PyTree, *, needs: type = Sampler) -> None:
+    """Raises unless every leaf of ``q`` is a distribution that ``name`` can use.
+
+    Args:
+      name: the estimator, for the message.
+      q: pytree of distributions.
+      needs: the protocol whose operations the estimator uses.
+    """
     leaves = latents(q)
     if not leaves:
         raise TypeError(
@@ -50,10 +56,33 @@ def check_latents(name: str, q: PyTree, *, relaxable: bool = False) -> None:
         validate = getattr(d, "validate", None)
         if validate is not None:
             validate()
-        if relaxable and not isinstance(d, Relaxable):
+        if not isinstance(d, needs):
+            has = "no relaxation"
+            if isinstance(d, Reparametrisable):
+                has = "a relaxation but no mean and no conditional relaxed sample"
             raise TypeError(
                 f"Expected distributions that can be relaxed in jaxdiscrete.{name}, "
-                f"got {type(d).__name__}, which has no relaxation. {_RELAXABLE_REMEDY}"
+                f"got {type(d).__name__}, which has {has}. {_RELAXABLE_REMEDY}"
+            )
+
+
+def check_kind(name: str, q: PyTree, kind: type, *, variables: str) -> None:
+    """Raises unless every distribution of ``q`` is one of ``kind``.
+
+    Args:
+      name: the estimator, for the message.
+      q: pytree of distributions.
+      kind: the class.
+      variables: what its variables are, for the message: "binary", "categorical".
+    """
+    check_latents(name, q)
+    for d in latents(q):
+        if not isinstance(d, kind):
+            raise TypeError(
+                f"Expected jaxdiscrete.{kind.__name__} distributions in "
+                f"jaxdiscrete.{name}, which is an estimator for {variables} variables, "
+                f"got {type(d).__name__}. jaxdiscrete.reinforce_loo takes any "
+                "distribution."
             )
 
 

@@ -20,6 +20,10 @@ class Entry:
       differentiates: whether f must be differentiable in z.
       bare: whether a sampler with only sample and log_prob is enough.
       multi: whether aux gets a leading axis of samples.
+      reduce: what the value is of the values at those samples, or None where it
+        weights them by the probabilities of the samples.
+      oracle: ``f -> estimate``, whose exact gradient is the expected one.
+      kind: the distributions that it takes, a key of KINDS.
       relaxed: whether f sees relaxed values, so that the value is not f(z).
       variant: whether another entry has the same code but for one function, so
         that only what that function changes is tested again.
@@ -31,6 +35,9 @@ class Entry:
     differentiates: bool = False
     bare: bool = False
     multi: bool = False
+    reduce: Callable | None = jnp.mean
+    oracle: Callable = jd.exact
+    kind: str = "any"
     relaxed: bool = False
     variant: bool = False
 
@@ -83,6 +90,43 @@ def _relax(transform, with_scale):
     return make
 
 
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """Distributions of one kind, for the problems of the battery.
+
+    Attributes:
+      of: from logits to a distribution; of logits of shape [3] a sample has that shape.
+      mixed: a pytree of several, with a masked class where there are classes, whose
+        samples have the shapes of MIXED.
+    """
+
+    of: Callable
+    mixed: dict
+
+    @property
+    def three(self):
+        """One distribution whose sample has shape [3]."""
+        return self.of(jnp.array([0.3, -0.8, 1.0]))
+
+
+ROWS = jnp.array([[0.5, -0.2, 0.0], [0.0, 0.5, -jnp.inf]])
+KINDS = {
+    "any": Kind(
+        jd.Bernoulli,
+        {"a": jd.Bernoulli(jnp.array([0.4])), "b": (jd.OneHotCategorical(ROWS),)},
+    ),
+    "binary": Kind(
+        jd.Bernoulli, {"a": jd.Bernoulli(jnp.array([0.4])), "b": (jd.Bernoulli(ROWS),)}
+    ),
+    "categorical": Kind(
+        jd.OneHotCategorical,
+        {
+            "a": jd.OneHotCategorical(jnp.array([0.4, 0.0, -0.3])),
+            "b": (jd.OneHotCategorical(ROWS),),
+        },
+    ),
+}
+
 ALL = {
     "reinforce": Entry(lambda f, cv, aux: jd.reinforce(f, has_aux=aux), bare=True),
     "reinforce_baseline": Entry(
@@ -99,6 +143,15 @@ ALL = {
         calls=3,
         bare=True,
         multi=True,
+    ),
+    "arm": Entry(
+        lambda f, cv, aux: jd.arm(f, has_aux=aux), calls=2, multi=True, kind="binary"
+    ),
+    "disarm": Entry(
+        lambda f, cv, aux: jd.disarm(f, num_samples=4, has_aux=aux),
+        calls=4,
+        multi=True,
+        kind="binary",
     ),
     "reinforce_optimal_baseline": Entry(
         lambda f, cv, aux: jd.reinforce_optimal_baseline(f, num_samples=3, has_aux=aux),

@@ -5,11 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from checks import assert_close
-from estimators import ALL, MAIN, initial_cv
+from estimators import ALL, KINDS, MAIN, initial_cv
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-
-import jaxdiscrete as jd
 
 
 def f(z, theta):
@@ -29,7 +27,8 @@ def test_shard_map_gives_the_same_gradients(name):
 
         def one(key, row):
             key = jax.random.wrap_key_data(key)
-            return estimate(key, jd.Bernoulli(model["w"] * row), model["theta"])
+            q = KINDS[ALL[name].kind].of(model["w"] * row)
+            return estimate(key, q, model["theta"])
 
         return jnp.sum(jax.vmap(one)(keys, x))
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from checks import BareSampler
-from estimators import ALL, BARE, initial_cv
+from estimators import ALL, BARE, KINDS, initial_cv
 
 import jaxdiscrete as jd
 
@@ -20,6 +20,11 @@ def total(z):
 
 def mean_total(q):
     return q.mean().sum()
+
+
+def small(name):
+    """Two variables or two classes, as the estimator takes them."""
+    return KINDS[ALL[name].kind].of(Q.logits)
 
 
 def build(name, f=total):
@@ -52,7 +57,7 @@ def no_compute(monkeypatch):
 )
 def test_objective_must_return_one_real_scalar(name, f, error, match, no_compute):
     with pytest.raises(error, match=match):
-        build(name, f)(KEY, Q)
+        build(name, f)(KEY, small(name))
 
 
 @everything
@@ -74,7 +79,7 @@ def test_empty_logits(name, no_compute):
         build(name)(KEY, jd.OneHotCategorical(jnp.float32(0.0)))
 
 
-@everything
+@pytest.mark.parametrize("name", [n for n, e in ALL.items() if e.kind != "binary"])
 def test_a_row_of_only_minus_infinity(name):
     q = jd.OneHotCategorical(jnp.array([[0.0, 1.0], [-jnp.inf, -jnp.inf]]))
     with pytest.raises(ValueError, match="a row of only -inf"):
@@ -95,7 +100,8 @@ def test_q_must_hold_distributions(name, no_compute):
 def test_what_needs_more_refuses_a_bare_sampler(name, no_compute):
     match = (
         r"(no relaxation\. Use jaxdiscrete\.reinforce_loo|"
-        r"gives only log_prob\. Use jaxdiscrete\.nvil)"
+        r"gives only log_prob\. Use jaxdiscrete\.nvil|"
+        r"which is an estimator for .* variables, got BareSampler.*reinforce_loo)"
     )
     with pytest.raises(TypeError, match=match):
         build(name)(KEY, BareSampler(jnp.zeros(2)))
@@ -116,12 +122,12 @@ def test_what_needs_more_refuses_a_bare_sampler(name, no_compute):
 def test_no_silent_zero_gradient(name, f, no_compute):
     match = "derivative is zero by construction.*use jaxdiscrete.reinforce_loo"
     with pytest.raises(TypeError, match=match):
-        build(name, f)(KEY, Q)
+        build(name, f)(KEY, small(name))
 
 
 @pytest.mark.parametrize("name", [n for n, e in ALL.items() if e.differentiates])
 def test_an_unused_latent_is_fine_and_one_of_two_is_found(name):
-    q = {"a": Q, "b": Q}
+    q = {"a": small(name), "b": small(name)}
     gradient = jax.grad(build(name, lambda z: jnp.sum(z["a"])), 1)(KEY, q)
     assert bool(jnp.all(gradient["b"].logits * 0 == 0))
     mixed = lambda z: jnp.sum(z["a"]) + jnp.sum(jnp.round(z["b"]))  # noqa: E731
@@ -173,6 +179,15 @@ def test_temperature_and_scale_must_fit_the_latents(given, match, no_compute):
             jd.rebar(total, **bad)(KEY, Q)
     with pytest.raises(ValueError, match=match):
         jd.muprop(total, linear_scale=given)(KEY, Q)
+
+
+@pytest.mark.parametrize("name", [n for n, e in ALL.items() if e.kind != "any"])
+def test_an_estimator_of_one_kind_refuses_the_other(name, no_compute):
+    kind = ALL[name].kind
+    other = KINDS["categorical" if kind == "binary" else "binary"].of(Q.logits)
+    match = rf"estimator for {kind} variables, got {type(other).__name__}.*_loo takes"
+    with pytest.raises(TypeError, match=match):
+        build(name)(KEY, {"a": small(name), "b": other})
 
 
 @pytest.mark.parametrize("num_samples", [1, 0, -3])
