@@ -23,6 +23,7 @@ from jaxdiscrete.typing import PyTree
 # A context of JAX and not of Python, because JAX caches derivatives of jitted functions
 # and only its own contexts are part of the key.
 _inside_library_objective = jax.make_user_context(False)
+_value_is_live = jax.make_user_context(False)
 
 
 @contextlib.contextmanager
@@ -34,7 +35,19 @@ def second_order_allowed() -> Iterator[None]:
     costs efficiency of the control variate and never bias; for a user's Hessian the
     same treatment would be silently wrong, so it is refused there.
     """
-    with _inside_library_objective(True):
+    with _inside_library_objective(True), _value_is_live(False):
+        yield
+
+
+@contextlib.contextmanager
+def value_stays_live() -> Iterator[None]:
+    """Lets the library take a value and its derivative in z in one evaluation.
+
+    As :func:`second_order_allowed`, where the value goes on to be differentiated in
+    whatever else f depends on. The derivative in z uses up the rules of an estimator
+    inside f, so they are attached to the value once more.
+    """
+    with second_order_allowed(), _value_is_live(True):
         yield
 
 
@@ -62,6 +75,12 @@ def _first_order_only(cotangent: PyTree, witness: PyTree) -> PyTree:
     if _inside_library_objective.value:
         return cotangent
     return _refuse_derivative(cotangent, witness)
+
+
+def _zero_like(value: jax.Array) -> jax.Array:
+    """A constant zero that varies over devices as ``value`` does."""
+    zero = jnp.where(jnp.isnan(value), 0.0, 0.0).astype(value.dtype)
+    return jax.lax.stop_gradient(zero)
 
 
 def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.Array:
@@ -100,7 +119,10 @@ def _attach_fwd(value: Any, params: Any, grads: Any) -> tuple[jax.Array, Any]:
     is_differentiated = any(p.perturbed for p in params)
     params, grads = [p.value for p in params], [g.value for g in grads]
     witness = value.value if is_differentiated else jax.lax.stop_gradient(value.value)
-    return value.value, (params, grads, witness)
+    out = value.value
+    if _value_is_live.value:
+        out = out + attach(_zero_like(out), params, grads)
+    return out, (params, grads, witness)
 
 
 def _attach_bwd(residuals: Any, ct: jax.Array) -> tuple[Any, ...]:
@@ -136,6 +158,8 @@ def tap(value: jax.Array, objective: jax.Array) -> jax.Array:
 
 
 def _tap_fwd(value: jax.Array, objective: jax.Array) -> tuple[jax.Array, jax.Array]:
+    if _value_is_live.value:
+        value = value + tap(_zero_like(value), objective)
     return value, objective
 
 

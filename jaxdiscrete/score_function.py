@@ -162,23 +162,59 @@ def with_control_variate(
             h = control(frozen_q, drawn, frozen_args, fitted)
             return jax.tree.map(lambda a, b: a - b, g, h)
 
-        g, trained, pullback = _frozen_vjp(frozen_part, (level, fitted), signal)
-        h = None
-        if live_control is not None:
-            with second_order_allowed():
-                h = live_control(frozen_q, drawn, frozen_args, fitted)
-            g = jax.tree.map(lambda a, b: a - freeze(b), g, h)
-        value = attach(value, jax.tree.leaves(q), jax.tree.leaves(g))
-        # |g|^2 enters as the linear form 2 g . dg, which has the same gradient.
-        twice = jax.tree.map(lambda x: 2.0 * x, g)
-        objective = linear_form(trained, pullback(twice))
-        if h is not None:
-            live = linear_form(jax.tree.leaves(h), jax.tree.leaves(twice))
-            objective = add_wide([objective, -live])
-        value = tap(value, objective)
+        value = attach_and_train(
+            value,
+            q,
+            frozen_part,
+            (level, fitted),
+            None
+            if live_control is None
+            else lambda: live_control(frozen_q, drawn, frozen_args, fitted),
+            witness=signal,
+        )
         return (value, aux) if has_aux else value
 
     return estimate
+
+
+def attach_and_train(
+    value: jax.Array,
+    q: PyTree,
+    frozen_part: Callable[..., PyTree],
+    parameters: tuple[Any, ...],
+    live_control: Callable[[], PyTree] | None = None,
+    *,
+    witness: jax.Array,
+) -> jax.Array:
+    """``value``, which carries a gradient to q and that of ``|g|^2`` to what made it.
+
+    Args:
+      value: scalar, live.
+      q: pytree of distributions, which receive
+        ``g = frozen_part(*parameters) - live_control()``.
+      frozen_part: a pytree of arrays, one a leaf of q. Nothing that it closes over
+        receives a gradient.
+      parameters: its arguments, trained by ``|g|^2`` where they are floating arrays.
+      live_control: a term whose closed-over arrays are trained as well.
+      witness: a scalar that varies over devices like the sample.
+
+    Returns:
+      ``value``.
+    """
+    g, trained, pullback = _frozen_vjp(frozen_part, parameters, witness)
+    h = None
+    if live_control is not None:
+        with second_order_allowed():
+            h = live_control()
+        g = jax.tree.map(lambda a, b: a - freeze(b), g, h)
+    value = attach(value, jax.tree.leaves(q), jax.tree.leaves(g))
+    # |g|^2 enters as the linear form 2 g . dg, which has the same gradient.
+    twice = jax.tree.map(lambda x: 2.0 * x, g)
+    objective = linear_form(trained, pullback(twice))
+    if h is not None:
+        live = linear_form(jax.tree.leaves(h), jax.tree.leaves(twice))
+        objective = add_wide([objective, -live])
+    return tap(value, objective)
 
 
 def _frozen_vjp(

@@ -6,7 +6,7 @@ import pytest
 from checks import assert_close
 
 import jaxdiscrete as jd
-from jaxdiscrete.gradient_rules import attach, tap
+from jaxdiscrete.gradient_rules import attach, tap, value_stays_live
 
 
 def test_attach_gives_its_gradient_and_passes_the_cotangent():
@@ -118,3 +118,30 @@ def test_other_generators(impl):
     ):
         gradient = jax.jit(jax.grad(estimate, 1))(key, q)
         assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit, jax.checkpoint])
+def test_a_value_beside_its_derivative_keeps_the_gradients_of_what_is_inside(wrap):
+    """The derivative in z would use up the rules, and what else f needs get nothing."""
+    key = jax.random.key(1)
+
+    @wrap
+    def f(z, theta, c):
+        q = jd.Bernoulli(theta * z)
+        return jd.reinforce(lambda y: 3.0 * jnp.sum(y), baseline=c)(key, q)
+
+    def beside(theta, c):
+        with value_stays_live():
+            value, _ = jax.value_and_grad(f)(jnp.array([1.0, 0.5]), theta, c)
+        return value
+
+    def alone(theta, c):
+        return f(jnp.array([1.0, 0.5]), theta, c)
+
+    at = (jnp.array(0.3), jnp.array(0.7))
+    expected = jax.grad(alone, (0, 1))(*at)
+    assert all(float(jnp.abs(g)) > 0.1 for g in expected)
+    assert_close(jax.grad(beside, (0, 1))(*at), expected)
+    assert_close(jax.jit(jax.grad(beside, (0, 1)))(*at), expected)
+    with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
+        jax.jacrev(jax.jacrev(beside))(*at)
