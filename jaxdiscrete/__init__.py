@@ -6,10 +6,16 @@ the expectation of f under q.
 """
 
 from jaxdiscrete.antithetic import arm, disarm
+from jaxdiscrete.arms import arms
+from jaxdiscrete.arsm import arsm
+from jaxdiscrete.bounds import local_disarm, multi_sample_nvil, vimco
+from jaxdiscrete.carms import carms
 from jaxdiscrete.control_variate import control_variate
-from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
+from jaxdiscrete.copulas import dirichlet_copula, gaussian_copula
+from jaxdiscrete.distributions import Bernoulli, OneHotCategorical, Subset
 from jaxdiscrete.enumeration import exact
 from jaxdiscrete.gradients import GradientEstimate, value_and_grads
+from jaxdiscrete.gumbel_rao import gumbel_rao
 from jaxdiscrete.monte_carlo import monte_carlo
 from jaxdiscrete.muprop import muprop, muprop_second_order
 from jaxdiscrete.nvil import nvil
@@ -20,14 +26,13 @@ from jaxdiscrete.optimal_baseline import (
 from jaxdiscrete.rebar import rebar, rebar_independent
 from jaxdiscrete.reinforce import reinforce
 from jaxdiscrete.reinforce_loo import reinforce_loo
+from jaxdiscrete.reinmax import half_estimator, reinmax
 from jaxdiscrete.relax import relax, relax_independent
 from jaxdiscrete.relaxations import (
     critical_temperature,
     gumbel_softmax,
     mean_field,
     sample_gumbel_softmax,
-    straight_through,
-    straight_through_gumbel_softmax,
 )
 from jaxdiscrete.relaxed_control import concrete, muprop_relaxation
 from jaxdiscrete.sampling import (
@@ -37,7 +42,16 @@ from jaxdiscrete.sampling import (
     sample_gumbel,
     sample_logistic,
 )
+from jaxdiscrete.stick_breaking import disarm_stick_breaking
+from jaxdiscrete.straight_through import (
+    decoupled_straight_through,
+    gapped_straight_through,
+    straight_through,
+    straight_through_gumbel_softmax,
+)
+from jaxdiscrete.sum_and_sample import partial_enumeration, sum_and_sample
 from jaxdiscrete.typing import Estimator, Relaxable, Reparametrisable, Sampler
+from jaxdiscrete.unordered_set import unordered_set
 
 __version__ = "0.1.0"
 
@@ -49,27 +63,42 @@ __all__ = [
     "Relaxable",
     "Reparametrisable",
     "Sampler",
+    "Subset",
     "arm",
+    "arms",
+    "arsm",
+    "carms",
     "concrete",
     "control_variate",
     "critical_temperature",
+    "decoupled_straight_through",
+    "dirichlet_copula",
     "disarm",
+    "disarm_stick_breaking",
     "exact",
     "exponential_race",
+    "gapped_straight_through",
+    "gaussian_copula",
     "gumbel_max",
+    "gumbel_rao",
     "gumbel_softmax",
+    "half_estimator",
+    "local_disarm",
     "mean_field",
     "monte_carlo",
+    "multi_sample_nvil",
     "muprop",
     "muprop_relaxation",
     "muprop_second_order",
     "nvil",
+    "partial_enumeration",
     "rebar",
     "rebar_independent",
     "reinforce",
     "reinforce_loo",
     "reinforce_optimal_baseline",
     "reinforce_running_optimal_baseline",
+    "reinmax",
     "relax",
     "relax_independent",
     "sample_exponential",
@@ -78,5 +107,8 @@ __all__ = [
     "sample_logistic",
     "straight_through",
     "straight_through_gumbel_softmax",
+    "sum_and_sample",
+    "unordered_set",
     "value_and_grads",
+    "vimco",
 ]

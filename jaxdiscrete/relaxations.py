@@ -1,4 +1,4 @@
-"""Pathwise estimators, which replace the discrete sample by a differentiable one."""
+"""Pathwise estimators: f at the mean, or at a relaxed sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from jax.typing import ArrayLike
 
 from jaxdiscrete.distributions import OneHotCategorical
 from jaxdiscrete.latents import (
-    draw,
     draw_relaxed,
     freeze,
     map_latents,
@@ -32,22 +31,37 @@ from jaxdiscrete.validation import (
     check_differentiable,
     check_latents,
     check_objective,
-    check_positive,
     check_temperature,
 )
 
 
-def _pathwise(
+def pathwise(
     name: str,
     f: Objective,
     sample: Callable[[jax.Array, PyTree], PyTree],
+    *,
     has_aux: bool,
     needs: type = Relaxable,
+    check: Callable[[PyTree], None] | None = None,
 ) -> Estimator:
-    """f at a sample that is differentiable in the parameters of q."""
+    """Builds an estimator from a sample that is differentiable in q's parameters.
+
+    Args:
+      name: public name of the estimator, for error messages.
+      f: the objective.
+      sample: ``(key, q) -> z``, in the shapes and dtypes of a hard sample.
+      has_aux: whether f returns ``(value, aux)``.
+      needs: the protocol whose operations ``sample`` uses.
+      check: ``q -> None``, raises before any compute.
+
+    Returns:
+      ``estimate(key, q, *args)``, f at the sample.
+    """
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents(name, q, needs=needs)
+        if check is not None:
+            check(q)
         check_objective(f, key, q, args, has_aux)
         shapes = jax.eval_shape(lambda k: sample(k, q), key)
         check_differentiable(name, "f", scalar_part(f, has_aux), shapes, args)
@@ -57,14 +71,24 @@ def _pathwise(
     return estimate
 
 
-def _straight_through(hard: PyTree, soft: PyTree) -> PyTree:
+def hard_forward(hard: PyTree, soft: PyTree) -> PyTree:
     """The hard values with the derivative of the soft ones."""
     # Grouped so that the added term is exactly zero and hard samples stay exact.
     return jax.tree.map(lambda h, s: h + (s - jax.lax.stop_gradient(s)), hard, soft)
 
 
-def _relaxed(q: PyTree, zeta: PyTree, temperature: PyTree) -> PyTree:
-    fitted = spread("temperature", temperature, q)
+def moving_location(d: Relaxable) -> jax.Array:
+    """Zero, with the derivative of the location; masked classes do not move."""
+    location = d.location()
+    finite = jnp.where(jnp.isneginf(location), 0.0, location)
+    return finite - jax.lax.stop_gradient(finite)
+
+
+def relaxed(
+    q: PyTree, zeta: PyTree, temperature: PyTree, what: str = "temperature"
+) -> PyTree:
+    """The relaxed samples that belong to pre-squashed ones."""
+    fitted = spread(what, temperature, q)
     return map_latents(lambda d, x, t: d.relax(x, t), q, zeta, fitted)
 
 
@@ -97,7 +121,7 @@ def mean_field(f: Objective, *, has_aux: bool = False) -> Estimator:
         del key
         return mean(q)
 
-    return _pathwise("mean_field", f, sample, has_aux)
+    return pathwise("mean_field", f, sample, has_aux=has_aux)
 
 
 def gumbel_softmax(
@@ -142,101 +166,11 @@ def gumbel_softmax(
     check_temperature(temperature)
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
-        return _relaxed(q, draw_relaxed(key, q), temperature)
+        return relaxed(q, draw_relaxed(key, q), temperature)
 
-    return _pathwise("gumbel_softmax", f, sample, has_aux, Reparametrisable)
-
-
-def straight_through(
-    f: Objective, *, slope: ArrayLike = 1.0, has_aux: bool = False
-) -> Estimator:
-    r"""Biased: f at the hard sample, differentiated as if it were the mean.
-
-    The gradient estimate is :math:`f'(z)\,\nabla_\phi\,\sigma(s a)` for logits a
-    and slope s, with the softmax in place of :math:`\sigma` for categorical
-    variables; with slope 1 that is the derivative of :math:`E_{q_\phi}[z]`. Biased
-    unless f is linear in z and the slope is 1. One call of ``f``, at the hard sample:
-    f must be differentiable in z there.
-
-    Args:
-      f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      slope: :math:`s > 0`, a scalar; raised during training it is the
-        slope-annealing of Chung et al. Its gradient is that of the surrogate loss.
-        Default: 1.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
-
-    Returns:
-      ``estimate(key, q, *args) -> scalar``, the value f(z).
-
-    Raises:
-      ValueError: if the slope is known and not positive.
-      TypeError, ValueError: when called, if f does not return one real scalar or is
-        not differentiable in z, or if q cannot be relaxed.
-
-    Example:
-      >>> q = jd.Bernoulli(jnp.array([0.0, 0.0]))
-      >>> estimate = jd.straight_through(lambda z: 2.0 * z.sum())
-      >>> print(jax.grad(estimate, 1)(jax.random.key(0), q).logits)
-      [0.5 0.5]
-
-    References:
-      Y. Bengio, N. Leonard, A. Courville, Estimating or propagating gradients
-      through stochastic neurons for conditional computation, 2013.
-      J. Chung, S. Ahn, Y. Bengio, Hierarchical multiscale recurrent neural networks,
-      2017.
-    """
-    check_positive("slope", slope, "1 is the derivative of the mean.")
-
-    def sample(key: jax.Array, q: PyTree) -> PyTree:
-        temperature = jnp.reciprocal(jnp.asarray(slope, float))
-        soft = map_latents(lambda d: d.relax(d.location(), temperature), q)
-        return _straight_through(draw(key, q), soft)
-
-    return _pathwise("straight_through", f, sample, has_aux)
-
-
-def straight_through_gumbel_softmax(
-    f: Objective, *, temperature: PyTree, has_aux: bool = False
-) -> Estimator:
-    r"""Biased: f at the hard sample, differentiated through the relaxed one.
-
-    The gradient estimate is :math:`f'(z)\,\nabla_\phi s` with
-    :math:`s = \mathrm{softmax}(\zeta/\lambda)` (:math:`\sigma` for Bernoulli) and z
-    the threshold of the same :math:`\zeta`. Biased. One call of ``f``, at the hard
-    sample: f must be differentiable in z there.
-
-    Args:
-      f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      temperature: :math:`\lambda > 0`, as in :func:`gumbel_softmax`. Its gradient is
-        that of the surrogate loss.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
-
-    Returns:
-      ``estimate(key, q, *args) -> scalar``, the value f(z).
-
-    Raises:
-      TypeError, ValueError: as :func:`gumbel_softmax`.
-
-    Example:
-      >>> q = jd.OneHotCategorical(jnp.zeros(3))
-      >>> f = lambda z: jnp.dot(z, jnp.arange(3.0))
-      >>> estimate = jd.straight_through_gumbel_softmax(f, temperature=0.5)
-      >>> print(estimate(jax.random.key(0), q))
-      2.0
-
-    References:
-      E. Jang, S. Gu, B. Poole, Categorical reparameterization with Gumbel-Softmax,
-      2017.
-    """
-    check_temperature(temperature)
-
-    def sample(key: jax.Array, q: PyTree) -> PyTree:
-        zeta = draw_relaxed(key, q)
-        hard = threshold(q, freeze(zeta))
-        return _straight_through(hard, _relaxed(q, zeta, temperature))
-
-    name = "straight_through_gumbel_softmax"
-    return _pathwise(name, f, sample, has_aux, Reparametrisable)
+    return pathwise(
+        "gumbel_softmax", f, sample, has_aux=has_aux, needs=Reparametrisable
+    )
 
 
 def sample_gumbel_softmax(
@@ -274,8 +208,8 @@ def sample_gumbel_softmax(
     q = OneHotCategorical(jnp.asarray(logits))
     check_latents("sample_gumbel_softmax", q)
     zeta = draw_relaxed(key, q)
-    soft = _relaxed(q, zeta, temperature)
-    return _straight_through(threshold(q, freeze(zeta)), soft) if hard else soft
+    soft = relaxed(q, zeta, temperature)
+    return hard_forward(threshold(q, freeze(zeta)), soft) if hard else soft
 
 
 def critical_temperature(num_classes: int) -> float:

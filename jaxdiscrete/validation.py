@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from jaxdiscrete.latents import (
 from jaxdiscrete.precision import wide
 from jaxdiscrete.typing import PyTree, Relaxable, Reparametrisable, Sampler
 
+#: How the libraries of distributions call the key.
+_KEY_NAMES = ("key", "seed", "rng_key", "rng")
 _RELAXABLE_REMEDY = (
     "Use jaxdiscrete.reinforce_loo, jaxdiscrete.nvil or jaxdiscrete.reinforce, which "
     "need sample and log_prob only, or implement jaxdiscrete.Relaxable."
@@ -29,6 +32,32 @@ _DIFFERENTIABLE_REMEDY = (
     "Write f without rounding, comparisons, integer casts or stop_gradient on z, or "
     "use jaxdiscrete.reinforce_loo or jaxdiscrete.nvil, which never differentiate f."
 )
+
+
+def key_keyword(sample: Callable[..., Any]) -> str | None:
+    """The name by which ``sample`` takes a key, or None if it has none of those."""
+    try:
+        parameters = inspect.signature(sample).parameters
+    except (TypeError, ValueError):  # no signature, as for some compiled functions
+        return None
+    return next((name for name in _KEY_NAMES if name in parameters), None)
+
+
+def takes_key_first(sample: Callable[..., Any]) -> bool:
+    """Whether ``sample(key)`` is how a sample is drawn, as far as one can see."""
+    try:
+        parameters = inspect.signature(sample).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    by_position = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    )
+    first = next((p.name for p in parameters if p.kind in by_position), None)
+    if first is None:
+        return False
+    return first in _KEY_NAMES or key_keyword(sample) is None
 
 
 def check_latents(name: str, q: PyTree, *, needs: type = Sampler) -> None:
@@ -46,6 +75,12 @@ def check_latents(name: str, q: PyTree, *, needs: type = Sampler) -> None:
             f"an empty pytree {q!r}."
         )
     for d in leaves:
+        if isinstance(d, Sampler) and not takes_key_first(d.sample):
+            raise TypeError(
+                f"Expected every distribution in q of jaxdiscrete.{name} to sample by "
+                f"sample(key), got {type(d).__name__}, whose sample takes no key as its "
+                "first argument. Wrap it with jaxdiscrete.as_sampler."
+            )
         if not isinstance(d, Sampler):
             raise TypeError(
                 f"Expected every leaf of q of jaxdiscrete.{name} to be a distribution "
@@ -66,20 +101,24 @@ def check_latents(name: str, q: PyTree, *, needs: type = Sampler) -> None:
             )
 
 
-def check_kind(name: str, q: PyTree, kind: type, *, variables: str) -> None:
+def check_kind(
+    name: str, q: PyTree, kind: type | tuple[type, ...], *, variables: str
+) -> None:
     """Raises unless every distribution of ``q`` is one of ``kind``.
 
     Args:
       name: the estimator, for the message.
       q: pytree of distributions.
-      kind: the class.
+      kind: the class, or several.
       variables: what its variables are, for the message: "binary", "categorical".
     """
     check_latents(name, q)
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    expected = " or ".join(f"jaxdiscrete.{k.__name__}" for k in kinds)
     for d in latents(q):
-        if not isinstance(d, kind):
+        if not isinstance(d, kinds):
             raise TypeError(
-                f"Expected jaxdiscrete.{kind.__name__} distributions in "
+                f"Expected {expected} distributions in "
                 f"jaxdiscrete.{name}, which is an estimator for {variables} variables, "
                 f"got {type(d).__name__}. jaxdiscrete.reinforce_loo takes any "
                 "distribution."
@@ -191,8 +230,17 @@ def check_differentiable(
     forward = jax.make_jaxpr(scalar)(*leaves).jaxpr
     # JAX caches the derivative of a jitted f, and the control variate will
     # differentiate the same one again.
-    with second_order_allowed():
-        backward = jax.make_jaxpr(pullback)(ct, *leaves).jaxpr
+    try:
+        with second_order_allowed():
+            backward = jax.make_jaxpr(pullback)(ct, *leaves).jaxpr
+    except ValueError as error:
+        if "callbacks do not support JVP" not in str(error):
+            raise
+        raise TypeError(
+            f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
+            "function that calls Python (jaxdiscrete.black_box, jax.pure_callback), "
+            f"through which JAX has no derivative. {_DIFFERENTIABLE_REMEDY}"
+        ) from error
     is_used = [_outputs_reached_from(forward, v)[0] for v in forward.invars]
     has_path = _outputs_reached_from(backward, backward.invars[0])
     if any(used and not path for used, path in zip(is_used, has_path, strict=True)):
@@ -215,13 +263,13 @@ def check_can_be_stopped(what: str, args: Sequence[Any]) -> None:
             )
 
 
-def check_temperature(temperature: PyTree) -> None:
+def check_temperature(temperature: PyTree, what: str = "temperature") -> None:
     """Raises where a temperature is known and not positive."""
     remedy = (
         "Parametrise a trained temperature by its logarithm: "
-        "temperature=jnp.exp(log_temperature)."
+        f"{what}=jnp.exp(log_temperature)."
     )
-    check_positive("temperature", temperature, remedy)
+    check_positive(what, temperature, remedy)
 
 
 def check_positive(what: str, value: PyTree, remedy: str) -> None:

@@ -110,6 +110,27 @@ class Kind:
 
 
 ROWS = jnp.array([[0.5, -0.2, 0.0], [0.0, 0.5, -jnp.inf]])
+
+
+def log_mean_exp(values):
+    return jax.nn.logsumexp(values) - jnp.log(values.size * jnp.ones(()))
+
+
+def bound_of(num_samples):
+    """The multi-sample bound itself, by enumeration of every tuple of samples."""
+
+    def oracle(log_weight):
+        def value(zs, *args):
+            return log_mean_exp(jnp.stack([log_weight(z, *args) for z in zs]))
+
+        def estimate(key, q, *args):
+            return jd.exact(value)(key, (q,) * num_samples, *args)
+
+        return estimate
+
+    return oracle
+
+
 KINDS = {
     "any": Kind(
         jd.Bernoulli,
@@ -153,6 +174,67 @@ ALL = {
         multi=True,
         kind="binary",
     ),
+    "arms": Entry(
+        lambda f, cv, aux: jd.arms(f, num_samples=3, has_aux=aux),
+        calls=3,
+        multi=True,
+        kind="binary",
+    ),
+    "arms_gaussian": Entry(
+        lambda f, cv, aux: jd.arms(
+            f, num_samples=3, copula=jd.gaussian_copula, has_aux=aux
+        ),
+        calls=3,
+        multi=True,
+        kind="binary",
+        variant=True,
+    ),
+    "carms": Entry(
+        lambda f, cv, aux: jd.carms(f, num_samples=3, has_aux=aux),
+        calls=3,
+        multi=True,
+        kind="categorical",
+    ),
+    "disarm_stick_breaking": Entry(
+        lambda f, cv, aux: jd.disarm_stick_breaking(f, num_samples=2, has_aux=aux),
+        calls=2,
+        multi=True,
+        kind="categorical",
+    ),
+    "arsm": Entry(
+        lambda f, cv, aux: jd.arsm(f, has_aux=aux),
+        calls=4,
+        multi=True,
+        kind="categorical",
+    ),
+    "vimco": Entry(
+        lambda f, cv, aux: jd.vimco(f, num_samples=3, has_aux=aux),
+        calls=3,
+        bare=True,
+        multi=True,
+        reduce=log_mean_exp,
+        oracle=bound_of(3),
+    ),
+    "multi_sample_nvil": Entry(
+        lambda f, cv, aux: jd.multi_sample_nvil(
+            f, lambda *args: cv["baseline"], num_samples=2, has_aux=aux
+        ),
+        calls=2,
+        bare=True,
+        multi=True,
+        reduce=log_mean_exp,
+        oracle=bound_of(2),
+    ),
+    "local_disarm": Entry(
+        lambda f, cv, aux: jd.local_disarm(f, num_samples=2, has_aux=aux),
+        calls=4,
+        multi=True,
+        reduce=lambda values: (
+            0.5 * (log_mean_exp(values[:2]) + log_mean_exp(values[2:]))
+        ),
+        oracle=bound_of(2),
+        kind="binary",
+    ),
     "reinforce_optimal_baseline": Entry(
         lambda f, cv, aux: jd.reinforce_optimal_baseline(f, num_samples=3, has_aux=aux),
         calls=3,
@@ -162,6 +244,28 @@ ALL = {
         lambda f, cv, aux: jd.reinforce_running_optimal_baseline(
             f, weighted_value=cv["baseline"], weight=cv["scale"], has_aux=aux
         )
+    ),
+    "unordered_set": Entry(
+        lambda f, cv, aux: jd.unordered_set(f, num_samples=3, has_aux=aux),
+        calls=3,
+        multi=True,
+        reduce=None,
+    ),
+    "sum_and_sample": Entry(
+        lambda f, cv, aux: jd.sum_and_sample(
+            f, num_samples=3, baseline=cv["baseline"], has_aux=aux
+        ),
+        calls=3,
+        multi=True,
+        reduce=None,
+    ),
+    "partial_enumeration": Entry(
+        lambda f, cv, aux: jd.partial_enumeration(
+            f, num_states=2, baseline=cv["baseline"], has_aux=aux
+        ),
+        calls=3,
+        multi=True,
+        reduce=None,
     ),
     "monte_carlo": Entry(
         lambda f, cv, aux: jd.monte_carlo(
@@ -234,6 +338,38 @@ ALL = {
     ),
     "straight_through": Entry(
         lambda f, cv, aux: jd.straight_through(f, has_aux=aux),
+        unbiased=False,
+        differentiates=True,
+    ),
+    "half_estimator": Entry(
+        lambda f, cv, aux: jd.half_estimator(f, has_aux=aux),
+        unbiased=False,
+        differentiates=True,
+        kind="binary",
+    ),
+    "reinmax": Entry(
+        lambda f, cv, aux: jd.reinmax(f, temperature=_t(cv), has_aux=aux),
+        unbiased=False,
+        differentiates=True,
+    ),
+    "gapped_straight_through": Entry(
+        lambda f, cv, aux: jd.gapped_straight_through(
+            f, temperature=_t(cv), has_aux=aux
+        ),
+        unbiased=False,
+        differentiates=True,
+    ),
+    "gumbel_rao": Entry(
+        lambda f, cv, aux: jd.gumbel_rao(
+            f, temperature=_t(cv), num_samples=4, has_aux=aux
+        ),
+        unbiased=False,
+        differentiates=True,
+    ),
+    "decoupled_straight_through": Entry(
+        lambda f, cv, aux: jd.decoupled_straight_through(
+            f, forward_temperature=2.0, backward_temperature=_t(cv), has_aux=aux
+        ),
         unbiased=False,
         differentiates=True,
     ),

@@ -148,11 +148,20 @@ TEMPERATURES = [0.0, -1.0, float("nan"), np.array([0.5, -0.5]), jnp.array(-0.1)]
         lambda t: jd.relax_independent(total, total, temperature=t),
         lambda t: jd.gumbel_softmax(total, temperature=t),
         lambda t: jd.straight_through_gumbel_softmax(total, temperature=t),
+        lambda t: jd.decoupled_straight_through(
+            total, forward_temperature=t, backward_temperature=1.0
+        ),
+        lambda t: jd.decoupled_straight_through(
+            total, forward_temperature=1.0, backward_temperature=t
+        ),
+        lambda t: jd.gapped_straight_through(total, temperature=t),
+        lambda t: jd.gumbel_rao(total, temperature=t, num_samples=2),
+        lambda t: jd.reinmax(total, temperature=t),
         lambda t: jd.sample_gumbel_softmax(KEY, jnp.zeros(2), t),
     ],
 )
 def test_temperature_must_be_positive(transform, temperature, no_compute):
-    match = r"(?s)Expected temperature > 0, got .*jnp.exp\(log_temperature\)"
+    match = r"(?s)Expected \w*temperature > 0, got .*jnp.exp\(log_temperature\)"
     with pytest.raises(ValueError, match=match):
         transform(temperature)
 
