@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.latents import is_sampler, latents, log_prob
+from jaxdiscrete.latents import freeze, is_sampler, latents, log_prob
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import check_latents, check_objective
 
@@ -68,7 +68,7 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
         is_possible = weights > 0
         likeliest = jnp.argmax(log_probs)
         index = jnp.where(is_possible, jnp.arange(num_states), likeliest)
-        states = jax.tree.map(lambda x: x[index], states)
+        states = freeze(jax.tree.map(lambda x: x[index], states))
         values = jax.vmap(lambda z: jnp.asarray(f(z, *args)))(states)
         terms = values.astype(weights.dtype) * weights
         return terms.sum().astype(values.dtype)

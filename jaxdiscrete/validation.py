@@ -78,8 +78,8 @@ def check_latents(name: str, q: PyTree, *, needs: type = Sampler) -> None:
         if isinstance(d, Sampler) and not takes_key_first(d.sample):
             raise TypeError(
                 f"Expected every distribution in q of jaxdiscrete.{name} to sample by "
-                f"sample(key), got {type(d).__name__}, whose sample takes no key as its "
-                "first argument. Wrap it with jaxdiscrete.as_sampler."
+                f"sample(key), got {type(d).__name__}, whose sample does not take a "
+                "key first. Wrap it with jaxdiscrete.as_sampler."
             )
         if not isinstance(d, Sampler):
             raise TypeError(
@@ -194,13 +194,47 @@ def check_objective(
     _check_scalar_shape("f", jax.eval_shape(value, key))
 
 
-def _outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
+def outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
     """Which outputs of a jaxpr depend on one of its inputs."""
     reached = {id(source)}
     for eqn in jaxpr.eqns:
         if any(id(v) in reached for v in eqn.invars):
             reached.update(id(v) for v in eqn.outvars)
     return [id(v) in reached for v in jaxpr.outvars]
+
+
+def derivative_paths(
+    f: Callable[..., Any], z: PyTree, args: Sequence[Any]
+) -> list[tuple[bool, bool]]:
+    """What f does with every leaf of its first argument, without computing.
+
+    Args:
+      f: ``f(z, *args) -> scalar``.
+      z: shapes and dtypes of its first argument.
+      args: the other arguments of ``f``.
+
+    Returns:
+      A pair for every leaf of z: whether the value depends on it, and whether a
+      derivative can reach it. The second is read off the program of the derivative.
+    """
+    leaves, treedef = jax.tree.flatten(z)
+    args = freeze(args)
+
+    def scalar(*leaves: jax.Array) -> jax.Array:
+        return jnp.asarray(f(jax.tree.unflatten(treedef, leaves), *args))
+
+    def pullback(ct: jax.Array, *leaves: jax.Array) -> Any:
+        return jax.vjp(scalar, *leaves)[1](ct)
+
+    ct = jax.eval_shape(scalar, *leaves)
+    forward = jax.make_jaxpr(scalar)(*leaves).jaxpr
+    # JAX caches the derivative of a jitted f, and the control variate will
+    # differentiate the same one again.
+    with second_order_allowed():
+        backward = jax.make_jaxpr(pullback)(ct, *leaves).jaxpr
+    is_used = [outputs_reached_from(forward, v)[0] for v in forward.invars]
+    has_path = outputs_reached_from(backward, backward.invars[0])
+    return list(zip(is_used, has_path, strict=True))
 
 
 def check_differentiable(
@@ -217,22 +251,8 @@ def check_differentiable(
       z: shapes and dtypes of a sample.
       args: the other arguments of ``f``.
     """
-    leaves, treedef = jax.tree.flatten(z)
-    args = freeze(args)
-
-    def scalar(*leaves: jax.Array) -> jax.Array:
-        return jnp.asarray(f(jax.tree.unflatten(treedef, leaves), *args))
-
-    def pullback(ct: jax.Array, *leaves: jax.Array) -> Any:
-        return jax.vjp(scalar, *leaves)[1](ct)
-
-    ct = jax.eval_shape(scalar, *leaves)
-    forward = jax.make_jaxpr(scalar)(*leaves).jaxpr
-    # JAX caches the derivative of a jitted f, and the control variate will
-    # differentiate the same one again.
     try:
-        with second_order_allowed():
-            backward = jax.make_jaxpr(pullback)(ct, *leaves).jaxpr
+        paths = derivative_paths(f, z, args)
     except ValueError as error:
         if "callbacks do not support JVP" not in str(error):
             raise
@@ -241,14 +261,37 @@ def check_differentiable(
             "function that calls Python (jaxdiscrete.black_box, jax.pure_callback), "
             f"through which JAX has no derivative. {_DIFFERENTIABLE_REMEDY}"
         ) from error
-    is_used = [_outputs_reached_from(forward, v)[0] for v in forward.invars]
-    has_path = _outputs_reached_from(backward, backward.invars[0])
-    if any(used and not path for used, path in zip(is_used, has_path, strict=True)):
+    if any(used and not path for used, path in paths):
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
             "function whose derivative is zero by construction: what it contributes "
             f"would silently vanish. {_DIFFERENTIABLE_REMEDY}"
         )
+
+
+def check_parameters(name: str, what: str, parameters: PyTree) -> None:
+    """Raises unless a pytree holds real floating arrays and nothing else.
+
+    Args:
+      name: the function, for the message.
+      what: what the user calls the pytree.
+      parameters: what a gradient is taken with respect to.
+    """
+    leaves = jax.tree.leaves(parameters)
+    if not leaves:
+        raise TypeError(
+            f"Expected {what} of jaxdiscrete.{name} to hold at least one array, got an "
+            f"empty pytree {parameters!r}."
+        )
+    for x in leaves:
+        got = str(x.dtype) if is_array(x) else type(x).__name__
+        is_floating = is_array(x) and jnp.issubdtype(x.dtype, jnp.floating)
+        if not is_floating and not isinstance(x, float):
+            raise TypeError(
+                f"Expected {what} of jaxdiscrete.{name} to be a pytree of floating "
+                f"arrays, got {got}. Pass what has no gradient in args, and register "
+                "a class of your own with jax.tree_util.register_dataclass."
+            )
 
 
 def check_can_be_stopped(what: str, args: Sequence[Any]) -> None:
