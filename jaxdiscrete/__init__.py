@@ -5,9 +5,11 @@
 the expectation of f under q.
 """
 
+from jaxdiscrete.adapters import as_sampler
 from jaxdiscrete.antithetic import arm, disarm
 from jaxdiscrete.arms import arms
 from jaxdiscrete.arsm import arsm
+from jaxdiscrete.black_box import black_box
 from jaxdiscrete.bounds import local_disarm, multi_sample_nvil, vimco
 from jaxdiscrete.carms import carms
 from jaxdiscrete.control_variate import control_variate
@@ -42,6 +44,7 @@ from jaxdiscrete.sampling import (
     sample_gumbel,
     sample_logistic,
 )
+from jaxdiscrete.sequences import leave_one_out, reward_to_go, score_function_loss
 from jaxdiscrete.stick_breaking import disarm_stick_breaking
 from jaxdiscrete.straight_through import (
     decoupled_straight_through,
@@ -67,6 +70,8 @@ __all__ = [
     "arm",
     "arms",
     "arsm",
+    "as_sampler",
+    "black_box",
     "carms",
     "concrete",
     "control_variate",
@@ -83,6 +88,7 @@ __all__ = [
     "gumbel_rao",
     "gumbel_softmax",
     "half_estimator",
+    "leave_one_out",
     "local_disarm",
     "mean_field",
     "monte_carlo",
@@ -101,10 +107,12 @@ __all__ = [
     "reinmax",
     "relax",
     "relax_independent",
+    "reward_to_go",
     "sample_exponential",
     "sample_gumbel",
     "sample_gumbel_softmax",
     "sample_logistic",
+    "score_function_loss",
     "straight_through",
     "straight_through_gumbel_softmax",
     "sum_and_sample",

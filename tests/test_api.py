@@ -115,6 +115,7 @@ def test_the_readme_runs():
 def test_the_core_needs_jax_numpy_and_optax_alone():
     allowed = {"jax", "numpy", "optax", "jaxdiscrete", "__future__", "typing"}
     allowed |= {"collections", "contextlib", "dataclasses", "math"}
+    allowed |= {"inspect", "itertools"}
     for module in ["jaxdiscrete", *CORE]:
         source = inspect.getsource(importlib.import_module(module))
         imported = re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE)
