@@ -39,6 +39,16 @@ def map_latents(fn: Callable[..., Any], q: PyTree, *rest: PyTree) -> PyTree:
     return jax.tree.map(fn, q, *rest, is_leaf=is_sampler)
 
 
+def map_to_pairs(
+    fn: Callable[..., tuple[Any, Any]], q: PyTree, *rest: PyTree
+) -> tuple[PyTree, list[Any]]:
+    """As :func:`map_latents` for a fn of two results, the second ones in a list."""
+    leaves, treedef = flatten(q)
+    columns = [treedef.flatten_up_to(x) for x in rest]
+    pairs = [fn(*row) for row in zip(leaves, *columns, strict=True)]
+    return treedef.unflatten([x for x, _ in pairs]), [y for _, y in pairs]
+
+
 def split_for(key: jax.Array, q: PyTree) -> PyTree:
     """A key for every distribution; a single one gets ``key`` itself."""
     leaves, treedef = flatten(q)
