@@ -86,38 +86,6 @@ def test_gradient_of_the_temperature_is_that_of_the_loss():
     assert_close(jax.grad(loss)(0.7), expected)
 
 
-def test_linear_objectives_are_exact_through_the_mean():
-    f = lambda z: jnp.dot(z, jnp.array([3.0, -2.0]))  # noqa: E731
-    exact = exact_gradient(f, B)
-    for estimate in (jd.mean_field(f), jd.straight_through(f)):
-        assert_close(jax.grad(estimate, 1)(KEY, B).logits, exact)
-
-
-def test_straight_through_values_are_hard_and_slopes_soft():
-    f = lambda z: jnp.sum(z**3), lambda z: jnp.sum(z**3)
-    f = f[0]
-    z = B.sample(KEY)
-    value, gradient = jax.value_and_grad(jd.straight_through(f), 1)(KEY, B)
-    assert value == f(z)
-    p = B.mean()
-    assert_close(gradient.logits, 3 * z**2 * p * (1 - p))
-
-
-def test_a_slope_scales_the_logits_of_the_derivative_alone():
-    """The sample keeps its distribution; the derivative is that of sigmoid(s a)."""
-    f = lambda z: jnp.sum(z * jnp.array([2.0, -3.0]))  # noqa: E731
-    value, gradient = jax.value_and_grad(jd.straight_through(f, slope=3.0), 1)(KEY, B)
-    assert value == f(B.sample(KEY))
-    p = jax.nn.sigmoid(3.0 * B.logits)
-    expected = 3.0 * jnp.array([2.0, -3.0]) * p * (1 - p)
-    assert_close(gradient.logits, expected)
-    weights = jnp.arange(6.0).reshape(2, 3)
-    estimate = jd.straight_through(lambda z: jnp.sum(z * weights), slope=2)
-    gradient = jax.grad(estimate, 1)(KEY, Q)
-    soft = lambda a: jnp.sum(jax.nn.softmax(2.0 * a) * weights)  # noqa: E731
-    assert_close(gradient.logits, jax.grad(soft)(Q.logits))
-
-
 def test_sample_gumbel_softmax_matches_the_transform():
     logits = Q.logits
     for t in (0.3, jnp.array([0.3, 0.9])):
