@@ -14,10 +14,13 @@ from jaxdiscrete.bounds import local_disarm, multi_sample_nvil, vimco
 from jaxdiscrete.carms import carms
 from jaxdiscrete.control_variate import control_variate
 from jaxdiscrete.copulas import dirichlet_copula, gaussian_copula
+from jaxdiscrete.dice import dice
 from jaxdiscrete.distributions import Bernoulli, OneHotCategorical, Subset
+from jaxdiscrete.double_cv import double_cv
 from jaxdiscrete.enumeration import exact
 from jaxdiscrete.gradients import GradientEstimate, value_and_grads
 from jaxdiscrete.gumbel_rao import gumbel_rao
+from jaxdiscrete.local_expectation import local_expectation, measure_valued
 from jaxdiscrete.monte_carlo import monte_carlo
 from jaxdiscrete.muprop import muprop, muprop_second_order
 from jaxdiscrete.nvil import nvil
@@ -37,6 +40,7 @@ from jaxdiscrete.relaxations import (
     sample_gumbel_softmax,
 )
 from jaxdiscrete.relaxed_control import concrete, muprop_relaxation
+from jaxdiscrete.rodeo import rodeo
 from jaxdiscrete.sampling import (
     exponential_race,
     gumbel_max,
@@ -77,9 +81,11 @@ __all__ = [
     "control_variate",
     "critical_temperature",
     "decoupled_straight_through",
+    "dice",
     "dirichlet_copula",
     "disarm",
     "disarm_stick_breaking",
+    "double_cv",
     "exact",
     "exponential_race",
     "gapped_straight_through",
@@ -90,7 +96,9 @@ __all__ = [
     "half_estimator",
     "leave_one_out",
     "local_disarm",
+    "local_expectation",
     "mean_field",
+    "measure_valued",
     "monte_carlo",
     "multi_sample_nvil",
     "muprop",
@@ -108,6 +116,7 @@ __all__ = [
     "relax",
     "relax_independent",
     "reward_to_go",
+    "rodeo",
     "sample_exponential",
     "sample_gumbel",
     "sample_gumbel_softmax",

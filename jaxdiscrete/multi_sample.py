@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.gradient_rules import attach
+from jaxdiscrete.gradient_rules import attach, value_stays_live
 from jaxdiscrete.latents import draw, freeze, log_prob
 from jaxdiscrete.score_function import evaluate
 from jaxdiscrete.typing import Estimator, Objective, PyTree
@@ -114,6 +114,40 @@ def multi_sample(
     return estimate
 
 
+def samples_with_slopes(
+    f: Objective,
+    key: jax.Array,
+    q: PyTree,
+    args: tuple[Any, ...],
+    num_samples: int,
+    has_aux: bool,
+) -> tuple[PyTree, jax.Array, PyTree, Any]:
+    """Independent samples with the value and the derivative of f at each.
+
+    Args:
+      f: the objective, differentiable in z.
+      key: PRNG key.
+      q: pytree of distributions.
+      args: the other arguments of f.
+      num_samples: how many.
+      has_aux: whether f returns ``(value, aux)``.
+
+    Returns:
+      ``(z, values, slopes, aux)``, each with a leading axis of samples. The values are
+      live, samples and slopes are stopped.
+    """
+
+    def one(k: jax.Array) -> Any:
+        z = draw(k, q)
+        with value_stays_live():
+            (value, aux), slope = jax.value_and_grad(
+                lambda x: evaluate(f, x, args, has_aux), has_aux=True
+            )(z)
+        return z, value, freeze(slope), aux
+
+    return jax.vmap(one)(sample_keys(key, num_samples, None))
+
+
 def sum_of_others(x: jax.Array) -> jax.Array:
     """For every sample, the sum over the other ones.
 
@@ -127,6 +161,11 @@ def sum_of_others(x: jax.Array) -> jax.Array:
       Array of the shape of ``x``.
     """
     return _sum_before(x) + _sum_before(x[::-1])[::-1]
+
+
+def mean_of_others(x: jax.Array) -> jax.Array:
+    """For every sample, the mean over the other ones, as :func:`sum_of_others`."""
+    return sum_of_others(x) / (x.shape[0] - 1)
 
 
 def _sum_before(x: jax.Array) -> jax.Array:

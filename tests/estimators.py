@@ -25,6 +25,8 @@ class Entry:
       oracle: ``f -> estimate``, whose exact gradient is the expected one.
       kind: the distributions that it takes, a key of KINDS.
       relaxed: whether f sees relaxed values, so that the value is not f(z).
+      higher_order: whether its derivatives of every order are estimates, which the
+        others refuse to give.
       variant: whether another entry has the same code but for one function, so
         that only what that function changes is tested again.
     """
@@ -39,6 +41,7 @@ class Entry:
     oracle: Callable = jd.exact
     kind: str = "any"
     relaxed: bool = False
+    higher_order: bool = False
     variant: bool = False
 
 
@@ -52,6 +55,16 @@ def critic(weights):
             ramp = jnp.arange(1, x.size + 1).astype(weights.dtype).reshape(x.shape)
             total = total + jnp.sum(x * ramp) / x.size
         return jnp.tanh(weights[0] * total + weights[1]) * weights[2] + total
+
+    return apply
+
+
+def surrogate(weights):
+    """A small surrogate of f, from a value and a first-order change."""
+
+    def apply(value, change, *args):
+        value, change = value.astype(weights.dtype), change.astype(weights.dtype)
+        return weights[0] * jnp.tanh(value + weights[2] * change) + weights[1] * change
 
     return apply
 
@@ -98,15 +111,17 @@ class Kind:
       of: from logits to a distribution; of logits of shape [3] a sample has that shape.
       mixed: a pytree of several, with a masked class where there are classes, whose
         samples have the shapes of MIXED.
+      logits: of ``three``, such that no gradient of the battery's objective is near 0.
     """
 
     of: Callable
     mixed: dict
+    logits: tuple = (0.3, -0.8, 1.0)
 
     @property
     def three(self):
         """One distribution whose sample has shape [3]."""
-        return self.of(jnp.array([0.3, -0.8, 1.0]))
+        return self.of(jnp.array(self.logits))
 
 
 ROWS = jnp.array([[0.5, -0.2, 0.0], [0.0, 0.5, -jnp.inf]])
@@ -145,6 +160,7 @@ KINDS = {
             "a": jd.OneHotCategorical(jnp.array([0.4, 0.0, -0.3])),
             "b": (jd.OneHotCategorical(ROWS),),
         },
+        logits=(1.0, 0.3, -0.8),
     ),
 }
 
@@ -158,6 +174,11 @@ ALL = {
             f, lambda *args: cv["baseline"], centre=cv["scale"], has_aux=aux
         ),
         bare=True,
+    ),
+    "dice": Entry(
+        lambda f, cv, aux: jd.dice(f, baseline=cv["baseline"], has_aux=aux),
+        bare=True,
+        higher_order=True,
     ),
     "reinforce_loo": Entry(
         lambda f, cv, aux: jd.reinforce_loo(f, num_samples=3, has_aux=aux),
@@ -275,6 +296,32 @@ ALL = {
         ),
         calls=3,
         multi=True,
+    ),
+    "local_expectation": Entry(
+        lambda f, cv, aux: jd.local_expectation(f, has_aux=aux), calls=4
+    ),
+    "measure_valued": Entry(
+        lambda f, cv, aux: jd.measure_valued(f, has_aux=aux),
+        calls=4,
+        kind="binary",
+        variant=True,
+    ),
+    "double_cv": Entry(
+        lambda f, cv, aux: jd.double_cv(
+            f, num_samples=3, scale=cv["scale"], has_aux=aux
+        ),
+        calls=3,
+        differentiates=True,
+        multi=True,
+    ),
+    "rodeo": Entry(
+        lambda f, cv, aux: jd.rodeo(
+            f, surrogate(cv["weights"]), num_samples=3, has_aux=aux
+        ),
+        calls=3,
+        differentiates=True,
+        multi=True,
+        kind="binary",
     ),
     "muprop": Entry(
         lambda f, cv, aux: jd.muprop(

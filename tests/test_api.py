@@ -48,7 +48,7 @@ def test_transforms_share_one_signature(name):
         p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
     ]
     assert positional[0] == "f"
-    assert set(positional[1:]) <= {"baseline", "critic", "b", "mean"}
+    assert set(positional[1:]) <= {"baseline", "critic", "control", "b", "mean"}
     if name != "exact":
         assert parameters["has_aux"].default is False
 
