@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxdiscrete.gradient_rules import attach
 from jaxdiscrete.latents import freeze
@@ -27,6 +28,7 @@ def coupled(
     sample: Callable[[jax.Array, PyTree], tuple[PyTree, Any]],
     gradient: Callable[[PyTree, PyTree, Any, jax.Array], PyTree],
     has_aux: bool,
+    reduce: Callable[[jax.Array], jax.Array] = jnp.mean,
 ) -> Estimator:
     """Builds an estimator from how its samples are drawn and weighted.
 
@@ -39,9 +41,10 @@ def coupled(
         tree order or in q's structure. ``signals`` are the stopped values of f, one a
         sample, in at least float32.
       has_aux: whether f returns ``(value, aux)``.
+      reduce: from the values of f to the value of the estimate. Default: their mean.
 
     Returns:
-      ``estimate(key, q, *args)``, the mean value.
+      ``estimate(key, q, *args)``.
     """
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
@@ -51,7 +54,7 @@ def coupled(
         z, noise = freeze(sample(key, frozen_q))
         values, aux = jax.vmap(lambda x: evaluate(f, x, args, has_aux))(z)
         g = gradient(frozen_q, z, noise, as_signal(values))
-        value = attach(values.mean(), jax.tree.leaves(q), jax.tree.leaves(freeze(g)))
+        value = attach(reduce(values), jax.tree.leaves(q), jax.tree.leaves(freeze(g)))
         return (value, aux) if has_aux else value
 
     return estimate
