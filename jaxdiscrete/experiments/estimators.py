@@ -50,6 +50,7 @@ class Entry(NamedTuple):
     whether all layers of a hierarchy are one sample. ``soften(q, zeta, control_variate,
     settings)`` relaxes the layers below which a control variate does not look.
     ``temperature(settings, step)`` is that of the relaxed sample's density.
+    ``is_binary`` and ``is_categorical`` say which latents alone it takes.
     """
 
     settings: type[s.Estimator]
@@ -61,6 +62,8 @@ class Entry(NamedTuple):
     soften: Callable[[Any, jax.Array, ControlVariate, Any], jax.Array] | None = None
     temperature: Callable[[Any, jax.Array], jax.Array] = _no_temperature
     calls_of_f: Callable[[Any], int] = lambda settings: 1
+    is_binary: bool = False
+    is_categorical: bool = False
 
 
 class Estimation(NamedTuple):
@@ -240,6 +243,13 @@ def _build_relax(
     )
 
 
+def _init_double_cv(
+    key: jax.Array, settings: s.DoubleCv, example: Example
+) -> ControlVariate:
+    del key, example
+    return {"scale": jnp.asarray(settings.scale, jnp.float32)}
+
+
 def _temperature(settings: s.Relaxation, step: jax.Array) -> jax.Array:
     return value_at(settings.temperature, step)
 
@@ -310,6 +320,89 @@ ESTIMATORS: dict[str, Entry] = {
     "mean_field": Entry(
         s.Estimator,
         lambda f, cv, st, step, relaxed_f: jd.mean_field(f),
+        is_pathwise=True,
+    ),
+    "arm": Entry(
+        s.Estimator,
+        lambda f, cv, st, step, relaxed_f: jd.arm(f),
+        calls_of_f=lambda st: 2,
+        is_binary=True,
+    ),
+    "disarm": Entry(
+        s.Antithetic,
+        lambda f, cv, st, step, relaxed_f: jd.disarm(f, num_samples=2 * st.num_pairs),
+        calls_of_f=lambda st: 2 * st.num_pairs,
+        is_binary=True,
+    ),
+    "arms": Entry(
+        s.MultiSample,
+        lambda f, cv, st, step, relaxed_f: jd.arms(f, num_samples=st.num_samples),
+        calls_of_f=lambda st: st.num_samples,
+        is_binary=True,
+    ),
+    "carms": Entry(
+        s.MultiSample,
+        lambda f, cv, st, step, relaxed_f: jd.carms(f, num_samples=st.num_samples),
+        calls_of_f=lambda st: st.num_samples,
+        is_categorical=True,
+    ),
+    "disarm_stick_breaking": Entry(
+        s.Antithetic,
+        lambda f, cv, st, step, relaxed_f: jd.disarm_stick_breaking(
+            f, num_samples=2 * st.num_pairs
+        ),
+        calls_of_f=lambda st: 2 * st.num_pairs,
+        is_categorical=True,
+    ),
+    "double_cv": Entry(
+        s.DoubleCv,
+        lambda f, cv, st, step, relaxed_f: jd.double_cv(
+            f, num_samples=st.num_samples, scale=cv["scale"]
+        ),
+        _init_double_cv,
+        calls_of_f=lambda st: st.num_samples,
+    ),
+    "unordered_set": Entry(
+        s.MultiSample,
+        lambda f, cv, st, step, relaxed_f: jd.unordered_set(
+            f, num_samples=st.num_samples
+        ),
+        calls_of_f=lambda st: st.num_samples,
+    ),
+    "half_estimator": Entry(
+        s.Estimator,
+        lambda f, cv, st, step, relaxed_f: jd.half_estimator(f),
+        is_pathwise=True,
+        is_binary=True,
+    ),
+    "reinmax": Entry(
+        s.Relaxation,
+        lambda f, cv, st, step, relaxed_f: jd.reinmax(
+            f, temperature=_temperature(st, step)
+        ),
+        is_pathwise=True,
+    ),
+    "gumbel_rao": Entry(
+        s.GumbelRao,
+        lambda f, cv, st, step, relaxed_f: jd.gumbel_rao(
+            f, temperature=_temperature(st, step), num_samples=st.num_samples
+        ),
+        is_pathwise=True,
+    ),
+    "gapped_straight_through": Entry(
+        s.GappedStraightThrough,
+        lambda f, cv, st, step, relaxed_f: jd.gapped_straight_through(
+            f, temperature=_temperature(st, step), gap=st.gap
+        ),
+        is_pathwise=True,
+    ),
+    "decoupled_straight_through": Entry(
+        s.DecoupledStraightThrough,
+        lambda f, cv, st, step, relaxed_f: jd.decoupled_straight_through(
+            f,
+            forward_temperature=value_at(st.forward_temperature, step),
+            backward_temperature=value_at(st.backward_temperature, step),
+        ),
         is_pathwise=True,
     ),
 }

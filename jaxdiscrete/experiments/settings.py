@@ -223,6 +223,22 @@ class MultiSample(Estimator):
 
 
 @dataclasses.dataclass(frozen=True)
+class Antithetic(Estimator):
+    """Antithetic pairs of samples."""
+
+    num_pairs: int = bounded(1, at_least=1)
+    """Pairs an example, two samples each."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DoubleCv(MultiSample):
+    """Leave-one-out with first-order control variates."""
+
+    scale: float = 0.0
+    """Initial scale of the control variates, trained by the variance."""
+
+
+@dataclasses.dataclass(frozen=True)
 class WithBaseline(Estimator):
     """An estimator with an input-dependent baseline beside its control variate."""
 
@@ -281,6 +297,32 @@ class Relaxation(Estimator):
 
     temperature: Scheduled = scheduled(1.0, above=0)
     """Temperature, a number or a schedule."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GumbelRao(Relaxation):
+    """Straight-through Gumbel-Softmax, averaged over the noise given the sample."""
+
+    num_samples: int = bounded(10, at_least=1)
+    """Draws of the noise given the hard sample."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GappedStraightThrough(Relaxation):
+    """Straight-through with logits moved towards the hard sample."""
+
+    gap: float = bounded(1.0, at_least=0)
+    """How far the drawn class lies above the others."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoupledStraightThrough(Estimator):
+    """Straight-through Gumbel-Softmax with two temperatures."""
+
+    forward_temperature: Scheduled = scheduled(1.0, above=0)
+    """Of the hard sample, a number or a schedule."""
+    backward_temperature: Scheduled = scheduled(1.0, above=0)
+    """Of the derivative, a number or a schedule."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -67,7 +67,8 @@ class Experiment:
 
     Raises:
       UsageError: if a batch is larger than the training set or does not split over
-        the devices, or if the estimator cannot train the model's objective.
+        the devices, or if the estimator cannot train the model's objective or
+        does not take its latents.
     """
 
     config: Config
@@ -93,6 +94,15 @@ class Experiment:
                 "Expected model.num_samples = 1 with an estimator that is not "
                 f"pathwise, got {model.num_samples} with {name}. Set it to 1, or "
                 "choose gumbel_softmax."
+            )
+        wants_two = self.entry.is_binary and model.num_classes != 2
+        wants_more = self.entry.is_categorical and model.num_classes == 2
+        if wants_two or wants_more:
+            wanted = "= 2" if wants_two else "> 2"
+            raise UsageError(
+                f"Expected model.num_classes {wanted} with {name}, an estimator for "
+                f"{'binary' if wants_two else 'categorical'} variables, got "
+                f"{model.num_classes}. Change it, or choose reinforce_loo."
             )
         states = model.num_classes ** sum(model.num_latents)
         if name == "exact" and model.task != "semi_supervised" and states > MAX_STATES:
