@@ -5,6 +5,7 @@
 the expectation of f under q.
 """
 
+from jaxdiscrete import testing
 from jaxdiscrete.adapters import as_sampler
 from jaxdiscrete.antithetic import arm, disarm
 from jaxdiscrete.arms import arms
@@ -18,9 +19,12 @@ from jaxdiscrete.dice import dice
 from jaxdiscrete.distributions import Bernoulli, OneHotCategorical, Subset
 from jaxdiscrete.double_cv import double_cv
 from jaxdiscrete.enumeration import exact
+from jaxdiscrete.gradient_path import GradientPath, gradient_path
 from jaxdiscrete.gradients import GradientEstimate, value_and_grads
 from jaxdiscrete.gumbel_rao import gumbel_rao
 from jaxdiscrete.local_expectation import local_expectation, measure_valued
+from jaxdiscrete.measurement import Measurement
+from jaxdiscrete.meter import measure
 from jaxdiscrete.monte_carlo import monte_carlo
 from jaxdiscrete.muprop import muprop, muprop_second_order
 from jaxdiscrete.nvil import nvil
@@ -28,7 +32,9 @@ from jaxdiscrete.optimal_baseline import (
     reinforce_optimal_baseline,
     reinforce_running_optimal_baseline,
 )
+from jaxdiscrete.perturbation import imle, perturbed_optimizer
 from jaxdiscrete.rebar import rebar, rebar_independent
+from jaxdiscrete.recommendation import Recommendation, recommend
 from jaxdiscrete.reinforce import reinforce
 from jaxdiscrete.reinforce_loo import reinforce_loo
 from jaxdiscrete.reinmax import half_estimator, reinmax
@@ -47,6 +53,7 @@ from jaxdiscrete.sampling import (
     sample_exponential,
     sample_gumbel,
     sample_logistic,
+    sum_of_gamma,
 )
 from jaxdiscrete.sequences import leave_one_out, reward_to_go, score_function_loss
 from jaxdiscrete.stick_breaking import disarm_stick_breaking
@@ -66,7 +73,10 @@ __all__ = [
     "Bernoulli",
     "Estimator",
     "GradientEstimate",
+    "GradientPath",
+    "Measurement",
     "OneHotCategorical",
+    "Recommendation",
     "Relaxable",
     "Reparametrisable",
     "Sampler",
@@ -90,14 +100,17 @@ __all__ = [
     "exponential_race",
     "gapped_straight_through",
     "gaussian_copula",
+    "gradient_path",
     "gumbel_max",
     "gumbel_rao",
     "gumbel_softmax",
     "half_estimator",
+    "imle",
     "leave_one_out",
     "local_disarm",
     "local_expectation",
     "mean_field",
+    "measure",
     "measure_valued",
     "monte_carlo",
     "multi_sample_nvil",
@@ -106,8 +119,10 @@ __all__ = [
     "muprop_second_order",
     "nvil",
     "partial_enumeration",
+    "perturbed_optimizer",
     "rebar",
     "rebar_independent",
+    "recommend",
     "reinforce",
     "reinforce_loo",
     "reinforce_optimal_baseline",
@@ -125,6 +140,8 @@ __all__ = [
     "straight_through",
     "straight_through_gumbel_softmax",
     "sum_and_sample",
+    "sum_of_gamma",
+    "testing",
     "unordered_set",
     "value_and_grads",
     "vimco",
