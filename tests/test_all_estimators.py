@@ -220,7 +220,8 @@ def test_batched_distributions_map(name):
 def test_both_kinds_of_keys(name):
     estimate = build(name, three_f)
     old = jax.random.key_data(KEY)
-    assert estimate(KEY, three(name)) == estimate(old, three(name))
+    value = jax.jit(estimate)
+    assert value(KEY, three(name)) == value(old, three(name))
 
 
 @everything
@@ -237,7 +238,8 @@ def test_gradient_has_the_dtype_of_its_parameters(name, dtype):
     def loss(q, cv):
         return build(name, f, cv)(KEY, q)
 
-    value, (to_q, to_cv) = jax.value_and_grad(loss, argnums=(0, 1))(q, initial_cv())
+    both = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    value, (to_q, to_cv) = both(q, initial_cv())
     assert value.dtype == dtype
     assert to_q.logits.dtype == dtype
     assert all(g.dtype == jnp.float32 for g in jax.tree.leaves(to_cv))
@@ -255,7 +257,8 @@ def test_double_precision(name, x64):
     def loss(q, cv):
         return build(name, f, cv)(KEY, q)
 
-    value, (to_q, to_cv) = jax.value_and_grad(loss, argnums=(0, 1))(q, initial_cv())
+    both = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
+    value, (to_q, to_cv) = both(q, initial_cv())
     assert value.dtype == jnp.float64
     assert to_q.logits.dtype == jnp.float64
     assert all_finite((to_q, to_cv))
@@ -296,7 +299,7 @@ def test_derivative_of_f_is_not_used_where_it_need_not_exist(name):
     def f(z):
         return jnp.sum(jnp.sqrt(z)) + jnp.where(z[0] > 0, 1.0, 2.0)
 
-    gradient = jax.grad(build(name, f), argnums=1)(KEY, three(name))
+    gradient = jax.jit(jax.grad(build(name, f), argnums=1))(KEY, three(name))
     assert all_finite(gradient)
 
 
@@ -313,7 +316,7 @@ def test_black_box(name):
         return jnp.sum(z * jnp.array([3.0, -2.0, 1.0]))
 
     gradient = jax.jit(jax.grad(build(name, f), argnums=1))(KEY, three(name))
-    expected = jax.grad(build(name, transparent), argnums=1)(KEY, three(name))
+    expected = jax.jit(jax.grad(build(name, transparent), 1))(KEY, three(name))
     assert_close(gradient, expected)
 
 
@@ -373,16 +376,17 @@ def test_hessian_in_the_arguments_of_f_alone_is_exact(name):
 
     estimate, entry = build(name, f), ALL[name]
     theta = jnp.array(2.0)
-    expected = 6.0 * estimate(KEY, three(name), theta) / theta**2
+    q = three(name)
+    expected = 6.0 * jax.jit(estimate)(KEY, q, theta) / theta**2
     if entry.reduce not in (jnp.mean, None):
         # Not linear in f.
         with_z = build(name, lambda z, theta: (f(z, theta), z), has_aux=True)
-        _, z = with_z(KEY, three(name), theta)
-        expected = jax.hessian(
-            lambda t: entry.reduce(jax.vmap(f, (0, None))(z, t))
-        )(theta)
+        _, z = jax.jit(with_z)(KEY, q, theta)
+        expected = jax.hessian(lambda t: entry.reduce(jax.vmap(f, (0, None))(z, t)))(
+            theta
+        )
     for second in (jax.hessian(estimate, 2), jax.jacrev(jax.jacrev(estimate, 2), 2)):
-        assert_close(second(KEY, three(name), theta), expected, rtol=1e-4)
+        assert_close(jax.jit(second)(KEY, q, theta), expected, rtol=1e-4)
 
 
 @first_order
@@ -397,7 +401,8 @@ def test_forward_mode_is_refused(name):
 @everything
 def test_value_is_f_at_the_sample(name):
     entry = ALL[name]
-    value, z = build(name, lambda z: (three_f(z), z), has_aux=True)(KEY, three(name))
+    estimate = build(name, lambda z: (three_f(z), z), has_aux=True)
+    value, z = jax.jit(estimate)(KEY, three(name))
     if not entry.multi:
         assert_close(value, three_f(z))
     elif entry.reduce is not None:
@@ -409,8 +414,12 @@ def test_value_is_f_at_the_sample(name):
 @everything
 def test_value_and_grads_is_the_gradient_and_its_square(name):
     estimate = build(name, mixed_f)
-    out = jd.value_and_grads(estimate)(KEY, mixed(name))
-    value, gradient = jax.value_and_grad(estimate, argnums=1)(KEY, mixed(name))
+    out, (value, gradient) = jax.jit(
+        lambda q: (
+            jd.value_and_grads(estimate)(KEY, q),
+            jax.value_and_grad(estimate, argnums=1)(KEY, q),
+        )
+    )(mixed(name))
     assert_close((out.value, out.gradient), (value, gradient))
     squares = sum(float(jnp.sum(g**2)) for g in jax.tree.leaves(gradient))
     assert_close(out.second_moment, squares)
