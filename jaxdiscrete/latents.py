@@ -142,8 +142,8 @@ def spread(name: str, value: PyTree, q: PyTree) -> PyTree:
         try:
             values = treedef.flatten_up_to(value)
         except (ValueError, TypeError, KeyError):
-            values = [None]
-        if not all(is_single_leaf(v) for v in values):
+            values = []
+        if not values or not all(is_single_leaf(v) for v in values):
             raise ValueError(
                 f"Expected {name} to be one number, an array of the latent's shape, "
                 f"or a pytree of q's structure {treedef}, got "

@@ -1,9 +1,11 @@
 """Hierarchies: an estimator inside the objective of another."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import pytest
-from checks import assert_unbiased, flat, flat_rows
+from checks import assert_close, assert_unbiased, flat, flat_rows
 from estimators import ALL, critic, initial_cv
 
 import jaxdiscrete as jd
@@ -45,10 +47,13 @@ def exact_loss(params):
 
 OUTER = ["reinforce_baseline", "reinforce_loo", "muprop", "rebar", "relax_scale"]
 INNER = ["nvil", "reinforce_baseline", "relax", "rebar", "muprop"]
+# These differentiate the objective in the evaluation that gives its value.
+WITH_SLOPES = [("double_cv", "relax"), ("rodeo", "reinforce_baseline")]
 
 
-@pytest.mark.parametrize("inner", INNER)
-@pytest.mark.parametrize("outer", OUTER)
+@pytest.mark.parametrize(
+    ("outer", "inner"), [*itertools.product(OUTER, INNER), *WITH_SLOPES]
+)
 def test_every_layer_is_unbiased(outer, inner):
     def loss(params, cv, key):
         return hierarchical(
@@ -120,6 +125,29 @@ def test_gumbel_softmax_over_an_inner_estimator(inner):
     error = (estimated - reference).mean(axis=0)
     assert (abs(error) < 4.5 * se + 1e-4).all()
     assert (4.5 * se < 0.05 * abs(reference.mean(axis=0)).max()).all()
+
+
+@pytest.mark.parametrize("outer", ["double_cv", "rodeo"])
+def test_what_is_inside_is_trained_as_under_leave_one_out(outer):
+    """A derivative of f in z beside its value takes nothing from what f is made of."""
+
+    def loss(cv, params, outer_of):
+        return hierarchical(
+            outer_of,
+            lambda f: ALL["rebar"].make(f, cv, False),
+            params,
+            jax.random.key(4),
+        )
+
+    def gradient(outer_of):
+        both = jax.grad(lambda cv, params: loss(cv, params, outer_of), (0, 1))
+        to_cv, to_params = jax.jit(both)(initial_cv(), PARAMS)
+        return to_cv, to_params["weights"]
+
+    ours = gradient(lambda f: ALL[outer].make(f, initial_cv(), False))
+    loo = gradient(lambda f: jd.reinforce_loo(f, num_samples=3))
+    assert_close(ours, loo, rtol=1e-4, atol=1e-5)
+    assert all(float(jnp.abs(ours[0][c])) > 1e-3 for c in ("scale", "log_temperature"))
 
 
 @pytest.mark.parametrize("outer", ["rebar", "relax_scale", "muprop"])

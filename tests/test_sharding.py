@@ -60,3 +60,32 @@ def test_shard_map_gives_the_same_gradients(name):
         )
     )(*args)
     assert_close(inside, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["local_expectation", "double_cv", "rodeo"])
+def test_replicated_logits_vary_like_their_samples(name):
+    """Nothing but the keys differs between devices."""
+    mesh = Mesh(np.array(jax.devices()[:4]), ("data",))
+    q = KINDS[ALL[name].kind].mixed
+    keys = jax.random.key_data(jax.random.split(jax.random.key(1), 8))
+
+    def objective(z):
+        a, (b,) = z["a"][0], z["b"]
+        return jnp.sum(jnp.sin(b + 2.0 * a)) - a * b[0, 1]
+
+    def local_loss(q, cv, keys):
+        estimate = ALL[name].make(objective, cv, False)
+        one = lambda key: estimate(jax.random.wrap_key_data(key), q)  # noqa: E731
+        return jnp.sum(jax.vmap(one)(keys))
+
+    def sharded(q, cv, keys):
+        def local(q, cv, keys):
+            return jax.lax.psum(local_loss(q, cv, keys), "data")
+
+        specs = (P(), P(), P("data"))
+        mapped = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P())
+        return mapped(q, cv, keys)
+
+    args = (q, initial_cv(), keys)
+    expected = jax.jit(jax.grad(local_loss, (0, 1)))(*args)
+    assert_close(jax.jit(jax.grad(sharded, (0, 1)))(*args), expected, rtol=1e-4)

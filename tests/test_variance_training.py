@@ -26,7 +26,10 @@ TRAINED = {
     "relax_independent": ("log_temperature", "weights"),
     "relax_independent_scale": ("log_temperature", "scale", "weights"),
     "control_variate": ("scale",),
+    "double_cv": ("scale",),
+    "rodeo": ("weights",),
 }
+QS = {"binary": Q, "categorical": QC}
 
 
 def f(z):
@@ -40,10 +43,12 @@ def second_moment(name, q, cv):
     return jnp.mean(jnp.sum(jnp.square(samples.logits), axis=-1))
 
 
-@pytest.mark.parametrize("q", [Q, QC], ids=["bernoulli", "categorical"])
-@pytest.mark.parametrize("name", TRAINED)
-def test_gradient_equals_finite_differences(name, q, x64):
-    q = jax.tree.map(lambda x: x.astype(jnp.float64), q)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(n, kind) for n in TRAINED for kind in QS if ALL[n].kind in ("any", kind)],
+)
+def test_gradient_equals_finite_differences(name, kind, x64):
+    q = jax.tree.map(lambda x: x.astype(jnp.float64), QS[kind])
     cv = jax.tree.map(lambda x: x.astype(jnp.float64), initial_cv())
 
     @jax.jit
