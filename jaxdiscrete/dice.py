@@ -28,8 +28,8 @@ def dice(
     stops gradients, the estimate is :math:`\square f(z) + (1 - \square)\,b`. Its value
     is f(z), and each of its derivatives is an estimate of that derivative of
     :math:`E_{q_\phi}[f(z)]`: gradients, Hessians, products with them, mixed ones with
-    what f depends on, in forward and reverse mode. Unbiased at every order. The first
-    is that of :func:`reinforce`, and its variance grows with the order.
+    what f depends on, in forward and reverse mode. Unbiased at every order. The
+    variance grows with the order, from that of :func:`reinforce` for the first.
     One call of ``f``, which need not be differentiable in z.
 
     Estimates may be nested, one of a later layer inside f of an earlier one. A

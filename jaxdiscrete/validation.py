@@ -179,9 +179,28 @@ def check_objective(
     f: Callable[..., Any], key: jax.Array, q: PyTree, args: Sequence[Any], has_aux: bool
 ) -> None:
     """Raises unless f at a hard sample returns one real scalar."""
+    check_objective_at(f, lambda k: draw(k, q), key, args, has_aux)
 
-    def value(k: jax.Array) -> Any:
-        out = f(draw(k, q), *args)
+
+def check_objective_at(
+    f: Callable[..., Any],
+    sample: Callable[[Any], PyTree],
+    x: Any,
+    args: Sequence[Any],
+    has_aux: bool,
+) -> None:
+    """Raises unless f at ``sample(x)`` returns one real scalar, without computing.
+
+    Args:
+      f: the objective.
+      sample: from ``x`` to what f takes.
+      x: pytree of arrays, or of their shapes and dtypes.
+      args: the other arguments of ``f``.
+      has_aux: whether f returns ``(scalar, aux)``.
+    """
+
+    def value(y: Any) -> Any:
+        out = f(sample(y), *args)
         if not has_aux:
             return out
         if not isinstance(out, tuple) or len(out) != 2:
@@ -191,7 +210,7 @@ def check_objective(
             )
         return out[0]  # aux may be anything, as in JAX
 
-    _check_scalar_shape("f", jax.eval_shape(value, key))
+    _check_scalar_shape("f", jax.eval_shape(value, x))
 
 
 def outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
