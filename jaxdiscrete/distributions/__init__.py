@@ -2,5 +2,6 @@
 
 from jaxdiscrete.distributions.bernoulli import Bernoulli
 from jaxdiscrete.distributions.categorical import OneHotCategorical
+from jaxdiscrete.distributions.subset import Subset
 
-__all__ = ["Bernoulli", "OneHotCategorical"]
+__all__ = ["Bernoulli", "OneHotCategorical", "Subset"]

@@ -1,0 +1,336 @@
+"""Subsets of fixed size: their law, their relaxation, and who takes them."""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from checks import (
+    K_SIGMA,
+    all_finite,
+    assert_close,
+    assert_unbiased,
+    exact_gradient,
+    gradient_samples,
+)
+from estimators import ALL, initial_cv
+
+import jaxdiscrete as jd
+
+KEY = jax.random.key(0)
+LOGITS = jnp.array([0.3, -1.2, 0.5, 1.4, -0.2])
+MASKED = jnp.array([[0.3, -1.2, -jnp.inf, 1.4], [0.0, 0.5, 1.0, -0.5]])
+
+
+def ordered(logits, z, k):
+    """The probability of a subset as the sum over the orders of its items."""
+    items = jax.lax.top_k(z, k)[1][np.array(list(itertools.permutations(range(k))))]
+    p = jax.nn.softmax(logits)[items]
+    left = 1.0 - jnp.cumsum(p, axis=-1) + p
+    return jnp.sum(jnp.prod(p / left, axis=-1))
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_log_prob_and_its_derivatives_are_those_of_the_sum_over_orders(k):
+    states = jd.Subset(LOGITS, k).enumerate_support()
+    assert len(states) == jd.Subset(LOGITS, k).num_states == math.comb(5, k)
+    assert len(np.unique(np.asarray(states), axis=0)) == len(states)
+    assert np.all(states.sum(axis=-1) == k)
+
+    def ours(logits):
+        return jd.Subset(logits, k).log_prob(states)
+
+    def expected(logits):
+        return jnp.log(jax.vmap(lambda z: ordered(logits, z, k))(states))
+
+    np.testing.assert_allclose(np.exp(ours(LOGITS)).sum(), 1.0, rtol=1e-5)
+    for derivative, tolerance in (
+        (lambda f: f, 1e-5),
+        (jax.jacrev, 1e-4),
+        (jax.hessian, 1e-3),
+    ):
+        actual = jax.jit(derivative(ours))(LOGITS)
+        assert_close(actual, derivative(expected)(LOGITS), tolerance, tolerance)
+
+
+def test_log_prob_in_double_precision(x64):
+    logits = jnp.asarray(LOGITS, jnp.float64)
+    states = jd.Subset(logits, 3).enumerate_support()
+    expected = jnp.log(jax.vmap(lambda z: ordered(logits, z, 3))(states))
+    actual = jd.Subset(logits, 3).log_prob(states)
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
+def test_samples_have_the_probability_of_their_log_prob():
+    q = jd.Subset(MASKED, 2)
+    num = 100_000
+    z = jax.jit(jax.vmap(q.sample))(jax.random.split(KEY, num))
+    for row in range(2):
+        one = jd.Subset(MASKED[row], 2)
+        states = np.asarray(one.enumerate_support())
+        expected = np.exp(np.float64(one.log_prob(states)))
+        frequency = (np.asarray(z)[:, row, None] == states).all(-1).mean(axis=0)
+        se = np.sqrt(expected * (1.0 - expected) / num)
+        assert np.all(np.abs(frequency - expected) <= K_SIGMA * se)
+        possible = expected > 0
+        assert possible.sum() == (3 if row == 0 else 6)
+        assert np.all(K_SIGMA * se[possible] < 0.1 * expected[possible])
+
+
+def test_rows_are_independent():
+    q = jd.Subset(MASKED, 2)
+    states = q.enumerate_support()
+    assert states.shape == (36, 2, 4)
+    assert q.num_states == 36
+    assert q.batch_shape == (2,)
+    log_probs = q.log_prob(states)
+    assert log_probs.shape == (36, 2)
+    np.testing.assert_allclose(np.exp(log_probs.sum(axis=-1)).sum(), 1.0, rtol=1e-5)
+    for row in range(2):
+        one = jd.Subset(MASKED[row], 2)
+        assert_close(log_probs[:, row], one.log_prob(states[:, row]))
+        assert one.log_prob(states[0, row]).shape == ()
+
+
+def test_masked_items():
+    q = jd.Subset(MASKED[0], 3)
+    states = q.enumerate_support()
+    is_possible = np.asarray(states[:, 2] == 0)
+    assert is_possible.sum() == 1
+    assert_close(q.log_prob(states), np.where(is_possible, 0.0, -np.inf))
+    for z in states:
+        assert_close(jax.grad(lambda q, z=z: q.log_prob(z))(q).logits, jnp.zeros(4))
+    assert np.all(q.sample(KEY) == states[is_possible][0])
+    pair = jd.Subset(MASKED[0], 2)
+    slope = jax.grad(lambda q: q.log_prob(jnp.array([1.0, 1.0, 0.0, 0.0])))(pair).logits
+    assert all_finite(slope)
+    assert slope[2] == 0.0
+
+
+def test_all_items_are_certain():
+    q = jd.Subset(LOGITS, 5)
+    z = jnp.ones(5)
+    assert np.all(q.sample(KEY) == z)
+    value, slope = jax.value_and_grad(lambda q: q.log_prob(z))(q)
+    assert value == 0.0
+    assert np.all(slope.logits == 0.0)
+    assert_close(q.enumerate_support(), z[None])
+
+
+def test_one_item_is_a_one_hot():
+    q, one_hot = jd.Subset(MASKED, 1), jd.OneHotCategorical(MASKED)
+    states = one_hot.enumerate_support()
+    assert_close(q.enumerate_support(), states)
+    assert_close(q.log_prob(states), jax.vmap(one_hot.log_prob)(states), atol=1e-5)
+    zeta = q.relaxed_sample(KEY)
+    assert_close(zeta, one_hot.relaxed_sample(KEY))
+    assert_close(q.threshold(zeta), one_hot.threshold(zeta))
+    assert_close(q.relax(zeta, 0.7), one_hot.relax(zeta, 0.7))
+
+
+@pytest.mark.parametrize(
+    "z",
+    [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 0.5, 0.5], [2.0, 0.0, 0.0]],
+)
+def test_what_is_not_k_hot_is_impossible(z):
+    assert jnp.isneginf(jd.Subset(jnp.zeros(3), 2).log_prob(jnp.array(z)))
+
+
+def test_too_few_possible_items_are_never_silent():
+    logits = jnp.array([[0.0, -jnp.inf, -jnp.inf], [0.0, 1.0, -jnp.inf]])
+    z = jax.jit(lambda x: jd.Subset(x, 2).sample(KEY))(logits)
+    assert np.isnan(z[0]).all()
+    assert_close(z[1], [1.0, 1.0, 0.0])
+    assert jnp.isnan(jd.Subset(logits, 2).log_prob(z)[0])
+    estimate = jd.reinforce_loo(lambda z: z[0, 0], num_samples=2)
+    assert jnp.isnan(jax.jit(lambda x: estimate(KEY, jd.Subset(x, 2)))(logits))
+
+
+@pytest.mark.parametrize("size", [80.0, 1e4])
+def test_extreme_logits(size):
+    q = jd.Subset(jnp.array([size, 0.0, -size, 0.5, -size]), 3)
+    states = q.enumerate_support()
+    value, pull = jax.vjp(lambda q: q.log_prob(states), q)
+    assert all_finite((value, pull(jnp.ones_like(value))))
+    np.testing.assert_allclose(np.exp(value).sum(), 1.0, rtol=1e-5)
+    assert q.log_prob(q.sample(KEY)) == 0.0
+    assert all_finite(jax.jacrev(lambda q: q.relax(q.relaxed_sample(KEY), 0.1))(q))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+def test_dtypes(dtype):
+    q = jd.Subset(LOGITS.astype(dtype), 2)
+    zeta = q.relaxed_sample(KEY)
+    assert zeta.dtype == jnp.float32
+    z = q.threshold(zeta)
+    for x in (z, q.sample(KEY), q.relax(zeta, 0.5), q.log_prob(z)):
+        assert x.dtype == dtype
+    assert q.enumerate_support().dtype == dtype
+    assert_close(q.log_prob(z), jd.Subset(LOGITS, 2).log_prob(z), rtol=2e-2)
+
+
+def test_relaxed_sample_sums_to_k_and_tends_to_the_threshold():
+    q = jd.Subset(MASKED, 2)
+    zeta = jax.vmap(q.relaxed_sample)(jax.random.split(KEY, 200))
+    z = jax.vmap(q.threshold)(zeta)
+    assert np.all(z.sum(axis=-1) == 2)
+    distances = []
+    for temperature in (10.0, 1.0, 0.1, 0.01, 1e-3):
+        s = jax.vmap(lambda x, t=temperature: q.relax(x, t))(zeta)
+        np.testing.assert_allclose(s.sum(axis=-1), 2.0, rtol=1e-5)
+        assert np.all(np.asarray(s)[:, 0, 2] == 0.0)
+        distances.append(float(jnp.abs(s - z).mean()))
+    assert np.all(np.diff(distances) < 0)
+    assert distances[-1] < 1e-3
+    spread = q.relax(zeta[0], jnp.array([[0.1], [10.0]]))
+    assert_close(spread[0], q.relax(zeta[0], 0.1)[0])
+    assert_close(spread[1], q.relax(zeta[0], 10.0)[1])
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 0.5])
+def test_derivative_of_the_relaxed_sample(temperature):
+    q = jd.Subset(MASKED, 2)
+
+    def relaxed(q):
+        return q.relax(q.relaxed_sample(KEY), temperature)
+
+    slope = jax.jacrev(relaxed)(q).logits
+    assert all_finite(slope)
+    assert np.all(np.asarray(slope)[..., 0, 2] == 0.0)
+    if temperature == 0.5:
+        step = 1e-2
+        move = lambda e: relaxed(jd.Subset(MASKED.at[1, 3].add(e), 2))  # noqa: E731
+        difference = (move(step) - move(-step)) / (2.0 * step)
+        assert_close(slope[..., 1, 3], difference, rtol=1e-2, atol=1e-3)
+
+
+def f(z, t=1.0):
+    return t * (jnp.dot(z, jnp.array([4.0, -5.0, 5.0, -2.0, -4.0])) - z[0] * z[3] ** 2)
+
+
+WORKS = {
+    "reinforce": lambda: jd.reinforce(f, baseline=2.0),
+    "nvil": lambda: jd.nvil(f, jnp.array(2.0)),
+    "reinforce_loo": lambda: jd.reinforce_loo(f, num_samples=3),
+}
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_score_function_estimators_are_unbiased(name):
+    q = jd.Subset(LOGITS, 2)
+    samples = gradient_samples(WORKS[name](), q, num=200_000)
+    assert_unbiased(samples, exact_gradient(f, q))
+
+
+def test_exact_is_the_sum_over_subsets():
+    q = jd.Subset(LOGITS, 2)
+    states = q.enumerate_support()
+
+    def expectation(logits):
+        p = jax.vmap(lambda z: ordered(logits, z, 2))(states)
+        return jnp.dot(p, jax.vmap(f)(states))
+
+    def loss(logits):
+        return jd.exact(f)(KEY, jd.Subset(logits, 2))
+
+    for derivative in (lambda f: f, jax.grad, jax.hessian):
+        ours = jax.jit(derivative(loss))(LOGITS)
+        assert_close(ours, derivative(expectation)(LOGITS), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gumbel_softmax", "straight_through_gumbel_softmax"])
+def test_relaxations_take_subsets(name):
+    q = {"a": jd.Subset(MASKED, 2), "b": jd.Bernoulli(jnp.zeros(2))}
+
+    def g(z):
+        return jnp.sum(z["a"] ** 2) + jnp.sum(z["a"][0, :2] * z["b"]), z
+
+    temperature = {"a": jnp.array([0.5, 1.0]), "b": 0.7}
+    estimate = getattr(jd, name)(g, temperature=temperature, has_aux=True)
+    gradient, z = jax.jit(jax.grad(estimate, 1, has_aux=True))(KEY, q)
+    assert all_finite(gradient)
+    assert gradient["a"].logits[0, 2] == 0.0
+    assert jnp.any(gradient["a"].logits != 0.0)
+    np.testing.assert_allclose(z["a"].sum(axis=-1), 2.0, rtol=1e-5)
+    is_hard = np.isin(np.asarray(z["a"]), (0.0, 1.0)).all()
+    assert is_hard == (name == "straight_through_gumbel_softmax")
+
+
+REFUSE = {
+    "relaxation but no mean and no conditional": (
+        "mean_field",
+        "muprop",
+        "rebar",
+        "relax",
+        "straight_through",
+        "control_variate",
+    ),
+    "gives only log_prob. Use jaxdiscrete.nvil": ("reinforce_baseline",),
+    "estimator for binary variables, got Subset": ("arm", "disarm"),
+    "binary or categorical variables, got Subset": (
+        "unordered_set",
+        "sum_and_sample",
+        "partial_enumeration",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "match"), [(n, text) for text, names in REFUSE.items() for n in names]
+)
+def test_others_refuse_subsets(name, match):
+    estimate = ALL[name].make(jnp.sum, initial_cv(), False)
+    with pytest.raises(TypeError, match=match):
+        estimate(KEY, jd.Subset(LOGITS, 2))
+
+
+def test_protocols():
+    q = jd.Subset(LOGITS, 2)
+    assert isinstance(q, jd.Reparametrisable)
+    assert not isinstance(q, jd.Relaxable)
+
+
+def test_a_pytree_with_a_static_size():
+    q = jd.Subset(MASKED, 2)
+    assert [x.shape for x in jax.tree.leaves(q)] == [(2, 4)]
+    assert jax.tree.map(lambda x: 2.0 * x, q).k == 2
+    logits = jax.random.normal(KEY, (6, 5))
+    keys = jax.random.split(KEY, 6)
+    estimate = jd.reinforce_loo(f, num_samples=2)
+    step = jax.jit(jax.vmap(jax.grad(estimate, 1)))
+    mapped = step(keys, jd.Subset(logits, 3)).logits
+    rows = [
+        jax.grad(estimate, 1)(k, jd.Subset(x, 3)).logits
+        for k, x in zip(keys[:2], logits[:2], strict=True)
+    ]
+    assert_close(mapped[:2], jnp.stack(rows), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("q", "error", "match"),
+    [
+        (jd.Subset(LOGITS, 6), ValueError, r"Expected k <= n = 5, .* got k = 6\. Ask"),
+        (jd.Subset(LOGITS, 0), ValueError, r"k >= 1 in jaxdiscrete\.Subset, got 0"),
+        (jd.Subset(LOGITS, 2.0), TypeError, "k of jaxdiscrete.Subset to be a Python"),
+        (jd.Subset(jnp.arange(3), 2), TypeError, "Subset logits of a floating dtype"),
+        (jd.Subset(jnp.zeros((2, 0)), 1), ValueError, "at least one entry, got shape"),
+        (jd.Subset(jnp.float32(0.0), 1), ValueError, r"shape \[..., n\], got a scalar"),
+        (
+            jd.Subset(jnp.array([[0.0, 1.0, 2.0], [0.0, -jnp.inf, -jnp.inf]]), 2),
+            ValueError,
+            "at least k = 2 items above -inf in every row .* a row with 1",
+        ),
+    ],
+)
+def test_bad_input(q, error, match):
+    with pytest.raises(error, match=match):
+        jd.reinforce(lambda z: jnp.sum(z))(KEY, q)
+
+
+def test_samples_of_another_shape():
+    with pytest.raises(ValueError, match=r"last dimensions are \(5,\), the shape of"):
+        jd.Subset(LOGITS, 2).log_prob(jnp.zeros(4))
+    with pytest.raises(ValueError, match=r"at most 16777216 joint states to enum"):
+        jd.Subset(jnp.zeros((3, 20)), 10).enumerate_support()
