@@ -9,7 +9,7 @@ from jaxdiscrete.copulas import Copula, dirichlet_copula
 from jaxdiscrete.coupled import coupled
 from jaxdiscrete.distributions import OneHotCategorical
 from jaxdiscrete.latents import map_to_pairs, split_for
-from jaxdiscrete.stick_breaking import first_break, sample_of, sticks_of
+from jaxdiscrete.stick_breaking import first_break, sample_of, stick_logits
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import check_count, check_kind
 
@@ -30,9 +30,11 @@ def carms(
     Unbiased. ``num_samples`` calls of ``f``, which need not be differentiable in z.
 
     The debiasing by a ratio of joint probabilities is that of the paper; the coupled
-    samples are those of stick-breaking. The classes of a variable, in ascending order
-    of probability, are sticks that break with probability at most 1/2, each in n
-    samples from a copula of its own, and a sample is the first that breaks.
+    samples are those of stick-breaking. Each class of a variable is a stick that
+    breaks with the probability of that class among itself and those after it, in n
+    samples from a copula of its own, and a sample is the first that breaks. In
+    ascending order of probability no stick breaks with more than 1/2, so that any two
+    classes can meet.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
@@ -67,12 +69,12 @@ def carms(
 
     def sample(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
         def one(d: OneHotCategorical, k: jax.Array) -> tuple[jax.Array, jax.Array]:
-            sticks = sticks_of(d)
+            order = jnp.argsort(d.location(), axis=-1)
             # Rounding may lift a probability of 1/2 above it.
-            p = jnp.minimum(jax.nn.sigmoid(sticks.logits), 0.5)
+            p = jnp.minimum(jax.nn.sigmoid(stick_logits(d.logits, order)), 0.5)
             breaks, correlation = copula(k, num_samples, p)
             rank = first_break(breaks)
-            return sample_of(d, sticks, rank), _pair_weights(p, correlation, rank)
+            return sample_of(d, order, rank), pair_weights(p, correlation, rank)
 
         return map_to_pairs(one, q, split_for(key, q))
 
@@ -102,7 +104,7 @@ def carms(
     )
 
 
-def _pair_weights(p: jax.Array, correlation: jax.Array, rank: jax.Array) -> jax.Array:
+def pair_weights(p: jax.Array, correlation: jax.Array, rank: jax.Array) -> jax.Array:
     r"""Independent over joint probability of every pair of samples, zero for equals.
 
     The sticks before the first that breaks in either sample held in both, which has
@@ -119,11 +121,13 @@ def _pair_weights(p: jax.Array, correlation: jax.Array, rank: jax.Array) -> jax.
       ``[n, n, ...]``.
     """
     held = -jnp.log1p(correlation * p / (1.0 - p))
-    # The sum over the sticks before; the last is left out because two samples that
-    # both held there are the same, and at p = 1/2 the ratio would be infinite.
+    # The sum over the sticks before. The last one is left out: two samples that both
+    # hold there are the same, and at p = 1/2 it would be infinite.
     held = jnp.concatenate([jnp.zeros_like(held[..., :1]), held[..., :-1]], axis=-1)
     ratio = jnp.exp(jnp.cumsum(held, axis=-1)) / (1.0 - correlation)
+    none_left = jnp.zeros_like(ratio, shape=(*ratio.shape[:-1], 1))
+    ratio = jnp.concatenate([ratio, none_left], axis=-1)
     one, other = rank[:, None], rank[None, :]
-    where = jnp.minimum(jnp.minimum(one, other), p.shape[-1] - 1)
     pick = jax.vmap(jax.vmap(lambda r: jnp.take_along_axis(ratio, r[..., None], -1)))
-    return jnp.where(one == other, 0.0, pick(where)[..., 0])
+    picked = pick(jnp.minimum(one, other))[..., 0]
+    return jnp.where(one == other, 0.0, picked)

@@ -69,10 +69,10 @@ def dirichlet_copula(
     is_rare = others * log_rest < jnp.log(q)[None]
 
     log_root = jnp.log(q) / others
-    base = 1.0 + 2.0 * jnp.expm1(log_root)
-    can_coincide = base > 0
-    log_base = jnp.log(jnp.where(can_coincide, base, 1.0))
     # joint / q^2 - 1, from logarithms because it is small for many samples.
+    base_minus_one = 2.0 * jnp.expm1(log_root)
+    can_coincide = base_minus_one > -1.0
+    log_base = jnp.log1p(jnp.where(can_coincide, base_minus_one, 0.0))
     excess = jnp.expm1(others * (log_base - 2.0 * log_root))
     excess = jnp.where(can_coincide, excess, -1.0)
     return is_rare, excess * q / (1.0 - q)
