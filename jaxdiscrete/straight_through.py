@@ -169,7 +169,7 @@ def decoupled_straight_through(
     check_temperature(backward_temperature, "backward_temperature")
 
     def cool(d: Relaxable, zeta: jax.Array, t: ArrayLike) -> jax.Array:
-        # a / t + g without the noise, which masked classes would lose.
+        # a / t + g from a + g, since subtracting a would be NaN for masked classes.
         location = d.location()
         finite = jnp.where(jnp.isneginf(location), 0.0, location)
         return zeta + finite * (1.0 / jnp.asarray(t).astype(finite.dtype) - 1.0)
