@@ -15,6 +15,8 @@ import jaxdiscrete
 from jaxdiscrete.experiments import (
     console,
     data,
+    files,
+    gradient_meter,
     placement,
     relaxation_study,
     report,
@@ -77,10 +79,7 @@ class Train:
         )
         if not place.is_writer:
             screen = Console(quiet=True)
-        name = self.config_file.stem
-        if self.only is not None:
-            name = f"{name}-{self.only}"
-        folder = self.output_dir or Path("runs") / name
+        folder = self.output_dir or _default_folder(self.config_file, self.only)
         summary = runs.train(
             self.config,
             folder,
@@ -283,6 +282,50 @@ class Relaxation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Measure:
+    """Measure bias, variance and cost of estimators at the end of a run."""
+
+    config_file: Positional[Path]
+    """TOML file that the run was trained with."""
+    estimators: str = ""
+    """NAME,NAME of others, with default settings and nothing trained."""
+    only: str | None = None
+    """Which of the file's estimators, if it has several."""
+    run_dir: Path | None = None
+    """Folder of the run. Default: where train put it."""
+    num_images: int = 10
+    """Validation images, the same ones every time."""
+    num_samples: int = 1000
+    """Gradients of every estimator."""
+    output: Path | None = None
+    """JSON file. Default: measurement.json in the folder of the run."""
+
+    def run(self, screen: Console) -> None:
+        """Measures and prints one table."""
+        config = _choose(self.config_file, self.only)
+        check(config)
+        folder = self.run_dir or _default_folder(self.config_file, self.only)
+        path = self.output or folder / "measurement.json"
+        if self.output is not None and not path.parent.is_dir():
+            raise UsageError(
+                f"Expected --output in a folder that is there, got {path}. Create "
+                f"{path.parent} first."
+            )
+        names = [name for name in self.estimators.split(",") if name]
+        measured = gradient_meter.measure(
+            config,
+            folder,
+            names,
+            num_images=self.num_images,
+            num_samples=self.num_samples,
+        )
+        screen.print(f"Encoder of {folder}, {self.num_images} validation images")
+        screen.print(measured)
+        files.write_json(path, measured.to_dict())
+        screen.print(f"Results in {path}")
+
+
+@dataclasses.dataclass(frozen=True)
 class DataList:
     """Show the data sets, and which are on this machine."""
 
@@ -333,7 +376,7 @@ class DataCommand:
         self.command.run(screen)
 
 
-Command = Train | Compare | Sweep | Reproduce | Relaxation | DataCommand
+Command = Train | Compare | Sweep | Reproduce | Relaxation | Measure | DataCommand
 
 
 def run(args: list[str]) -> int:
@@ -362,6 +405,11 @@ def run(args: list[str]) -> int:
         print(f"jaxdiscrete: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _default_folder(path: Path, only: str | None) -> Path:
+    """Where train puts a run."""
+    return Path("runs") / (path.stem if only is None else f"{path.stem}-{only}")
 
 
 def _choose(path: Path, only: str | None) -> Config:
@@ -426,6 +474,7 @@ def _parse(args: list[str]) -> Command:
         | Annotated[
             Relaxation, subcommand("relaxation", default=relaxation, prefix_name=False)
         ]
+        | Annotated[Measure, subcommand("measure", prefix_name=False)]
         | Annotated[DataCommand, subcommand("data", prefix_name=False)]
     )
     return tyro.cli(
