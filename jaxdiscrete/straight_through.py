@@ -195,7 +195,7 @@ def gapped_straight_through(
     others; for Bernoulli :math:`\max(a, \mathrm{gap})` where z is 1 and
     :math:`\min(a, -\mathrm{gap})` where it is 0. The gradient estimate is
     :math:`f'(z)\,\nabla_\phi s` for the softmax (:math:`\sigma`) s of the shifted
-    logits at the temperature. No noise but that of z, and so less variance than
+    logits at the temperature; given z it has no noise, unlike that of
     :func:`straight_through_gumbel_softmax`. Biased. One call of ``f``, at the hard
     sample: f must be differentiable in z there.
 
