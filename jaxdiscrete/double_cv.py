@@ -49,7 +49,9 @@ def double_cv(
       num_samples: ``K >= 2``. Static.
       scale: :math:`\eta`; one number, an array of the latent's shape, which weights
         the terms of the inner product, or a pytree of q's structure. Arrays are
-        trained by the variance; 0 is a good start.
+        trained by the variance. Start from 0: where the derivative at a hard sample
+        says little of f at the others, as for :math:`(z-\tfrac12)^2` on bits, 1 adds
+        variance.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of K.
 

@@ -47,8 +47,8 @@ def rodeo(
 
     .. math:: (Ah)(y) = \frac1D\sum_i E_q[h \mid y_{-i}] - h(y),
 
-    makes of it functions of mean zero, one beside f in the baselines and one of the
-    size of the gradient. The gradient estimate is
+    turns functions into ones of mean zero: here h itself, for the baselines, and h
+    times the score, for the gradient. The gradient estimate is
 
     .. math:: \frac1K\sum_k \Big(f_k - \frac{1}{K-1}\sum_{j\ne k}
               \big(f_j + (Ah_j)(z_j)\big)\Big)\nabla_\phi\log q_\phi(z_k)
