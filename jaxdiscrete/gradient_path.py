@@ -20,6 +20,8 @@ PATH = ""
 STOPPED = "~"
 _NOTHING: Marks = frozenset()
 
+#: Calls with a derivative of their own, the last under JAX_CUSTOM_VJP3.
+_CUSTOM = ("custom_jvp_call", "custom_vjp_call", "call_hi_primitive")
 #: Floating functions whose derivative is zero.
 _STEPS = frozenset({"round", "floor", "ceil", "sign"})
 _COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
@@ -177,7 +179,7 @@ def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
     """The marks of what one equation computes."""
     name = eqn.primitive.name
     together = _NOTHING.union(*inputs)
-    if name.startswith(("custom_vjp_call", "custom_jvp_call")) and PATH in together:
+    if name.startswith(_CUSTOM) and PATH in together:
         # The rule, and not the program under it, decides what is differentiated:
         # this is how an estimator accounts for its hard samples.
         return [frozenset({PATH})] * len(eqn.outvars)
