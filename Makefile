@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 RUNS := runs
 # What is installed: this folder, or a built wheel.
 PACKAGE := .
-EXTRAS := experiments,test,lint,notebooks
+EXTRAS := adapters,experiments,lint,notebooks,recipes,test
 EDITABLE := $(if $(filter .,$(PACKAGE)),--editable)
 # Two processes: the suite is bound by compilation, which one core does at a time.
 PYTEST := $(BIN)/pytest -n 2
