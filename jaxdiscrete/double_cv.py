@@ -108,9 +108,10 @@ def double_cv(
             controls = jax.vmap(_dot)(jax.tree.map(mean_of_others, scaled), deviations)
             h = signals - controls.astype(signals.dtype)
             weights = (h - mean_of_others(h)) / num_samples
-            g = jax.tree.map(
-                lambda s: jnp.tensordot(weights.astype(s.dtype), s, axes=1), scores
-            )
+            weighted = jax.vmap(
+                lambda w, x: jax.tree.map(lambda s: w.astype(s.dtype) * s, x)
+            )(weights, scores)
+            g = jax.tree.map(lambda s: s.sum(axis=0), weighted)
             average = jax.tree.map(lambda s: s.mean(axis=0), scaled)
             return add_gradients(g, pull_through_mean(average)[0])
 
