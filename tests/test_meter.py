@@ -290,9 +290,7 @@ def test_the_text_has_a_row_an_estimator(result):
 
 
 def test_rich_shows_the_same_numbers(result):
-    from rich.console import Console
-
-    console = Console(width=80)
+    console = pytest.importorskip("rich.console").Console(width=80)
     with console.capture() as capture:
         console.print(result)
     shown = capture.get()
@@ -303,6 +301,7 @@ def test_rich_shows_the_same_numbers(result):
 
 
 def test_the_figure_names_every_estimator(result):
+    pytest.importorskip("matplotlib")
     variance, bias = result.plot().axes
     assert [t.get_text() for t in variance.get_yticklabels()] == [
         "reinforce",
