@@ -41,10 +41,10 @@ def arsm(f: Objective, *, has_aux: bool = False) -> Estimator:
 
     Example:
       >>> q = jd.OneHotCategorical(jnp.zeros(3))
-      >>> f = lambda z: jnp.dot(z, jnp.array([0.0, 3.0, 6.0]))
+      >>> f = lambda z: jnp.dot(z, jnp.array([0.0, 3.0, 9.0]))
       >>> estimate = jd.monte_carlo(jd.arsm(f), num_samples=10_000)
       >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(1))
-      [-1.  0.  1.]
+      [-1.3 -0.3  1.7]
 
     References:
       M. Yin, Y. Yue, M. Zhou, ARSM: augment-REINFORCE-swap-merge estimator for
