@@ -34,8 +34,9 @@ def carms(
     breaks with the probability of that class among itself and those after it, in n
     samples from a copula of its own, and a sample is the first that breaks. In
     ascending order of probability no stick breaks with more than 1/2, so that any two
-    classes can meet. For two samples r is then at most 1, and the variance for a single
-    variable at most that of :func:`reinforce_loo`, whatever f is.
+    classes can meet. For an antithetic pair, n = 2 with either copula, r is then at
+    most 1, and the variance for a single variable at most that of
+    :func:`reinforce_loo`, whatever f is.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.

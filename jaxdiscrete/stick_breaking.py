@@ -141,8 +141,8 @@ def disarm_stick_breaking(
 
 
 def _descending(d: OneHotCategorical) -> jax.Array:
-    # Measured on random objectives: the likeliest class first has 0 to 10 % less
-    # variance than last, the more the probabilities differ.
+    # The likeliest class first had up to 15 % less variance than last in the mean over
+    # random objectives, and never noticeably more; on single ones either may win.
     return jnp.argsort(d.location(), axis=-1, descending=True)
 
 
