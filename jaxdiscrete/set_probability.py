@@ -57,6 +57,9 @@ def _log_factors(
     return offset, jnp.where(u < -8.0, far, near)
 
 
+# The two functions are compiled here, so that a caller without jit does not dispatch
+# their many small operations one by one.
+@jax.jit
 def log_set_probability(log_p: jax.Array, log_rest: jax.Array) -> jax.Array:
     """The log-probability that a set is drawn, differentiable to any order.
 
@@ -83,13 +86,14 @@ class SetWeights(NamedTuple):
         :math:`R(S, s) = p^{D\setminus s}(S\setminus s) / p(S)`; they sum to one.
       second: ``[k, k]``, :math:`p(s') R^{D\setminus s}(S, s')` in row s and column s',
         the same after s is removed from the domain, and :math:`p(s)` on the diagonal;
-        rows sum to one.
+        rows of two items or more sum to one.
     """
 
     first: jax.Array
     second: jax.Array
 
 
+@jax.jit
 def set_weights(log_p: jax.Array, log_rest: jax.Array) -> SetWeights:
     """The leave-one-out weights of a set, of first and second order.
 

@@ -76,8 +76,7 @@ def sum_and_sample(
     baseline: Baseline | None = None,
     has_aux: bool = False,
 ) -> Estimator:
-    r"""Score-function estimator of distinct samples, all but the last one weighted
-    by their probability.
+    r"""Score-function estimator that sums some drawn states and samples the rest.
 
     K joint states are drawn without replacement. The first K - 1 of them, C, are
     summed exactly, and the last one, b, stands for all others:
@@ -144,7 +143,7 @@ def partial_enumeration(
     baseline: Baseline | None = None,
     has_aux: bool = False,
 ) -> Estimator:
-    r"""Score-function estimator that sums over the most likely states.
+    r"""Score-function estimator that sums the likeliest states and samples the rest.
 
     The :math:`N` most likely joint states, C, are summed exactly, and one sample b of
     q restricted to the others stands for them:
@@ -174,10 +173,10 @@ def partial_enumeration(
         :class:`OneHotCategorical`.
 
     Example:
-      >>> q = jd.Bernoulli(jnp.array([0.0, -9.0, -9.0]))
-      >>> estimate = jd.partial_enumeration(lambda z: z.sum(), num_states=2)
+      >>> q = jd.Bernoulli(jnp.array([0.0, 2.0, -9.0]))
+      >>> estimate = jd.partial_enumeration(lambda z: z.sum(), num_states=4)
       >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(3))
-      [0.25 0.   0.  ]
+      [0.25  0.105 0.   ]
 
     References:
       R. Liu, J. Regier, N. Tripuraneni, M. I. Jordan, J. McAuliffe, Rao-Blackwellized

@@ -23,6 +23,9 @@ KEY = jax.random.key(0)
 LOGITS = jnp.array([0.3, -1.2, 0.5, 1.4, -0.2])
 MASKED = jnp.array([[0.3, -1.2, -jnp.inf, 1.4], [0.0, 0.5, 1.0, -0.5]])
 
+log_prob = jax.jit(lambda q, z: q.log_prob(z))
+slope_of_log_prob = jax.jit(jax.grad(lambda q, z: q.log_prob(z)))
+
 
 def ordered(logits, z, k):
     """The probability of a subset as the sum over the orders of its items."""
@@ -32,8 +35,8 @@ def ordered(logits, z, k):
     return jnp.sum(jnp.prod(p / left, axis=-1))
 
 
-@pytest.mark.parametrize("k", [1, 2, 4])
-def test_log_prob_and_its_derivatives_are_those_of_the_sum_over_orders(k):
+@pytest.mark.parametrize("k", [2, 4])
+def test_log_prob_and_its_derivative_are_those_of_the_sum_over_orders(k):
     states = jd.Subset(LOGITS, k).enumerate_support()
     assert len(states) == jd.Subset(LOGITS, k).num_states == math.comb(5, k)
     assert len(np.unique(np.asarray(states), axis=0)) == len(states)
@@ -45,21 +48,16 @@ def test_log_prob_and_its_derivatives_are_those_of_the_sum_over_orders(k):
     def expected(logits):
         return jnp.log(jax.vmap(lambda z: ordered(logits, z, k))(states))
 
-    np.testing.assert_allclose(np.exp(ours(LOGITS)).sum(), 1.0, rtol=1e-5)
-    for derivative, tolerance in (
-        (lambda f: f, 1e-5),
-        (jax.jacrev, 1e-4),
-        (jax.hessian, 1e-3),
-    ):
-        actual = jax.jit(derivative(ours))(LOGITS)
-        assert_close(actual, derivative(expected)(LOGITS), tolerance, tolerance)
+    assert_close(jax.jit(ours)(LOGITS), expected(LOGITS), rtol=1e-5, atol=1e-5)
+    slopes = jax.jit(jax.jacrev(ours))(LOGITS)
+    assert_close(slopes, jax.jacrev(expected)(LOGITS), rtol=1e-4, atol=1e-5)
 
 
 def test_log_prob_in_double_precision(x64):
     logits = jnp.asarray(LOGITS, jnp.float64)
     states = jd.Subset(logits, 3).enumerate_support()
     expected = jnp.log(jax.vmap(lambda z: ordered(logits, z, 3))(states))
-    actual = jd.Subset(logits, 3).log_prob(states)
+    actual = log_prob(jd.Subset(logits, 3), states)
     np.testing.assert_allclose(actual, expected, rtol=1e-12)
 
 
@@ -70,7 +68,7 @@ def test_samples_have_the_probability_of_their_log_prob():
     for row in range(2):
         one = jd.Subset(MASKED[row], 2)
         states = np.asarray(one.enumerate_support())
-        expected = np.exp(np.float64(one.log_prob(states)))
+        expected = np.exp(np.float64(log_prob(one, states)))
         frequency = (np.asarray(z)[:, row, None] == states).all(-1).mean(axis=0)
         se = np.sqrt(expected * (1.0 - expected) / num)
         assert np.all(np.abs(frequency - expected) <= K_SIGMA * se)
@@ -85,13 +83,13 @@ def test_rows_are_independent():
     assert states.shape == (36, 2, 4)
     assert q.num_states == 36
     assert q.batch_shape == (2,)
-    log_probs = q.log_prob(states)
+    log_probs = log_prob(q, states)
     assert log_probs.shape == (36, 2)
     np.testing.assert_allclose(np.exp(log_probs.sum(axis=-1)).sum(), 1.0, rtol=1e-5)
     for row in range(2):
         one = jd.Subset(MASKED[row], 2)
-        assert_close(log_probs[:, row], one.log_prob(states[:, row]))
-        assert one.log_prob(states[0, row]).shape == ()
+        assert_close(log_probs[:, row], log_prob(one, states[:, row]))
+        assert jax.eval_shape(one.log_prob, states[0, row]).shape == ()
 
 
 def test_masked_items():
@@ -99,12 +97,12 @@ def test_masked_items():
     states = q.enumerate_support()
     is_possible = np.asarray(states[:, 2] == 0)
     assert is_possible.sum() == 1
-    assert_close(q.log_prob(states), np.where(is_possible, 0.0, -np.inf))
+    assert_close(log_prob(q, states), np.where(is_possible, 0.0, -np.inf))
     for z in states:
-        assert_close(jax.grad(lambda q, z=z: q.log_prob(z))(q).logits, jnp.zeros(4))
+        assert np.all(slope_of_log_prob(q, z).logits == 0.0)
     assert np.all(q.sample(KEY) == states[is_possible][0])
     pair = jd.Subset(MASKED[0], 2)
-    slope = jax.grad(lambda q: q.log_prob(jnp.array([1.0, 1.0, 0.0, 0.0])))(pair).logits
+    slope = slope_of_log_prob(pair, jnp.array([1.0, 1.0, 0.0, 0.0])).logits
     assert all_finite(slope)
     assert slope[2] == 0.0
 
@@ -113,9 +111,8 @@ def test_all_items_are_certain():
     q = jd.Subset(LOGITS, 5)
     z = jnp.ones(5)
     assert np.all(q.sample(KEY) == z)
-    value, slope = jax.value_and_grad(lambda q: q.log_prob(z))(q)
-    assert value == 0.0
-    assert np.all(slope.logits == 0.0)
+    assert log_prob(q, z) == 0.0
+    assert np.all(slope_of_log_prob(q, z).logits == 0.0)
     assert_close(q.enumerate_support(), z[None])
 
 
@@ -123,19 +120,16 @@ def test_one_item_is_a_one_hot():
     q, one_hot = jd.Subset(MASKED, 1), jd.OneHotCategorical(MASKED)
     states = one_hot.enumerate_support()
     assert_close(q.enumerate_support(), states)
-    assert_close(q.log_prob(states), jax.vmap(one_hot.log_prob)(states), atol=1e-5)
+    assert_close(log_prob(q, states), jax.vmap(one_hot.log_prob)(states), atol=1e-5)
     zeta = q.relaxed_sample(KEY)
     assert_close(zeta, one_hot.relaxed_sample(KEY))
     assert_close(q.threshold(zeta), one_hot.threshold(zeta))
     assert_close(q.relax(zeta, 0.7), one_hot.relax(zeta, 0.7))
 
 
-@pytest.mark.parametrize(
-    "z",
-    [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 0.5, 0.5], [2.0, 0.0, 0.0]],
-)
-def test_what_is_not_k_hot_is_impossible(z):
-    assert jnp.isneginf(jd.Subset(jnp.zeros(3), 2).log_prob(jnp.array(z)))
+def test_what_is_not_k_hot_is_impossible():
+    z = [[1.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 0.5, 0.5], [2.0, 0.0, 0.0]]
+    assert np.isneginf(log_prob(jd.Subset(jnp.zeros(3), 2), jnp.array(z))).all()
 
 
 def test_too_few_possible_items_are_never_silent():
@@ -143,7 +137,7 @@ def test_too_few_possible_items_are_never_silent():
     z = jax.jit(lambda x: jd.Subset(x, 2).sample(KEY))(logits)
     assert np.isnan(z[0]).all()
     assert_close(z[1], [1.0, 1.0, 0.0])
-    assert jnp.isnan(jd.Subset(logits, 2).log_prob(z)[0])
+    assert jnp.isnan(log_prob(jd.Subset(logits, 2), z)[0])
     estimate = jd.reinforce_loo(lambda z: z[0, 0], num_samples=2)
     assert jnp.isnan(jax.jit(lambda x: estimate(KEY, jd.Subset(x, 2)))(logits))
 
@@ -152,11 +146,12 @@ def test_too_few_possible_items_are_never_silent():
 def test_extreme_logits(size):
     q = jd.Subset(jnp.array([size, 0.0, -size, 0.5, -size]), 3)
     states = q.enumerate_support()
-    value, pull = jax.vjp(lambda q: q.log_prob(states), q)
-    assert all_finite((value, pull(jnp.ones_like(value))))
+    value = log_prob(q, states)
     np.testing.assert_allclose(np.exp(value).sum(), 1.0, rtol=1e-5)
-    assert q.log_prob(q.sample(KEY)) == 0.0
-    assert all_finite(jax.jacrev(lambda q: q.relax(q.relaxed_sample(KEY), 0.1))(q))
+    slopes = jax.jit(jax.jacrev(lambda q: q.log_prob(states)))(q)
+    relaxed = jax.jit(jax.jacrev(lambda q: q.relax(q.relaxed_sample(KEY), 0.1)))(q)
+    assert all_finite((value, slopes, relaxed))
+    assert_close(q.sample(KEY), [1.0, 1.0, 0.0, 1.0, 0.0])
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
@@ -165,10 +160,11 @@ def test_dtypes(dtype):
     zeta = q.relaxed_sample(KEY)
     assert zeta.dtype == jnp.float32
     z = q.threshold(zeta)
-    for x in (z, q.sample(KEY), q.relax(zeta, 0.5), q.log_prob(z)):
+    for x in (z, q.sample(KEY), q.relax(zeta, 0.5), log_prob(q, z)):
         assert x.dtype == dtype
     assert q.enumerate_support().dtype == dtype
-    assert_close(q.log_prob(z), jd.Subset(LOGITS, 2).log_prob(z), rtol=2e-2)
+    expected = log_prob(jd.Subset(LOGITS, 2), z.astype(jnp.float32))
+    assert_close(log_prob(q, z), expected, rtol=2e-2)
 
 
 def test_relaxed_sample_sums_to_k_and_tends_to_the_threshold():
@@ -177,16 +173,17 @@ def test_relaxed_sample_sums_to_k_and_tends_to_the_threshold():
     z = jax.vmap(q.threshold)(zeta)
     assert np.all(z.sum(axis=-1) == 2)
     distances = []
+    relax = jax.jit(jax.vmap(q.relax, (0, None)))
     for temperature in (10.0, 1.0, 0.1, 0.01, 1e-3):
-        s = jax.vmap(lambda x, t=temperature: q.relax(x, t))(zeta)
+        s = relax(zeta, temperature)
         np.testing.assert_allclose(s.sum(axis=-1), 2.0, rtol=1e-5)
         assert np.all(np.asarray(s)[:, 0, 2] == 0.0)
         distances.append(float(jnp.abs(s - z).mean()))
     assert np.all(np.diff(distances) < 0)
     assert distances[-1] < 1e-3
-    spread = q.relax(zeta[0], jnp.array([[0.1], [10.0]]))
-    assert_close(spread[0], q.relax(zeta[0], 0.1)[0])
-    assert_close(spread[1], q.relax(zeta[0], 10.0)[1])
+    spread = relax(zeta, jnp.array([[0.1], [10.0]]))
+    assert_close(spread[:, 0], relax(zeta, 0.1)[:, 0])
+    assert_close(spread[:, 1], relax(zeta, 10.0)[:, 1])
 
 
 @pytest.mark.parametrize("temperature", [1e-3, 0.5])
@@ -196,7 +193,7 @@ def test_derivative_of_the_relaxed_sample(temperature):
     def relaxed(q):
         return q.relax(q.relaxed_sample(KEY), temperature)
 
-    slope = jax.jacrev(relaxed)(q).logits
+    slope = jax.jit(jax.jacrev(relaxed))(q).logits
     assert all_finite(slope)
     assert np.all(np.asarray(slope)[..., 0, 2] == 0.0)
     if temperature == 0.5:
@@ -210,18 +207,22 @@ def f(z, t=1.0):
     return t * (jnp.dot(z, jnp.array([4.0, -5.0, 5.0, -2.0, -4.0])) - z[0] * z[3] ** 2)
 
 
-WORKS = {
-    "reinforce": lambda: jd.reinforce(f, baseline=2.0),
-    "nvil": lambda: jd.nvil(f, jnp.array(2.0)),
-    "reinforce_loo": lambda: jd.reinforce_loo(f, num_samples=3),
-}
-
-
-@pytest.mark.parametrize("name", WORKS)
-def test_score_function_estimators_are_unbiased(name):
+def test_leave_one_out_is_unbiased():
     q = jd.Subset(LOGITS, 2)
-    samples = gradient_samples(WORKS[name](), q, num=200_000)
+    samples = gradient_samples(jd.reinforce_loo(f, num_samples=3), q, num=100_000)
     assert_unbiased(samples, exact_gradient(f, q))
+
+
+def test_other_score_function_estimators_take_subsets():
+    q = jd.Subset(LOGITS, 2)
+    g = lambda z: (f(z), z)  # noqa: E731
+    for estimate in (
+        jd.reinforce(g, baseline=2.0, has_aux=True),
+        jd.nvil(g, jnp.array(2.0), has_aux=True),
+    ):
+        gradient, z = jax.jit(jax.grad(estimate, 1, has_aux=True))(KEY, q)
+        expected = (f(z) - 2.0) * slope_of_log_prob(q, z).logits
+        assert_close(gradient.logits, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_exact_is_the_sum_over_subsets():
@@ -299,13 +300,10 @@ def test_a_pytree_with_a_static_size():
     logits = jax.random.normal(KEY, (6, 5))
     keys = jax.random.split(KEY, 6)
     estimate = jd.reinforce_loo(f, num_samples=2)
-    step = jax.jit(jax.vmap(jax.grad(estimate, 1)))
-    mapped = step(keys, jd.Subset(logits, 3)).logits
-    rows = [
-        jax.grad(estimate, 1)(k, jd.Subset(x, 3)).logits
-        for k, x in zip(keys[:2], logits[:2], strict=True)
-    ]
-    assert_close(mapped[:2], jnp.stack(rows), rtol=1e-4, atol=1e-5)
+    gradient = jax.grad(estimate, 1)
+    mapped = jax.jit(jax.vmap(gradient))(keys, jd.Subset(logits, 3)).logits
+    row = jax.jit(gradient)(keys[1], jd.Subset(logits[1], 3)).logits
+    assert_close(mapped[1], row, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

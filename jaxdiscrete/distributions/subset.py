@@ -47,9 +47,9 @@ class Subset:
     Example:
       >>> q = jd.Subset(jnp.array([0.0, 1.0, -jnp.inf, 0.0]), 2)
       >>> print(q.sample(jax.random.key(0)))
-      [1. 1. 0. 0.]
+      [0. 1. 0. 1.]
       >>> print(np.exp(q.log_prob(q.enumerate_support())).round(3))
-      [0.394 0.    0.212 0.    0.394 0.   ]
+      [0.443 0.    0.114 0.    0.443 0.   ]
 
     References:
       J. I. Yellott, The relationship between Luce's choice axiom, Thurstone's theory
