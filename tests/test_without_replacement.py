@@ -468,3 +468,16 @@ def test_more_states_than_there_are():
             rf"distributions in jaxdiscrete.{name}, .*got BareSampler",
         ):
             estimate(distance, **{what: 2})(KEY, BareSampler(jnp.zeros(3)))
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda b: jd.sum_and_sample(distance, num_samples=2, baseline=b),
+        lambda b: jd.partial_enumeration(distance, num_states=2, baseline=b),
+    ],
+)
+def test_baseline_must_be_one_scalar(transform):
+    for bad in (jnp.zeros(2), lambda: jnp.zeros(2)):
+        with pytest.raises(ValueError, match=r"baseline to return one .* shape \(2,\)"):
+            transform(bad)(KEY, jd.Bernoulli(jnp.zeros(3)))
