@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 import jaxdiscrete as jd
 
@@ -29,6 +30,9 @@ class Entry:
         others refuse to give.
       variant: whether another entry has the same code but for one function, so
         that only what that function changes is tested again.
+      built_like: the entry that is built by the same mechanism, which is what gives
+        the behaviour under transformations: the everyday suite tests it there, and
+        here only with the slow tests.
     """
 
     make: Callable
@@ -43,6 +47,7 @@ class Entry:
     relaxed: bool = False
     higher_order: bool = False
     variant: bool = False
+    built_like: str | None = None
 
 
 def critic(weights):
@@ -187,7 +192,11 @@ ALL = {
         multi=True,
     ),
     "arm": Entry(
-        lambda f, cv, aux: jd.arm(f, has_aux=aux), calls=2, multi=True, kind="binary"
+        lambda f, cv, aux: jd.arm(f, has_aux=aux),
+        calls=2,
+        multi=True,
+        kind="binary",
+        built_like="disarm",
     ),
     "disarm": Entry(
         lambda f, cv, aux: jd.disarm(f, num_samples=4, has_aux=aux),
@@ -200,6 +209,7 @@ ALL = {
         calls=3,
         multi=True,
         kind="binary",
+        built_like="disarm",
     ),
     "arms_gaussian": Entry(
         lambda f, cv, aux: jd.arms(
@@ -215,6 +225,7 @@ ALL = {
         calls=3,
         multi=True,
         kind="categorical",
+        built_like="disarm_stick_breaking",
     ),
     "disarm_stick_breaking": Entry(
         lambda f, cv, aux: jd.disarm_stick_breaking(f, num_samples=2, has_aux=aux),
@@ -227,6 +238,7 @@ ALL = {
         calls=4,
         multi=True,
         kind="categorical",
+        built_like="disarm_stick_breaking",
     ),
     "vimco": Entry(
         lambda f, cv, aux: jd.vimco(f, num_samples=3, has_aux=aux),
@@ -235,6 +247,7 @@ ALL = {
         multi=True,
         reduce=log_mean_exp,
         oracle=bound_of(3),
+        built_like="reinforce_loo",
     ),
     "multi_sample_nvil": Entry(
         lambda f, cv, aux: jd.multi_sample_nvil(
@@ -245,6 +258,7 @@ ALL = {
         multi=True,
         reduce=log_mean_exp,
         oracle=bound_of(2),
+        built_like="reinforce_loo",
     ),
     "local_disarm": Entry(
         lambda f, cv, aux: jd.local_disarm(f, num_samples=2, has_aux=aux),
@@ -255,16 +269,19 @@ ALL = {
         ),
         oracle=bound_of(2),
         kind="binary",
+        built_like="disarm",
     ),
     "reinforce_optimal_baseline": Entry(
         lambda f, cv, aux: jd.reinforce_optimal_baseline(f, num_samples=3, has_aux=aux),
         calls=3,
         multi=True,
+        built_like="reinforce_loo",
     ),
     "reinforce_running_optimal_baseline": Entry(
         lambda f, cv, aux: jd.reinforce_running_optimal_baseline(
             f, weighted_value=cv["baseline"], weight=cv["scale"], has_aux=aux
-        )
+        ),
+        built_like="nvil",
     ),
     "unordered_set": Entry(
         lambda f, cv, aux: jd.unordered_set(f, num_samples=3, has_aux=aux),
@@ -279,6 +296,7 @@ ALL = {
         calls=3,
         multi=True,
         reduce=None,
+        built_like="unordered_set",
     ),
     "partial_enumeration": Entry(
         lambda f, cv, aux: jd.partial_enumeration(
@@ -287,6 +305,7 @@ ALL = {
         calls=3,
         multi=True,
         reduce=None,
+        built_like="unordered_set",
     ),
     "monte_carlo": Entry(
         lambda f, cv, aux: jd.monte_carlo(
@@ -322,6 +341,7 @@ ALL = {
         differentiates=True,
         multi=True,
         kind="binary",
+        built_like="double_cv",
     ),
     "muprop": Entry(
         lambda f, cv, aux: jd.muprop(
@@ -329,6 +349,7 @@ ALL = {
         ),
         calls=2,
         differentiates=True,
+        built_like="rebar",
     ),
     "muprop_second_order": Entry(
         lambda f, cv, aux: jd.muprop_second_order(
@@ -336,6 +357,7 @@ ALL = {
         ),
         calls=2,
         differentiates=True,
+        built_like="rebar",
     ),
     "rebar": Entry(_rebar(jd.rebar), calls=2, differentiates=True),
     "rebar_muprop_relaxation": Entry(
@@ -345,7 +367,10 @@ ALL = {
         variant=True,
     ),
     "rebar_independent": Entry(
-        _rebar(jd.rebar_independent), calls=3, differentiates=True
+        _rebar(jd.rebar_independent),
+        calls=3,
+        differentiates=True,
+        built_like="rebar",
     ),
     "rebar_independent_muprop_relaxation": Entry(
         _rebar(jd.rebar_independent, relaxation=jd.muprop_relaxation),
@@ -354,10 +379,18 @@ ALL = {
         variant=True,
     ),
     "relax": Entry(_relax(jd.relax, False)),
-    "relax_scale": Entry(_relax(jd.relax, True), calls=2, differentiates=True),
+    "relax_scale": Entry(
+        _relax(jd.relax, True),
+        calls=2,
+        differentiates=True,
+        built_like="relax",
+    ),
     "relax_independent": Entry(_relax(jd.relax_independent, False), variant=True),
     "relax_independent_scale": Entry(
-        _relax(jd.relax_independent, True), calls=3, differentiates=True
+        _relax(jd.relax_independent, True),
+        calls=3,
+        differentiates=True,
+        built_like="relax",
     ),
     "control_variate": Entry(
         lambda f, cv, aux: jd.control_variate(
@@ -369,13 +402,15 @@ ALL = {
             ),
             scale=cv["scale"],
             has_aux=aux,
-        )
+        ),
+        built_like="reinforce_baseline",
     ),
     "mean_field": Entry(
         lambda f, cv, aux: jd.mean_field(f, has_aux=aux),
         unbiased=False,
         differentiates=True,
         relaxed=True,
+        built_like="gumbel_softmax",
     ),
     "gumbel_softmax": Entry(
         lambda f, cv, aux: jd.gumbel_softmax(f, temperature=_t(cv), has_aux=aux),
@@ -387,17 +422,20 @@ ALL = {
         lambda f, cv, aux: jd.straight_through(f, has_aux=aux),
         unbiased=False,
         differentiates=True,
+        built_like="gumbel_softmax",
     ),
     "half_estimator": Entry(
         lambda f, cv, aux: jd.half_estimator(f, has_aux=aux),
         unbiased=False,
         differentiates=True,
         kind="binary",
+        built_like="straight_through_gumbel_softmax",
     ),
     "reinmax": Entry(
         lambda f, cv, aux: jd.reinmax(f, temperature=_t(cv), has_aux=aux),
         unbiased=False,
         differentiates=True,
+        built_like="straight_through_gumbel_softmax",
     ),
     "gapped_straight_through": Entry(
         lambda f, cv, aux: jd.gapped_straight_through(
@@ -405,6 +443,7 @@ ALL = {
         ),
         unbiased=False,
         differentiates=True,
+        built_like="straight_through_gumbel_softmax",
     ),
     "gumbel_rao": Entry(
         lambda f, cv, aux: jd.gumbel_rao(
@@ -412,6 +451,7 @@ ALL = {
         ),
         unbiased=False,
         differentiates=True,
+        built_like="straight_through_gumbel_softmax",
     ),
     "decoupled_straight_through": Entry(
         lambda f, cv, aux: jd.decoupled_straight_through(
@@ -419,6 +459,7 @@ ALL = {
         ),
         unbiased=False,
         differentiates=True,
+        built_like="straight_through_gumbel_softmax",
     ),
     "straight_through_gumbel_softmax": Entry(
         lambda f, cv, aux: jd.straight_through_gumbel_softmax(
@@ -428,6 +469,15 @@ ALL = {
         differentiates=True,
     ),
 }
+
+
+def once_a_mechanism(names):
+    """Parameters for tests of what a mechanism gives all its estimators alike."""
+    return [
+        pytest.param(n, marks=pytest.mark.slow if ALL[n].built_like else ())
+        for n in names
+    ]
+
 
 MAIN = [name for name, entry in ALL.items() if not entry.variant]
 UNBIASED = [name for name, entry in ALL.items() if entry.unbiased]

@@ -14,7 +14,15 @@ from checks import (
     exact_gradient,
     gradient_samples,
 )
-from estimators import ALL, BARE, KINDS, MAIN, UNBIASED, initial_cv
+from estimators import (
+    ALL,
+    BARE,
+    KINDS,
+    MAIN,
+    UNBIASED,
+    initial_cv,
+    once_a_mechanism,
+)
 
 import jaxdiscrete as jd
 
@@ -52,8 +60,10 @@ def distribution(name, logits):
 
 
 everything = pytest.mark.parametrize("name", MAIN)
+mechanism = pytest.mark.parametrize("name", once_a_mechanism(MAIN))
 first_order = pytest.mark.parametrize(
-    "name", [n for n in MAIN if n in UNBIASED and not ALL[n].higher_order]
+    "name",
+    once_a_mechanism(n for n in MAIN if n in UNBIASED and not ALL[n].higher_order),
 )
 
 
@@ -139,7 +149,7 @@ def test_gradient_to_arguments_and_closures_is_pathwise(name):
             assert_close(gradient, expected, rtol=tolerance, atol=0.1 * tolerance)
 
 
-@everything
+@mechanism
 def test_closures_over_anything(name):
     """Integers, keys, scan inputs and vmapped values may be closed over."""
     logits = jnp.array([0.3, -0.8])
@@ -169,7 +179,7 @@ def test_closures_over_anything(name):
     assert_close(scanned, loop, rtol=1e-4, atol=1e-5)
 
 
-@everything
+@mechanism
 def test_value_is_that_of_value_and_grad_without_jit(name):
     estimate = build(name, three_f)
     value, gradient = jax.value_and_grad(estimate, argnums=1)(KEY, three(name))
@@ -178,7 +188,7 @@ def test_value_is_that_of_value_and_grad_without_jit(name):
     assert_close(compiled, (value, gradient), rtol=1e-4, atol=1e-5)
 
 
-@everything
+@mechanism
 def test_gradient_agrees_under_every_transformation(name):
     def loss(q, cv, t, key):
         return build(name, mixed_f, cv)(key, q, t)
@@ -202,7 +212,7 @@ def test_gradient_agrees_under_every_transformation(name):
     assert_close(scanned, rows, rtol=1e-4, atol=1e-5)
 
 
-@everything
+@mechanism
 def test_batched_distributions_map(name):
     """vmap over a batch of q is the loop over its rows."""
     logits = jax.random.normal(jax.random.key(1), (4, 3))
@@ -216,7 +226,7 @@ def test_batched_distributions_map(name):
     assert_close(mapped, stacked, rtol=1e-4, atol=1e-5)
 
 
-@everything
+@mechanism
 def test_both_kinds_of_keys(name):
     estimate = build(name, three_f)
     old = jax.random.key_data(KEY)
@@ -247,7 +257,7 @@ def test_gradient_has_the_dtype_of_its_parameters(name, dtype):
     assert all_finite((value, to_q, to_cv))
 
 
-@everything
+@mechanism
 def test_double_precision(name, x64):
     q = distribution(name, jnp.array([0.3, -0.8, 1.0], jnp.float64))
 
@@ -278,7 +288,7 @@ def test_calls_of_f(name):
     assert len(count) == ALL[name].calls
 
 
-@everything
+@mechanism
 def test_a_step_traces_once(name):
     traces = []
 
@@ -369,7 +379,7 @@ def test_mixed_second_derivatives_are_refused(name):
         jax.eval_shape(mixed_partial, three(name).logits, jnp.array(1.0))
 
 
-@everything
+@mechanism
 def test_hessian_in_the_arguments_of_f_alone_is_exact(name):
     def f(z, theta):
         return theta**3 * (1.0 + jnp.sum(z))
@@ -411,7 +421,7 @@ def test_value_is_f_at_the_sample(name):
         assert np.isin(np.asarray(z), (0.0, 1.0)).all()
 
 
-@everything
+@mechanism
 def test_value_and_grads_is_the_gradient_and_its_square(name):
     estimate = build(name, mixed_f)
     out, (value, gradient) = jax.jit(
@@ -426,7 +436,7 @@ def test_value_and_grads_is_the_gradient_and_its_square(name):
     assert out.aux is None
 
 
-@everything
+@mechanism
 def test_tree_operations_on_q_keep_working(name):
     estimate, q = build(name, mixed_f), mixed(name)
     shapes = jax.eval_shape(jax.grad(estimate, argnums=1), KEY, q)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from checks import assert_close
-from estimators import ALL, KINDS, MAIN, initial_cv
+from estimators import ALL, KINDS, MAIN, initial_cv, once_a_mechanism
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
@@ -14,7 +14,7 @@ def f(z, theta):
     return jnp.sum(jnp.sin(theta * z)) * theta[0]
 
 
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", once_a_mechanism(MAIN))
 def test_shard_map_gives_the_same_gradients(name):
     """Examples over devices; model, temperature, scale and critic replicated."""
     mesh = Mesh(np.array(jax.devices()[:4]), ("data",))
