@@ -110,7 +110,7 @@ def central_difference(fn, x, step=1e-2):
     return jnp.stack([(fn(x + e) - fn(x - e)) / (2 * step) for e in steps])
 
 
-@everything
+@mechanism
 def test_gradient_to_arguments_and_closures_is_pathwise(name):
     """Nothing of control variate or variance reaches what f uses, or how it gets it."""
     entry = ALL[name]
@@ -234,7 +234,7 @@ def test_both_kinds_of_keys(name):
     assert value(KEY, three(name)) == value(old, three(name))
 
 
-@everything
+@mechanism
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_gradient_has_the_dtype_of_its_parameters(name, dtype):
     q = distribution(name, jnp.array([0.3, -0.8, 1.0], dtype))
