@@ -126,7 +126,7 @@ ERRORS = {
     "literal_bool": ("[optimizer]\nname = true", "optimizer.name among adam, sgd"),
     "estimator": (
         '[estimator]\nname = "magic"',
-        "estimator.name among .*gumbel_softmax, mean.*got 'magic'",
+        "estimator.name among .*gumbel_softmax, half_.*got 'magic'",
     ),
     "estimator_type": (
         "[estimator]\nname = 3",
