@@ -69,7 +69,15 @@ def test_nothing_of_the_machine_is_stored(path):
     assert path.stat().st_size < 1.5e6
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# Measurements take minutes.
+SLOW = {"choosing_an_estimator"}
+RUNS = [
+    pytest.param(p, marks=pytest.mark.slow if p.stem in SLOW else (), id=p.stem)
+    for p in NOTEBOOKS
+]
+
+
+@pytest.mark.parametrize("path", RUNS)
 def test_notebook_runs(path, tmp_path):
     for module in ("nbclient", "nbformat", "ipykernel", "matplotlib"):
         pytest.importorskip(module, reason=f"running a notebook needs {module}")
