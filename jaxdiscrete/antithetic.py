@@ -14,7 +14,15 @@ from jaxdiscrete.validation import check_count, check_kind
 
 
 def sample_pair(key: jax.Array, q: PyTree) -> tuple[PyTree, PyTree]:
-    """Two Bernoulli samples, from logistic noise and from its negative."""
+    """Two Bernoulli samples, from logistic noise and from its negative.
+
+    Args:
+      key: PRNG key.
+      q: pytree of Bernoulli distributions.
+
+    Returns:
+      The samples, along a leading axis of 2, and the noise, both of q's structure.
+    """
 
     def draw_noise(d: Bernoulli, k: jax.Array) -> jax.Array:
         location = d.location()
@@ -146,7 +154,16 @@ def disarm(
 
 
 def disarm_gradient(q: PyTree, z: PyTree, signals: jax.Array) -> list[jax.Array]:
-    """DisARM's gradient from one antithetic pair, an array for every leaf of q."""
+    """DisARM's gradient from one antithetic pair.
+
+    Args:
+      q: pytree of Bernoulli distributions, frozen.
+      z: the pair, as from :func:`sample_pair`.
+      signals: ``[2]``, the values of f at the two.
+
+    Returns:
+      An array for every leaf of q, in tree order.
+    """
     difference = 0.5 * (signals[0] - signals[1])
 
     def one(d: Bernoulli, pair: jax.Array) -> jax.Array:
@@ -159,7 +176,15 @@ def disarm_gradient(q: PyTree, z: PyTree, signals: jax.Array) -> list[jax.Array]
 
 
 def check_pairs(name: str, num_samples: int) -> None:
-    """Raises unless samples come in pairs."""
+    """Raises unless samples come in pairs.
+
+    Args:
+      name: public name of the estimator, for the message.
+      num_samples: how many.
+
+    Raises:
+      TypeError, ValueError: if it is not an even integer of at least 2.
+    """
     remedy = "Samples come in antithetic pairs: ask for 2, 4, 6, ..."
     check_count(name, "num_samples", num_samples, 2, remedy)
     if num_samples % 2:

@@ -16,7 +16,11 @@ import jax.numpy as jnp
 from jaxdiscrete.gradient_rules import attach
 from jaxdiscrete.latents import freeze
 from jaxdiscrete.multi_sample import over_samples, sample_keys
-from jaxdiscrete.score_function import as_signal, evaluate
+from jaxdiscrete.score_function import (
+    as_signal,
+    evaluate,
+    freeze_like_sample,
+)
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import check_objective
 
@@ -53,7 +57,8 @@ def coupled(
         frozen_q = freeze(q)
         z, noise = freeze(sample(key, frozen_q))
         values, aux = jax.vmap(lambda x: evaluate(f, x, args, has_aux))(z)
-        g = gradient(frozen_q, z, noise, as_signal(values))
+        signals = as_signal(values)
+        g = gradient(freeze_like_sample(q, signals[0]), z, noise, signals)
         value = attach(reduce(values), jax.tree.leaves(q), jax.tree.leaves(freeze(g)))
         return (value, aux) if has_aux else value
 

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.gradient_rules import linear_form
-from jaxdiscrete.latents import draw, freeze, mean, score, spread, widen
+from jaxdiscrete.latents import draw, mean, score, spread, widen
 from jaxdiscrete.multi_sample import mean_of_others, samples_with_slopes
 from jaxdiscrete.score_function import (
     add_gradients,
     as_signal,
     attach_and_train,
+    freeze_like_sample,
     scalar_part,
-    vary_like,
 )
 from jaxdiscrete.typing import Estimator, Objective, PyTree, Relaxable
 from jaxdiscrete.validation import (
@@ -90,7 +90,7 @@ def double_cv(
             f, key, q, args, num_samples, has_aux
         )
         signals = as_signal(values)
-        frozen_q = jax.tree.map(lambda x: vary_like(x, signals[0]), freeze(q))
+        frozen_q = freeze_like_sample(q, signals[0])
         scores = jax.vmap(lambda x: score(frozen_q, x))(z)
         means, pull_through_mean = jax.vjp(mean, widen(frozen_q))
         slopes = jax.tree.map(lambda s, m: s.astype(m.dtype), slopes, means)

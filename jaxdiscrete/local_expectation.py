@@ -13,7 +13,7 @@ from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
 from jaxdiscrete.gradient_rules import attach, linear_form
 from jaxdiscrete.latents import draw, flatten, freeze, latents, mean, widen
 from jaxdiscrete.multi_sample import over_samples
-from jaxdiscrete.score_function import as_signal, evaluate, vary_like
+from jaxdiscrete.score_function import as_signal, evaluate, freeze_like_sample
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import check_count, check_kind, check_objective
 
@@ -131,7 +131,7 @@ def _one_at_a_time(
         z = draw(key, q)
         value, aux = evaluate(f, z, args, has_aux)
         here = as_signal(value)
-        frozen_q = jax.tree.map(lambda x: vary_like(x, here), freeze(q))
+        frozen_q = freeze_like_sample(q, here)
 
         def signal(index: jax.Array) -> jax.Array:
             neighbour = _neighbour(frozen_q, z, index)

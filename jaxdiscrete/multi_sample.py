@@ -10,7 +10,11 @@ import jax.numpy as jnp
 
 from jaxdiscrete.gradient_rules import attach, value_stays_live
 from jaxdiscrete.latents import draw, freeze, log_prob
-from jaxdiscrete.score_function import evaluate
+from jaxdiscrete.score_function import (
+    as_signal,
+    evaluate,
+    freeze_like_sample,
+)
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import (
     check_count,
@@ -102,7 +106,9 @@ def multi_sample(
         def one(k: jax.Array) -> Any:
             z = draw(k, q)
             value, aux = evaluate(f, z, args, has_aux)
-            extra = None if statistic is None else statistic(freeze(q), z)
+            extra = None
+            if statistic is not None:
+                extra = statistic(freeze_like_sample(q, as_signal(value)), z)
             return value, log_prob(q, z), extra, aux
 
         keys = sample_keys(key, num_samples, sharding)

@@ -15,6 +15,7 @@ from jaxdiscrete.score_function import (
     as_signal,
     attach_signal,
     evaluate,
+    freeze_like_sample,
     squared_norm,
 )
 from jaxdiscrete.typing import Estimator, Objective, PyTree
@@ -149,7 +150,7 @@ def reinforce_running_optimal_baseline(
         value, aux = evaluate(f, z, args, has_aux)
         signal = as_signal(value)
         u, w = u.astype(signal.dtype), w.astype(signal.dtype)
-        squared_score = squared_norm(score(freeze(q), z))
+        squared_score = squared_norm(score(freeze_like_sample(q, signal), z))
         objective = 0.5 * jnp.square(u - signal * squared_score)
         objective += 0.5 * jnp.square(w - squared_score)
         is_empty = w == 0

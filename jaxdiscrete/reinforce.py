@@ -12,6 +12,7 @@ from jaxdiscrete.score_function import (
     as_signal,
     attach_signal,
     evaluate,
+    freeze_like_sample,
     squared_norm,
 )
 from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree
@@ -77,7 +78,9 @@ def reinforce(
             signal = signal - freeze(level).astype(signal.dtype)
         value = attach_signal(value, q, z, signal)
         if is_trained and level is not None:
-            slope = -2.0 * signal * squared_norm(score(freeze(q), z))
+            slope = (
+                -2.0 * signal * squared_norm(score(freeze_like_sample(q, signal), z))
+            )
             value = tap(value, level.astype(slope.dtype) * freeze(slope))
         return (value, aux) if has_aux else value
 

@@ -17,8 +17,8 @@ from jaxdiscrete.precision import wide_dtype
 from jaxdiscrete.score_function import (
     as_signal,
     attach_and_train,
+    freeze_like_sample,
     scalar_part,
-    vary_like,
 )
 from jaxdiscrete.typing import Estimator, Objective, PyTree
 from jaxdiscrete.validation import (
@@ -114,7 +114,7 @@ def rodeo(
             f, key, q, args, num_samples, has_aux
         )
         signals = as_signal(values)
-        frozen_q = jax.tree.map(lambda x: vary_like(x, signals[0]), freeze(q))
+        frozen_q = freeze_like_sample(q, signals[0])
         logits = _ravel([d.location()[None] for d in latents(frozen_q)], dtype)[0]
         z, slopes = _ravel(z, dtype), _ravel(slopes, dtype)
         scores = z - jax.nn.sigmoid(logits)[None]

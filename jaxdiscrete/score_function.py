@@ -93,6 +93,22 @@ def vary_like(x: jax.Array, witness: jax.Array) -> jax.Array:
     return x + jnp.where(jnp.isnan(witness), 0.0, 0.0).astype(x.dtype)
 
 
+def freeze_like_sample(q: PyTree, witness: jax.Array) -> PyTree:
+    """``q`` without gradients, which under shard_map varies like its samples.
+
+    A score with respect to replicated parameters would be summed over the devices
+    before it meets the signal of its own sample.
+
+    Args:
+      q: pytree of distributions with floating leaves.
+      witness: a scalar that varies over devices like the sample.
+
+    Returns:
+      A pytree of q's structure.
+    """
+    return jax.tree.map(lambda x: vary_like(x, witness), freeze(q))
+
+
 def add_gradients(*gradients: PyTree) -> PyTree:
     """The sum of gradients with respect to q."""
     return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *gradients)
@@ -152,6 +168,7 @@ def with_control_variate(
         drawn = freeze(draw(key, frozen_q))
         value, aux = evaluate(f, drawn.z, args, has_aux)
         signal = as_signal(value)
+        frozen_q = freeze_like_sample(q, signal)
         gradient_of_log_q = score(frozen_q, drawn.z)
 
         def frozen_part(level: jax.Array | None, fitted: Any) -> PyTree:

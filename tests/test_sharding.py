@@ -62,7 +62,7 @@ def test_shard_map_gives_the_same_gradients(name):
     assert_close(inside, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["local_expectation", "double_cv", "rodeo"])
+@pytest.mark.parametrize("name", once_a_mechanism(MAIN))
 def test_replicated_logits_vary_like_their_samples(name):
     """Nothing but the keys differs between devices."""
     mesh = Mesh(np.array(jax.devices()[:4]), ("data",))
