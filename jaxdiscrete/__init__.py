@@ -6,48 +6,40 @@ the expectation of f under q.
 """
 
 from jaxdiscrete import testing
-from jaxdiscrete.adapters import as_sampler
-from jaxdiscrete.antithetic import arm, disarm
-from jaxdiscrete.arms import arms
-from jaxdiscrete.arsm import arsm
-from jaxdiscrete.black_box import black_box
 from jaxdiscrete.bounds import local_disarm, multi_sample_nvil, vimco
-from jaxdiscrete.carms import carms
-from jaxdiscrete.control_variate import control_variate
-from jaxdiscrete.copulas import dirichlet_copula, gaussian_copula
-from jaxdiscrete.dice import dice
+from jaxdiscrete.core.typing import Estimator, Relaxable, Reparametrisable, Sampler
+from jaxdiscrete.coupled.antithetic import arm, disarm
+from jaxdiscrete.coupled.arms import arms
+from jaxdiscrete.coupled.arsm import arsm
+from jaxdiscrete.coupled.carms import carms
+from jaxdiscrete.coupled.copulas import dirichlet_copula, gaussian_copula
+from jaxdiscrete.coupled.stick_breaking import disarm_stick_breaking
+from jaxdiscrete.diagnostics.gradient_path import GradientPath, gradient_path
+from jaxdiscrete.diagnostics.measure import measure
+from jaxdiscrete.diagnostics.measurement import Measurement
+from jaxdiscrete.diagnostics.recommend import Recommendation, recommend
+from jaxdiscrete.diagnostics.value_and_moments import GradientEstimate, value_and_grads
 from jaxdiscrete.distributions import Bernoulli, OneHotCategorical, Subset
-from jaxdiscrete.double_cv import double_cv
-from jaxdiscrete.enumeration import exact
-from jaxdiscrete.gradient_path import GradientPath, gradient_path
-from jaxdiscrete.gradients import GradientEstimate, value_and_grads
-from jaxdiscrete.gumbel_rao import gumbel_rao
-from jaxdiscrete.local_expectation import local_expectation, measure_valued
-from jaxdiscrete.measurement import Measurement
-from jaxdiscrete.meter import measure
-from jaxdiscrete.monte_carlo import monte_carlo
-from jaxdiscrete.muprop import muprop, muprop_second_order
-from jaxdiscrete.nvil import nvil
-from jaxdiscrete.optimal_baseline import (
+from jaxdiscrete.enumeration.exact import exact
+from jaxdiscrete.enumeration.local_expectation import local_expectation, measure_valued
+from jaxdiscrete.enumeration.sum_and_sample import partial_enumeration, sum_and_sample
+from jaxdiscrete.enumeration.unordered_set import unordered_set
+from jaxdiscrete.interop.adapters import as_sampler
+from jaxdiscrete.interop.black_box import black_box
+from jaxdiscrete.multi_sample.double_cv import double_cv
+from jaxdiscrete.multi_sample.monte_carlo import monte_carlo
+from jaxdiscrete.multi_sample.optimal_baseline import (
     reinforce_optimal_baseline,
     reinforce_running_optimal_baseline,
 )
-from jaxdiscrete.perturbation import imle, perturbed_optimizer
-from jaxdiscrete.rebar import rebar, rebar_independent
-from jaxdiscrete.recommendation import Recommendation, recommend
-from jaxdiscrete.reinforce import reinforce
-from jaxdiscrete.reinforce_loo import reinforce_loo
-from jaxdiscrete.reinmax import half_estimator, reinmax
-from jaxdiscrete.relax import relax, relax_independent
-from jaxdiscrete.relaxations import (
-    critical_temperature,
-    gumbel_softmax,
-    mean_field,
-    sample_gumbel_softmax,
+from jaxdiscrete.multi_sample.policy_gradient import (
+    leave_one_out,
+    reward_to_go,
+    score_function_loss,
 )
-from jaxdiscrete.relaxed_control import concrete, muprop_relaxation
-from jaxdiscrete.rodeo import rodeo
-from jaxdiscrete.sampling import (
+from jaxdiscrete.multi_sample.reinforce_loo import reinforce_loo
+from jaxdiscrete.multi_sample.rodeo import rodeo
+from jaxdiscrete.noise import (
     exponential_race,
     gumbel_max,
     sample_exponential,
@@ -55,17 +47,29 @@ from jaxdiscrete.sampling import (
     sample_logistic,
     sum_of_gamma,
 )
-from jaxdiscrete.sequences import leave_one_out, reward_to_go, score_function_loss
-from jaxdiscrete.stick_breaking import disarm_stick_breaking
-from jaxdiscrete.straight_through import (
+from jaxdiscrete.pathwise.gumbel_rao import gumbel_rao
+from jaxdiscrete.pathwise.gumbel_softmax import (
+    critical_temperature,
+    gumbel_softmax,
+    mean_field,
+    sample_gumbel_softmax,
+)
+from jaxdiscrete.pathwise.reinmax import half_estimator, reinmax
+from jaxdiscrete.pathwise.straight_through import (
     decoupled_straight_through,
     gapped_straight_through,
     straight_through,
     straight_through_gumbel_softmax,
 )
-from jaxdiscrete.sum_and_sample import partial_enumeration, sum_and_sample
-from jaxdiscrete.typing import Estimator, Relaxable, Reparametrisable, Sampler
-from jaxdiscrete.unordered_set import unordered_set
+from jaxdiscrete.score_function.control_variate import control_variate
+from jaxdiscrete.score_function.dice import dice
+from jaxdiscrete.score_function.muprop import muprop, muprop_second_order
+from jaxdiscrete.score_function.nvil import nvil
+from jaxdiscrete.score_function.rebar import rebar, rebar_independent
+from jaxdiscrete.score_function.reinforce import reinforce
+from jaxdiscrete.score_function.relax import relax, relax_independent
+from jaxdiscrete.score_function.relaxed_control import concrete, muprop_relaxation
+from jaxdiscrete.solvers.mechanism import imle, perturbed_optimizer
 
 __version__ = "0.1.0"
 

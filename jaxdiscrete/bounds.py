@@ -13,19 +13,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.antithetic import disarm_gradient, sample_pair
-from jaxdiscrete.coupled import coupled
-from jaxdiscrete.distributions import Bernoulli
-from jaxdiscrete.gradient_rules import tap
-from jaxdiscrete.latents import freeze
-from jaxdiscrete.multi_sample import multi_sample, sum_of_others
-from jaxdiscrete.score_function import as_signal
-from jaxdiscrete.typing import Baseline, Estimator, Objective, PyTree
-from jaxdiscrete.validation import (
+from jaxdiscrete.core.checks import (
     check_count,
     check_kind,
     evaluate_optional_baseline,
 )
+from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.rules import tap
+from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree
+from jaxdiscrete.coupled.antithetic import disarm_gradient, sample_pair
+from jaxdiscrete.coupled.mechanism import coupled
+from jaxdiscrete.distributions import Bernoulli
+from jaxdiscrete.multi_sample.mechanism import multi_sample, sum_of_others
+from jaxdiscrete.score_function.mechanism import as_signal
 
 
 def _log_mean_exp(log_weights: jax.Array) -> jax.Array:

@@ -9,7 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdiscrete.gradient_samples import (
+from jaxdiscrete.core.checks import check_count, check_parameters, check_positive
+from jaxdiscrete.core.typing import Estimator, PyTree
+from jaxdiscrete.diagnostics.moments import (
     ROUNDING,
     Moments,
     check_estimate,
@@ -17,8 +19,6 @@ from jaxdiscrete.gradient_samples import (
     depends_on_key,
     gradient_moments,
 )
-from jaxdiscrete.typing import Estimator, PyTree
-from jaxdiscrete.validation import check_count, check_parameters, check_positive
 
 __all__ = ["assert_unbiased"]
 

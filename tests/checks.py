@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxdiscrete as jd
-from jaxdiscrete.gradient_samples import NO_MOMENTS, merge
+from jaxdiscrete.diagnostics.moments import NO_MOMENTS, merge
 from jaxdiscrete.testing import assert_mean
 
 K_SIGMA = 4.5

@@ -356,9 +356,9 @@ def test_an_object_that_jax_cannot_look_into_is_closed_over():
 
 
 def test_the_module_imports_none_of_them():
-    import jaxdiscrete.adapters
+    import jaxdiscrete.interop.adapters
 
-    source = inspect.getsource(jaxdiscrete.adapters)
+    source = inspect.getsource(jaxdiscrete.interop.adapters)
     assert "import distrax" not in source
     assert "import numpyro" not in source
     assert "import tensorflow" not in source

@@ -18,9 +18,9 @@ from checks import (
 )
 
 import jaxdiscrete as jd
-from jaxdiscrete.antithetic import disarm_gradient
-from jaxdiscrete.carms import pair_weights
-from jaxdiscrete.stick_breaking import stick_logits
+from jaxdiscrete.coupled.antithetic import disarm_gradient
+from jaxdiscrete.coupled.carms import pair_weights
+from jaxdiscrete.coupled.stick_breaking import stick_logits
 
 KEY = jax.random.key(0)
 COPULAS = [jd.dirichlet_copula, jd.gaussian_copula]

@@ -6,7 +6,7 @@ import pytest
 from checks import assert_close
 
 import jaxdiscrete as jd
-from jaxdiscrete.gradient_rules import attach, tap, value_stays_live
+from jaxdiscrete.core.rules import attach, tap, value_stays_live
 
 
 def test_attach_gives_its_gradient_and_passes_the_cotangent():

@@ -10,7 +10,7 @@ import pytest
 from checks import BareSampler, flat, flat_rows
 
 import jaxdiscrete as jd
-from jaxdiscrete.gradient_samples import NO_MOMENTS, merge
+from jaxdiscrete.diagnostics.moments import NO_MOMENTS, merge
 
 KEY = jax.random.key(11)
 Q = jd.Bernoulli(jnp.array([0.3, -0.8, 1.0]))

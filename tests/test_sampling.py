@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 import jaxdiscrete as jd
-from jaxdiscrete.sampling import index_from_bits
+from jaxdiscrete.noise import index_from_bits
 
 SIGNIFICANCE = 1e-4
 NUM = 200_000

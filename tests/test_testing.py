@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from jaxdiscrete.gradient_samples import NO_MOMENTS, merge
+from jaxdiscrete.diagnostics.moments import NO_MOMENTS, merge
 from jaxdiscrete.testing import assert_mean
 
 KEY = jax.random.key(5)

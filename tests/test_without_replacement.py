@@ -17,14 +17,14 @@ from checks import (
 )
 
 import jaxdiscrete as jd
-from jaxdiscrete.set_probability import log_set_probability, set_weights
-from jaxdiscrete.unordered_set import unordered_set_signals
-from jaxdiscrete.without_replacement import (
+from jaxdiscrete.distributions.set_probability import log_set_probability, set_weights
+from jaxdiscrete.enumeration.states import (
     log_prob_table,
     sample_without_replacement,
     states_of,
     top_states,
 )
+from jaxdiscrete.enumeration.unordered_set import unordered_set_signals
 
 KEY = jax.random.key(0)
 Q = {

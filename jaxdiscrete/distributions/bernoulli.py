@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.precision import wide
+from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.common import (
     check_event,
     check_floating,
     check_same_shape,
     joint_states,
 )
-from jaxdiscrete.precision import wide
-from jaxdiscrete.sampling import sample_logistic
-from jaxdiscrete.typing import Shape
+from jaxdiscrete.noise import sample_logistic
 
 
 @jax.tree_util.register_dataclass

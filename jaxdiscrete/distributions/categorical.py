@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.precision import wide
+from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.common import (
     check_event,
     check_floating,
@@ -17,9 +19,7 @@ from jaxdiscrete.distributions.common import (
     joint_states,
     known_value,
 )
-from jaxdiscrete.precision import wide
-from jaxdiscrete.sampling import index_from_bits, sample_gumbel
-from jaxdiscrete.typing import Shape
+from jaxdiscrete.noise import index_from_bits, sample_gumbel
 
 
 @jax.tree_util.register_dataclass

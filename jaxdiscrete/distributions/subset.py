@@ -11,6 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.precision import wide
+from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.categorical import OneHotCategorical
 from jaxdiscrete.distributions.common import (
     check_event,
@@ -18,11 +21,8 @@ from jaxdiscrete.distributions.common import (
     joint_states,
     known_value,
 )
-from jaxdiscrete.precision import wide
-from jaxdiscrete.sampling import sample_gumbel
-from jaxdiscrete.set_probability import log_set_probability
-from jaxdiscrete.typing import Shape
-from jaxdiscrete.validation import check_count
+from jaxdiscrete.distributions.set_probability import log_set_probability
+from jaxdiscrete.noise import sample_gumbel
 
 
 @jax.tree_util.register_dataclass

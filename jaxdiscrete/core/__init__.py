@@ -1,0 +1,1 @@
+"""What every estimator stands on; nothing here knows a paper."""

@@ -1,0 +1,170 @@
+"""The two gradient rules on which every estimator stands.
+
+Both are identities on the value of an objective. The objective itself never
+enters ``jax.custom_vjp``: it runs in plain JAX, so closures over traced arrays,
+``vmap``, ``scan``, ``remat`` and callbacks work as they do everywhere else.
+
+* :func:`attach` carries an estimated gradient to distribution parameters.
+* :func:`tap` carries the objective of a baseline or critic to its parameters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiscrete.core.precision import wide_dtype
+from jaxdiscrete.core.typing import PyTree
+
+# A context of JAX and not of Python, because JAX caches derivatives of jitted functions
+# and only its own contexts are part of the key.
+_inside_library_objective = jax.make_user_context(False)
+_value_is_live = jax.make_user_context(False)
+
+
+@contextlib.contextmanager
+def second_order_allowed() -> Iterator[None]:
+    """Lets the library differentiate a nested estimator's gradient.
+
+    The variance objective of an outer estimator contains the gradient of f, and f
+    may contain an estimator. Its gradient estimate is then held constant, which
+    costs efficiency of the control variate and never bias; for a user's Hessian the
+    same treatment would be silently wrong, so it is refused there.
+    """
+    with _inside_library_objective(True), _value_is_live(False):
+        yield
+
+
+@contextlib.contextmanager
+def value_stays_live() -> Iterator[None]:
+    """Lets the library take a value and its derivative in z in one evaluation.
+
+    As :func:`second_order_allowed`, where the value goes on to be differentiated in
+    whatever else f depends on. The derivative in z uses up the rules of an estimator
+    inside f, so they are attached to the value once more.
+    """
+    with second_order_allowed(), _value_is_live(True):
+        yield
+
+
+@jax.custom_jvp
+def _refuse_derivative(x: PyTree, witness: PyTree) -> PyTree:
+    del witness
+    return x
+
+
+@_refuse_derivative.defjvp
+def _refuse_derivative_jvp(primals: Any, tangents: Any) -> Any:
+    del primals, tangents
+    raise TypeError(
+        "Expected a first derivative of a jaxdiscrete estimate, got a second one. "
+        "The gradient of an estimate is itself a sample whose derivative is not the "
+        "Hessian of the expectation. Differentiate jaxdiscrete.exact, or estimate "
+        "the Hessian from an objective whose gradient you write out."
+    )
+
+
+def _first_order_only(cotangent: PyTree, witness: PyTree) -> PyTree:
+    # The witness must be an input that moves with the parameters: the cotangent is
+    # constant in them, so a guard on the cotangent alone would never fire and
+    # Hessians would silently be zero.
+    if _inside_library_objective.value:
+        return cotangent
+    return _refuse_derivative(cotangent, witness)
+
+
+def _zero_like(value: jax.Array) -> jax.Array:
+    """A constant zero that varies over devices as ``value`` does."""
+    zero = jnp.where(jnp.isnan(value), 0.0, 0.0).astype(value.dtype)
+    return jax.lax.stop_gradient(zero)
+
+
+def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.Array:
+    """The sum of ``params * coefficients`` in at least float32."""
+    dtype = wide_dtype(*(c.dtype for c in coefficients))
+    products = [
+        jnp.sum(p.astype(dtype) * c.astype(dtype))
+        for p, c in zip(params, coefficients, strict=True)
+    ]
+    return sum(products, jnp.zeros((), dtype))
+
+
+@jax.custom_vjp
+def attach(
+    value: jax.Array, params: list[jax.Array], grads: list[jax.Array]
+) -> jax.Array:
+    """Returns ``value``; under differentiation ``params`` receive ``ct * grads``.
+
+    Args:
+      value: real scalar, the value of the estimate. Its own cotangent passes.
+      params: floating arrays of any shape.
+      grads: one array per entry of ``params``, of the same shape: the estimated
+        gradient. Receives no gradient itself.
+
+    Returns:
+      ``value``.
+    """
+    del params, grads
+    return value
+
+
+def _attach_fwd(value: Any, params: Any, grads: Any) -> tuple[jax.Array, Any]:
+    # d/d theta of the gradient estimate for phi is lost too (grads are constants),
+    # and only the value knows theta. It is a witness where phi is differentiated;
+    # where it is not, a Hessian in theta alone is exact and must pass.
+    is_differentiated = any(p.perturbed for p in params)
+    params, grads = [p.value for p in params], [g.value for g in grads]
+    witness = value.value if is_differentiated else jax.lax.stop_gradient(value.value)
+    out = value.value
+    if _value_is_live.value:
+        out = out + attach(_zero_like(out), params, grads)
+    return out, (params, grads, witness)
+
+
+def _attach_bwd(residuals: Any, ct: jax.Array) -> tuple[Any, ...]:
+    params, grads, witness = residuals
+    # The transpose of the linear form, and not a product, because it restores the
+    # dtype of each parameter and, under shard_map, its replication.
+    transpose = jax.linear_transpose(lambda p: linear_form(p, grads), params)
+    form = jax.eval_shape(lambda p: linear_form(p, grads), params)
+    (params_ct,) = transpose(ct.astype(form.dtype))
+    params_ct = _first_order_only(params_ct, (params, witness))
+    return ct, params_ct, [jnp.zeros_like(g) for g in grads]
+
+
+attach.defvjp(_attach_fwd, _attach_bwd, symbolic_zeros=True)
+
+
+@jax.custom_vjp
+def tap(value: jax.Array, objective: jax.Array) -> jax.Array:
+    """Returns ``value``; under differentiation ``objective`` receives ``|ct|``.
+
+    The absolute value keeps the objective minimised when the loss is negated to
+    maximise it.
+
+    Args:
+      value: real scalar, the value of the estimate. Its own cotangent passes.
+      objective: real scalar, what the parameters of a control variate minimise.
+
+    Returns:
+      ``value``.
+    """
+    del objective
+    return value
+
+
+def _tap_fwd(value: jax.Array, objective: jax.Array) -> tuple[jax.Array, jax.Array]:
+    if _value_is_live.value:
+        value = value + tap(_zero_like(value), objective)
+    return value, objective
+
+
+def _tap_bwd(objective: jax.Array, ct: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return ct, _first_order_only(jnp.abs(ct).astype(objective.dtype), objective)
+
+
+tap.defvjp(_tap_fwd, _tap_bwd)

@@ -1,0 +1,1 @@
+"""Several samples that depend on one another."""

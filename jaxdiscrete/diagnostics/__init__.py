@@ -1,0 +1,1 @@
+"""What an estimator does at an objective, and which one to use."""

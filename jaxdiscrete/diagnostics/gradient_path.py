@@ -1,0 +1,221 @@
+"""Why a gradient is silently zero: which parameters it can reach, and what cuts it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiscrete.core.checks import check_parameters, check_scalar, derivative_paths
+from jaxdiscrete.core.typing import PyTree
+
+#: How a value depends on a parameter. PATH: with a derivative. The name of a
+#: primitive: beyond that one, which has no derivative. Either with STOPPED before it:
+#: beyond a stop_gradient.
+Marks = frozenset[str]
+PATH = ""
+STOPPED = "~"
+_NOTHING: Marks = frozenset()
+
+#: Calls with a derivative of their own, the last under JAX_CUSTOM_VJP3.
+_CUSTOM = ("custom_jvp_call", "custom_vjp_call", "call_hi_primitive")
+#: Floating functions whose derivative is zero.
+_STEPS = frozenset({"round", "floor", "ceil", "sign"})
+_COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+_WORDS = {
+    PATH: "stop_gradient",
+    "convert_element_type": "a cast to integers",
+    **dict.fromkeys(_COMPARISONS, "a comparison"),
+}
+_REMEDY = (
+    "A hard sample has no derivative with respect to the parameters of its "
+    "distribution. Let an estimator draw it: with f(z) the loss at a sample, "
+    "jaxdiscrete.reinforce_loo(f, num_samples=2)(key, q) has the gradient of the "
+    "expected loss, and jaxdiscrete.recommend(f, q) says which estimator suits f."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class LeafPath:
+    """How a gradient reaches one leaf of the parameters.
+
+    Attributes:
+      name: of the leaf, for instance ``params['logits']``.
+      is_used: whether the loss depends on it.
+      has_path: whether a derivative can reach it.
+      cuts: what has no derivative on the other ways in which the loss depends on it.
+    """
+
+    name: str
+    is_used: bool
+    has_path: bool
+    cuts: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the gradient is neither zero by construction nor partial."""
+        return self.has_path and not self.cuts
+
+    def __str__(self) -> str:
+        through = ", ".join(self.cuts)
+        if not self.is_used:
+            return f"{self.name}: zero, the loss does not depend on it."
+        if not self.has_path:
+            return (
+                f"{self.name}: zero by construction. The loss depends on it only "
+                f"through {through or 'what it calls'}, which has no derivative."
+            )
+        if self.cuts:
+            return (
+                f"{self.name}: partial. The loss depends on it also through {through}, "
+                "which has no derivative: that part of the gradient is missing."
+            )
+        return f"{self.name}: reached."
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientPath:
+    """What :func:`jaxdiscrete.gradient_path` found; ``print`` shows it in words.
+
+    Attributes:
+      leaves: one entry a leaf of the parameters.
+    """
+
+    leaves: tuple[LeafPath, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether ``jax.grad`` reaches every leaf, and on every way."""
+        return all(leaf.ok for leaf in self.leaves)
+
+    def __str__(self) -> str:
+        lines = [str(leaf) for leaf in self.leaves]
+        if any(set(leaf.cuts) - {_WORDS[PATH]} for leaf in self.leaves):
+            lines.append(_REMEDY)
+        return "\n".join(lines)
+
+
+def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> GradientPath:
+    """Says in words whether ``jax.grad(loss)`` reaches the parameters, and why not.
+
+    JAX has no error for a derivative that is zero by construction: a loss of a hard
+    sample has a gradient of zeros, and an ELBO of one lacks the part through the
+    sample. This reads it off the programs of loss and gradient, without computing.
+    A loss made by an estimator of this library is reached. Whoever stops one way and
+    keeps another is taken to mean it, as in a straight-through gradient.
+
+    For an objective of a sample, ``gradient_path(f, z)`` says whether f is
+    differentiable in z, which :func:`jaxdiscrete.rebar` and others need.
+
+    It looks at whole leaves, and trusts the custom derivatives that it meets.
+
+    Args:
+      loss: ``loss(params, *args) -> scalar``, what ``jax.grad`` was called with.
+      params: pytree of floating arrays: parameters, distributions, or samples.
+      args: further arguments of the loss, such as a PRNG key.
+
+    Returns:
+      A :class:`jaxdiscrete.GradientPath`, with ``.ok``.
+
+    Raises:
+      TypeError, ValueError: if the loss is not one real scalar, or if params hold
+        anything but floating arrays.
+
+    Example:
+      >>> f = lambda z: jnp.sum((z - 0.45) ** 2)
+      >>> def naive(params, key):
+      ...     return f(jd.Bernoulli(params["logits"]).sample(key))
+      >>> params, key = {"logits": jnp.zeros(2)}, jax.random.key(0)
+      >>> print(jax.grad(naive)(params, key)["logits"])
+      [0. 0.]
+      >>> print(str(jd.gradient_path(naive, params, key)).splitlines()[0])
+      params['logits']: zero by construction. The loss depends on it only through a
+      comparison, which has no derivative.
+      >>> def estimated(params, key):
+      ...     return jd.reinforce(f)(key, jd.Bernoulli(params["logits"]))
+      >>> print(jd.gradient_path(estimated, params, key))
+      params['logits']: reached.
+    """
+    check_parameters("gradient_path", "params", params)
+    check_scalar("loss", loss, params, args)
+    flat, treedef = jax.tree_util.tree_flatten_with_path(params)
+    leaves = [jnp.asarray(leaf) for _, leaf in flat]
+
+    def scalar(*leaves: jax.Array) -> jax.Array:
+        return jnp.asarray(loss(jax.tree.unflatten(treedef, leaves), *args))
+
+    jaxpr = jax.make_jaxpr(scalar)(*leaves).jaxpr
+    paths = derivative_paths(lambda leaves: scalar(*leaves), leaves, ())
+    found = []
+    for i, (is_used, has_path) in enumerate(paths):
+        start = [frozenset({PATH}) if i == j else _NOTHING for j in range(len(leaves))]
+        cuts = _follow(jaxpr, start)[0] - {PATH}
+        if has_path:
+            cuts = frozenset(cut for cut in cuts if not cut.startswith(STOPPED))
+        name = "params" + jax.tree_util.keystr(flat[i][0])
+        words = {cut.removeprefix(STOPPED) for cut in cuts}
+        in_words = sorted({_WORDS.get(word, word) for word in words})
+        found.append(LeafPath(name, is_used, has_path, tuple(in_words)))
+    return GradientPath(tuple(found))
+
+
+def _follow(jaxpr: Any, inputs: list[Marks]) -> list[Marks]:
+    """The marks of the outputs of a program, from those of its inputs."""
+    marks: dict[int, Marks] = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
+
+    def read(v: Any) -> Marks:
+        return marks.get(id(v), _NOTHING)
+
+    for eqn in jaxpr.eqns:
+        outputs = _apply(eqn, [read(v) for v in eqn.invars])
+        marks.update(zip(map(id, eqn.outvars), outputs, strict=True))
+    return [read(v) for v in jaxpr.outvars]
+
+
+def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
+    """The marks of what one equation computes."""
+    name = eqn.primitive.name
+    together = _NOTHING.union(*inputs)
+    if name.startswith(_CUSTOM) and PATH in together:
+        # The rule, and not the program under it, decides what is differentiated:
+        # this is how an estimator accounts for its hard samples.
+        return [frozenset({PATH})] * len(eqn.outvars)
+    if name in ("select_n", "cond"):
+        # max(x, 0) compares too, but is as continuous as its cases.
+        cases = _NOTHING.union(*inputs[1:])
+        together = cases or together
+    inner = eqn.params.get("jaxpr")
+    if inner is not None:
+        inner = getattr(inner, "jaxpr", inner)
+        if len(inner.invars) == len(inputs) and len(inner.outvars) == len(eqn.outvars):
+            return _follow_inner(eqn, inner, inputs)
+    return [_after(name, v.aval, together) for v in eqn.outvars]
+
+
+def _follow_inner(eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
+    """As :func:`_follow`; what a scan carries is followed until nothing is new."""
+    outputs = _follow(inner, inputs)
+    first, count = eqn.params.get("num_consts", 0), eqn.params.get("num_carry", 0)
+    while True:
+        carried = [
+            a | b for a, b in zip(inputs[first : first + count], outputs, strict=False)
+        ]
+        if carried == inputs[first : first + count]:
+            return outputs
+        inputs = [*inputs[:first], *carried, *inputs[first + count :]]
+        outputs = _follow(inner, inputs)
+
+
+def _after(name: str, aval: Any, marks: Marks) -> Marks:
+    """The marks of a result, where those of all operands are given."""
+    if name == "stop_gradient":
+        return frozenset(STOPPED + mark.removeprefix(STOPPED) for mark in marks)
+    # A sampler may stop its parameters before it compares: it still compares them.
+    continuous = marks & {PATH, STOPPED}
+    is_floating = jnp.issubdtype(aval.dtype, jnp.inexact)
+    if continuous and (name in _STEPS or not is_floating):
+        return (marks - continuous) | {name}
+    return marks

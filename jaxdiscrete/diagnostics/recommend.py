@@ -1,0 +1,329 @@
+"""Which estimator suits an objective, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiscrete.core.checks import (
+    check_count,
+    check_latents,
+    check_objective,
+    derivative_paths,
+)
+from jaxdiscrete.core.latents import draw, latents
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree, Relaxable
+from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
+from jaxdiscrete.pathwise.gumbel_softmax import gumbel_softmax
+
+#: Joint states that are enumerated when no budget is given.
+FEW_STATES = 256
+#: Calls from which samples that are coupled by several beat a pair.
+MANY_CALLS = 4
+#: Relaxed samples at which f is tried.
+_PROBES = 8
+_PROBE_TEMPERATURE = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Recommendation:
+    """What :func:`jaxdiscrete.recommend` advises; ``print`` shows it.
+
+    Attributes:
+      name: of the transform in ``jaxdiscrete``.
+      code: how it is written, with the names of what has to be trained.
+      transform: ``f -> estimate`` with untrained starting values, for a first try and
+        for :func:`jaxdiscrete.measure`.
+      reasons: what about f, q and the budget led to it.
+      alternatives: what else suits them, and when.
+    """
+
+    name: str
+    code: str
+    transform: Callable[[Objective], Estimator]
+    reasons: tuple[str, ...]
+    alternatives: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"Use {self.code}"]
+        lines += [f"  because {reason}" for reason in self.reasons]
+        lines += [f"  or {alternative}" for alternative in self.alternatives]
+        return "\n".join(lines)
+
+
+class _Facts(NamedTuple):
+    """What f and q allow, and how to say it."""
+
+    kind: str
+    is_relaxable: bool
+    num_states: int | None
+    is_differentiable: bool
+    is_finite_between: bool
+    sentences: tuple[str, str]
+
+
+def recommend(
+    f: Objective,
+    q: PyTree,
+    *args: Any,
+    budget: int | None = None,
+    allow_bias: bool = False,
+) -> Recommendation:
+    r"""Prints which estimator suits an objective, with reasons, and returns it.
+
+    The rules, of which the first that holds decides:
+
+    1. few joint states: :func:`jaxdiscrete.exact`;
+    2. a bias is allowed and f is differentiable: :func:`jaxdiscrete.gumbel_softmax`,
+       or :func:`jaxdiscrete.reinmax` where f is not finite between the hard values;
+    3. one call of f, whatever f is: :func:`jaxdiscrete.nvil`;
+    4. f is differentiable: :func:`jaxdiscrete.rebar` for two or three calls if it is
+       finite between the hard values, else :func:`jaxdiscrete.double_cv`;
+    5. f is a black box: :func:`jaxdiscrete.disarm` and, for four calls or more,
+       :func:`jaxdiscrete.arms` for binary variables,
+       :func:`jaxdiscrete.reinforce_loo` for all others.
+
+    f is differentiated without computing, and evaluated with its derivative at a few
+    relaxed samples if that succeeds. It is advice from the papers, not a measurement:
+    :func:`jaxdiscrete.measure` has that for your f.
+
+    Args:
+      f: ``f(z, *args) -> scalar`` for one sample ``z``.
+      q: pytree of distributions.
+      args: further arguments of ``f``.
+      budget: calls of f in one gradient that are affordable. Static. Default: two, or
+        256 for an exact gradient.
+      allow_bias: whether a biased gradient is acceptable. Default: no.
+
+    Returns:
+      A :class:`jaxdiscrete.Recommendation`.
+
+    Raises:
+      TypeError: if q holds no distributions, or f does not return one real scalar.
+      ValueError: if the budget is less than one call.
+
+    Example:
+      >>> q = jd.Bernoulli(jnp.zeros(20))
+      >>> f = lambda z: jnp.sum(jnp.round(z)) ** 2
+      >>> choice = jd.recommend(f, q)
+      Use jaxdiscrete.disarm(f, num_samples=2)
+        because q has binary variables with about 2^20 joint states
+        because the derivative of f in z is zero by construction
+        because two calls of f are assumed, since no budget was given
+        because binary samples can be drawn as opposites, which beats independent ones
+        or jaxdiscrete.reinforce_loo(f, num_samples=2), which is simpler
+        or jaxdiscrete.relax(f, critic, temperature=...), if a critic can be trained
+      >>> estimate = choice.transform(f)
+      >>> print(jax.grad(estimate, 1)(jax.random.key(0), q).logits.shape)
+      (20,)
+    """
+    check_latents("recommend", q)
+    check_objective(f, jax.random.key(0), q, args, has_aux=False)
+    if budget is not None:
+        check_count("recommend", "budget", budget, 1, "f has to be called.")
+    facts = _examine(f, q, args)
+    choice = _choose(facts, budget, allow_bias)
+    reasons = (*facts.sentences, *choice.reasons)
+    choice = dataclasses.replace(choice, reasons=reasons)
+    print(choice)
+    return choice
+
+
+def _examine(f: Objective, q: PyTree, args: tuple[Any, ...]) -> _Facts:
+    leaves = latents(q)
+    kind = "mixed"
+    for word, cls in {"binary": Bernoulli, "categorical": OneHotCategorical}.items():
+        if all(isinstance(d, cls) for d in leaves):
+            kind = word
+    if not all(isinstance(d, Relaxable) for d in leaves):
+        has = "q offers less than jaxdiscrete.Relaxable"
+        sentence = "a derivative of f in z could not be used"
+        return _Facts(kind, False, None, False, False, (has, sentence))
+    num_states = math.prod(d.num_states for d in leaves)
+    size = (
+        f"{num_states:,}"
+        if num_states < 10**6
+        else f"about 2^{math.log2(num_states):.0f}"
+    )
+    has = f"q has {kind} variables with {size} joint states"
+    is_differentiable, is_finite, sentence = _derivative_of(f, q, args)
+    return _Facts(kind, True, num_states, is_differentiable, is_finite, (has, sentence))
+
+
+def _derivative_of(
+    f: Objective, q: PyTree, args: tuple[Any, ...]
+) -> tuple[bool, bool, str]:
+    """Whether f has a derivative in z, whether between the hard values, in words."""
+    z = jax.eval_shape(lambda k: draw(k, q), jax.random.key(0))
+    try:
+        paths = derivative_paths(f, z, args)
+    # Whatever a function meets that JAX has no derivative of, callbacks and loops
+    # among them, makes it a black box.
+    except (TypeError, ValueError, NotImplementedError) as error:
+        reason = re.split(r"[.:\n]", str(error))[0][:60]
+        return False, False, f"JAX has no derivative of f ({reason})"
+    if any(is_used and not has_path for is_used, has_path in paths):
+        return False, False, "the derivative of f in z is zero by construction"
+    if _is_finite_between(f, q, args):
+        return True, True, "f is differentiable in z, also between the hard values"
+    return (
+        True,
+        False,
+        "f is differentiable in z, but not finite between the hard values",
+    )
+
+
+def _is_finite_between(f: Objective, q: PyTree, args: tuple[Any, ...]) -> bool:
+    """Whether f and its derivative are finite at a few relaxed samples."""
+    estimate = gumbel_softmax(f, temperature=_PROBE_TEMPERATURE)
+    compute = jax.jit(lambda k: jax.value_and_grad(estimate, argnums=1)(k, q, *args))
+    keys = jax.random.split(jax.random.key(0), _PROBES)
+    found = jax.tree.leaves([compute(k) for k in keys])
+    return all(bool(jnp.all(jnp.isfinite(x))) for x in found)
+
+
+def _choose(facts: _Facts, budget: int | None, allow_bias: bool) -> Recommendation:
+    limit = FEW_STATES if budget is None else budget
+    if facts.num_states is not None and facts.num_states <= limit:
+        reason = f"up to {limit:,} calls of f are affordable: enumerate"
+        return _advise("exact", "", {}, reason)
+    if allow_bias and facts.is_differentiable:
+        return _biased(facts)
+    if budget == 1:
+        return _one_call(facts)
+    calls = 2 if budget is None else budget
+    affordable = f"{calls:,} calls of f are affordable"
+    if budget is None:
+        affordable = "two calls of f are assumed, since no budget was given"
+    if facts.is_differentiable:
+        return _differentiable(facts, calls, affordable)
+    return _black_box(facts, calls, affordable)
+
+
+def _biased(facts: _Facts) -> Recommendation:
+    if facts.is_finite_between:
+        return _advise(
+            "gumbel_softmax",
+            "temperature=0.5",
+            {"temperature": 0.5},
+            "a bias is allowed, and then one call at a relaxed sample has the least "
+            "variance",
+            alternatives=(
+                "jaxdiscrete.straight_through(f), if f must see hard samples",
+                "jaxdiscrete.rebar(f, ...), which has no bias for one more call",
+            ),
+        )
+    if facts.kind == "mixed":
+        name, reason = "straight_through", "f must see hard samples, of any kind"
+    else:
+        name, reason = "reinmax", "f must see hard samples"
+    return _advise(name, "", {}, f"a bias is allowed, and {reason}")
+
+
+def _one_call(facts: _Facts) -> Recommendation:
+    alternatives: tuple[str, ...] = ()
+    if facts.is_relaxable:
+        alternatives = (
+            "jaxdiscrete.relax(f, critic, temperature=...), whose critic of the sample "
+            "removes more variance and costs more to train",
+        )
+    return _advise(
+        "nvil",
+        "baseline, centre=centre",
+        {"baseline": None, "centre": 0.0},
+        "one call of f leaves no other sample for a baseline: train baseline(*args), a "
+        "small network of the inputs, and the scalar centre",
+        alternatives=alternatives,
+    )
+
+
+def _differentiable(facts: _Facts, calls: int, affordable: str) -> Recommendation:
+    if facts.is_finite_between and calls < MANY_CALLS:
+        return _advise(
+            "rebar",
+            "temperature=jnp.exp(log_temperature), scale=scale",
+            {"temperature": 0.5, "scale": 1.0},
+            affordable,
+            "the relaxation of f is a control variate: train log_temperature and "
+            "scale, which jax.grad gives the gradient of the variance",
+            alternatives=(
+                "jaxdiscrete.muprop(f), which has nothing to train and suits an f that "
+                "is close to linear",
+                "jaxdiscrete.relax(f, critic, temperature=..., scale=...), which adds "
+                "a critic",
+            ),
+        )
+    alternatives: tuple[str, ...] = ()
+    if facts.is_finite_between:
+        half = calls // 2
+        alternatives = (
+            f"jaxdiscrete.monte_carlo(jaxdiscrete.rebar(f, ...), num_samples={half}), "
+            "whose control variate is not linear",
+        )
+    return _advise(
+        "double_cv",
+        f"num_samples={calls}, scale=scale",
+        {"num_samples": calls, "scale": 0.0},
+        affordable,
+        "each sample's baseline is made of the others, and of their derivatives at "
+        "hard samples: train scale, from 0",
+        alternatives=alternatives,
+    )
+
+
+def _black_box(facts: _Facts, calls: int, affordable: str) -> Recommendation:
+    learned = (
+        "jaxdiscrete.relax(f, critic, temperature=...), if a critic can be trained"
+    )
+    if facts.kind != "binary":
+        alternatives: tuple[str, ...] = (learned,) if facts.is_relaxable else ()
+        if facts.kind == "categorical" and calls > 2:
+            alternatives += (
+                f"jaxdiscrete.unordered_set(f, num_samples={calls}), if few states "
+                "hold most of the mass",
+            )
+        return _advise(
+            "reinforce_loo",
+            f"num_samples={calls}",
+            {"num_samples": calls},
+            affordable,
+            "each sample's baseline is the mean of the others, whatever f and q are",
+            alternatives=alternatives,
+        )
+    name = "disarm" if calls < MANY_CALLS else "arms"
+    calls -= calls % 2 if name == "disarm" else 0
+    return _advise(
+        name,
+        f"num_samples={calls}",
+        {"num_samples": calls},
+        affordable,
+        "binary samples can be drawn as opposites, which beats independent ones",
+        alternatives=(
+            f"jaxdiscrete.reinforce_loo(f, num_samples={calls}), which is simpler",
+            learned,
+        ),
+    )
+
+
+def _advise(
+    name: str,
+    arguments: str,
+    options: dict[str, Any],
+    *reasons: str,
+    alternatives: tuple[str, ...] = (),
+) -> Recommendation:
+    # Not at the top: the package imports this module.
+    import jaxdiscrete
+
+    def transform(f: Objective) -> Estimator:
+        estimate: Estimator = getattr(jaxdiscrete, name)(f, **options)
+        return estimate
+
+    code = f"jaxdiscrete.{name}(f{', ' if arguments else ''}{arguments})"
+    return Recommendation(name, code, transform, reasons, alternatives)

@@ -1,0 +1,1 @@
+"""States that are counted, exactly or in part."""

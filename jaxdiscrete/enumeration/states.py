@@ -1,0 +1,219 @@
+"""Joint states of independent variables, drawn without replacement.
+
+The space may be huge: 200 binary variables have 2**200 joint states. A Gumbel is
+assigned to every one of them, but only the subtrees that hold the k largest are ever
+looked at (stochastic beam search).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiscrete.core.checks import check_kind
+from jaxdiscrete.core.latents import flatten, freeze, latents, log_prob
+from jaxdiscrete.core.precision import wide, wide_dtype
+from jaxdiscrete.core.rules import attach
+from jaxdiscrete.core.typing import PyTree
+from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
+from jaxdiscrete.noise import sample_gumbel
+from jaxdiscrete.score_function.mechanism import vary_like
+
+
+class States(NamedTuple):
+    """Distinct joint states, and what is left.
+
+    Attributes:
+      choices: int32 ``[k, variables]``, the class of every variable.
+      log_probs: ``[k]``; ``-inf`` where no further state was possible, and the choices
+        there are those of the first state.
+      log_rest: the log of the mass of all other states. A sum of what was left out,
+        and not one minus a sum: exact also where it is tiny.
+    """
+
+    choices: jax.Array
+    log_probs: jax.Array
+    log_rest: jax.Array
+
+
+def check_states(name: str, q: PyTree, what: str, count: int) -> None:
+    """Raises unless q holds built-in variables with ``count`` joint states or more."""
+    kinds = (Bernoulli, OneHotCategorical)
+    check_kind(name, q, kinds, variables="binary or categorical")
+    total = num_joint_states(q)
+    if count > total:
+        raise ValueError(
+            f"Expected {what} <= {total}, the number of joint states of q, in "
+            f"jaxdiscrete.{name}, got {count}. Use jaxdiscrete.exact, which sums over "
+            "all of them."
+        )
+
+
+def num_joint_states(q: PyTree) -> int:
+    """The number of joint states of a pytree of distributions."""
+    return math.prod(d.num_states for d in latents(q))
+
+
+def log_prob_table(q: PyTree) -> jax.Array:
+    """Log-probabilities ``[variables, classes]`` of all variables, in tree order.
+
+    Rows with fewer classes than the longest end in ``-inf``.
+    """
+    tables = [_table(d) for d in latents(q)]
+    dtype = wide_dtype(*(t.dtype for t in tables))
+    width = max(t.shape[-1] for t in tables)
+
+    def pad(t: jax.Array) -> jax.Array:
+        padding = [(0, 0), (0, width - t.shape[-1])]
+        return jnp.pad(t.astype(dtype), padding, constant_values=-jnp.inf)
+
+    return jnp.concatenate([pad(t) for t in tables])
+
+
+def _table(d: Bernoulli | OneHotCategorical) -> jax.Array:
+    if isinstance(d, OneHotCategorical):
+        return d.location().reshape(-1, d.num_classes)
+    logits = wide(jnp.asarray(d.logits)).reshape(-1)
+    return jnp.stack([jax.nn.log_sigmoid(-logits), jax.nn.log_sigmoid(logits)], -1)
+
+
+def states_of(q: PyTree, choices: jax.Array) -> PyTree:
+    """The samples that belong to choices, as a pytree of the structure of q.
+
+    Args:
+      q: pytree of distributions.
+      choices: integers ``[k, variables]``.
+
+    Returns:
+      Samples along a leading axis of k.
+    """
+    leaves, treedef = flatten(q)
+    samples, start = [], 0
+    for d in leaves:
+        stop = start + math.prod(d.batch_shape)
+        index = choices[:, start:stop].reshape(-1, *d.batch_shape)
+        if isinstance(d, OneHotCategorical):
+            samples.append(jax.nn.one_hot(index, d.num_classes, dtype=d.dtype))
+        else:
+            samples.append(index.astype(d.dtype))
+        start = stop
+    return jax.tree.unflatten(treedef, samples)
+
+
+def sample_without_replacement(key: jax.Array, q: PyTree, k: int) -> States:
+    """k distinct joint states, each drawn in proportion to its probability.
+
+    Args:
+      key: PRNG key.
+      q: pytree of :class:`Bernoulli` and :class:`OneHotCategorical`.
+      k: how many, at most the number of joint states. Static.
+
+    Returns:
+      The states in the order in which they are drawn.
+    """
+    table = log_prob_table(q)
+    num_variables, num_classes = table.shape
+    noise = sample_gumbel(key, (num_variables, k, num_classes))
+    return _beam_search(table, k, noise.astype(table.dtype))
+
+
+def top_states(q: PyTree, k: int) -> States:
+    """The k most likely joint states.
+
+    Args:
+      q: pytree of :class:`Bernoulli` and :class:`OneHotCategorical`.
+      k: how many, at most the number of joint states. Static.
+
+    Returns:
+      The states, the most likely one first.
+    """
+    return _beam_search(log_prob_table(q), k, None)
+
+
+# Compiled here once for every shape: the loop of a caller without jit would otherwise
+# be compiled anew at each call.
+@functools.partial(jax.jit, static_argnames="k")
+def _beam_search(table: jax.Array, k: int, noise: jax.Array | None) -> States:
+    """The k joint states of the largest perturbed log-probability.
+
+    Args:
+      table: log-probabilities ``[variables, classes]``.
+      k: how many. Static.
+      noise: Gumbels ``[variables, k, classes]``, or None for no perturbation.
+
+    Returns:
+      The states, in decreasing order.
+    """
+    num_classes = table.shape[-1]
+
+    def extend(
+        beam: tuple[jax.Array, jax.Array], x: tuple[jax.Array, jax.Array | None]
+    ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+        log_p, perturbed = beam
+        row, gumbel = x
+        children = log_p[:, None] + row[None, :]
+        ranked = children
+        if gumbel is not None:
+            ranked = _with_maximum(children + gumbel, perturbed[:, None])
+            ranked = jnp.where(children == -jnp.inf, -jnp.inf, ranked)
+        perturbed, kept = jax.lax.top_k(ranked.reshape(-1), k)
+        children = children.reshape(-1)
+        pruned = jax.nn.logsumexp(children.at[kept].set(-jnp.inf))
+        return (children[kept], perturbed), (kept, pruned)
+
+    def trace_back(beam: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array]:
+        kept = kept[beam]
+        return kept // num_classes, kept % num_classes
+
+    witness = table[0, 0]
+    if noise is not None and noise.size:
+        witness = witness + noise[0, 0, 0]
+    # The law of the order does not depend on the largest Gumbel of all, which may
+    # therefore be any number: it is zero.
+    root = jnp.where(jnp.arange(k) == 0, 0.0, -jnp.inf).astype(table.dtype)
+    root = vary_like(root, witness)
+    (log_probs, _), (kept, pruned) = jax.lax.scan(extend, (root, root), (table, noise))
+    leaves = vary_like(jnp.arange(k, dtype=jnp.int32), witness)
+    _, choices = jax.lax.scan(trace_back, leaves, kept, reverse=True)
+    choices = choices.T
+    is_impossible = log_probs[:, None] == -jnp.inf
+    choices = jnp.where(is_impossible, choices[:1], choices)
+    return States(choices, log_probs, jax.nn.logsumexp(pruned))
+
+
+def _with_maximum(free: jax.Array, top: jax.Array) -> jax.Array:
+    """Independent Gumbels, given that the largest of a row is ``top``."""
+    gap = free.max(axis=-1, keepdims=True) - free
+    v = top - free + _log1mexp(gap)
+    return top - jax.nn.relu(v) - jnp.log1p(jnp.exp(-jnp.abs(v)))
+
+
+def _log1mexp(x: jax.Array) -> jax.Array:
+    """``log(1 - exp(-x))`` for x >= 0."""
+    is_small = x < math.log(2.0)
+    return jnp.where(is_small, jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+
+
+def weighted_sum(
+    values: jax.Array, weights: jax.Array, q: PyTree, z: PyTree, signals: jax.Array
+) -> jax.Array:
+    """The sum of weighted values, whose gradient to q is one of weighted scores.
+
+    Args:
+      values: ``[k]``, live.
+      weights: ``[k]``, of the values.
+      q: pytree of distributions.
+      z: states along a leading axis of k.
+      signals: ``[k]``, of the scores.
+
+    Returns:
+      A scalar in the dtype of the values.
+    """
+    terms = wide(values)
+    total = jnp.sum(terms * freeze(weights).astype(terms.dtype)).astype(values.dtype)
+    log_probs = jax.vmap(lambda x: log_prob(q, x))(freeze(z))
+    return attach(total, [log_probs], [freeze(signals)])

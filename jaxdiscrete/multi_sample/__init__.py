@@ -1,0 +1,1 @@
+"""Several independent samples, and a signal made from all of them."""

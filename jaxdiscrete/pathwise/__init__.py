@@ -1,0 +1,1 @@
+"""f differentiated through a sample."""

@@ -1,0 +1,1 @@
+"""One sample, its score, and a control variate."""

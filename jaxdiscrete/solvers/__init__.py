@@ -1,0 +1,1 @@
+"""Scores, a solver that is a black box, and decisions."""
