@@ -1,53 +1,36 @@
-"""What a trained model sees and makes, as rows of images."""
+"""Rows of images that show what a trained model sees and makes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.data import shuffled_subset
-from jaxdiscrete.experiments.diagnostics import TrainState
 from jaxdiscrete.experiments.models import hardened
 from jaxdiscrete.experiments.models.semi_supervised import NUM_LABELS
 from jaxdiscrete.experiments.objective import sample_layers
-from jaxdiscrete.experiments.training import Experiment
+from jaxdiscrete.experiments.output.figures import Picture
 
 NUM_IMAGES = 10
 NUM_ROWS = 4
 
 
-class Picture(NamedTuple):
-    """``[rows, columns, pixels]`` in [0, 1], a label a row or none, a title."""
-
-    images: np.ndarray
-    labels: list[str]
-    title: str
-
-
-def draw(experiment: Experiment, state: TrainState) -> dict[str, Picture]:
-    """The pictures of a run.
-
-    Args:
-      experiment: the run.
-      state: after training.
-
-    Returns:
-      By file name.
-    """
-    key_pixels, key = jax.random.split(experiment.keys.figures)
-    rows = jnp.asarray(shuffled_subset(experiment.dataset.test, NUM_IMAGES))
-    x = experiment.pixels(key_pixels, rows)
-    task = _TASKS[experiment.config.model.task]
-    return task(experiment.model, state.params["model"], key, x)
-
-
-def _generative(
+def generative_pictures(
     model: Any, params: Any, key: jax.Array, x: jax.Array
 ) -> dict[str, Picture]:
+    """Samples of the prior, and images beside what their posterior decodes to.
+
+    Args:
+      model: a generative model.
+      params: the model's parameters.
+      key: PRNG key.
+      x: test images, ``[columns, pixels]``.
+
+    Returns:
+      Pictures by file name.
+    """
     model = hardened(model)
     key_prior, key_posterior = jax.random.split(key)
 
@@ -77,9 +60,10 @@ def _generative(
     }
 
 
-def _structured(
+def structured_pictures(
     model: Any, params: Any, key: jax.Array, x: jax.Array
 ) -> dict[str, Picture]:
+    """Images, and several completions of their lower halves."""
     model = hardened(model)
 
     @jax.jit
@@ -101,10 +85,10 @@ def _structured(
     }
 
 
-def _semi_supervised(
-    model: Any, params: Any, key: jax.Array, x: jax.Array
+def semi_supervised_pictures(
+    model: Any, params: Any, key: jax.Array
 ) -> dict[str, Picture]:
-    del x
+    """Samples of every class."""
 
     @jax.jit
     def sample(keys: jax.Array) -> jax.Array:
@@ -118,13 +102,6 @@ def _semi_supervised(
         "samples": Picture(
             np.asarray(sample(keys)),
             [],
-            "Pixel probabilities of samples, a class a column",
+            "Pixel probabilities of samples, one class per column",
         )
     }
-
-
-_TASKS: dict[str, Callable[..., dict[str, Picture]]] = {
-    "generative": _generative,
-    "structured": _structured,
-    "semi_supervised": _semi_supervised,
-}
