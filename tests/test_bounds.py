@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import assert_close, gradient_samples
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxdiscrete as jd
+from tests.helpers.memory import temporary_bytes
+from tests.helpers.statistics import gradient_samples
+from tests.helpers.trees import assert_close
 
 Q = jd.Bernoulli(jnp.array([0.3, -0.8, 1.0]))
 KEY = jax.random.key(0)
@@ -83,10 +85,6 @@ def test_chunks_give_the_same_gradient(make):
 
     for chunk_size in (3, 8):
         assert_close(both(chunk_size), both(None), rtol=1e-5)
-
-
-def temporary_bytes(fn, *args):
-    return jax.jit(fn).lower(*args).compile().memory_analysis().temp_size_in_bytes
 
 
 @pytest.mark.parametrize("make", [jd.reinforce_loo, jd.vimco])

@@ -9,17 +9,10 @@ import jaxdiscrete as jd
 from jaxdiscrete.diagnostics.moments import NO_MOMENTS, merge
 from jaxdiscrete.testing import assert_mean
 
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+
+
 KEY = jax.random.key(5)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cheap_programs():
-    """These tests compile more than they compute."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 Q = {"a": jd.Bernoulli(jnp.array([0.3, -0.8]))}
 
 

@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import assert_unbiased
-from oracles import (
+
+from jaxdiscrete.experiments import evaluation
+from jaxdiscrete.experiments.models import hardened
+from tests.experiments.oracles import (
     CASES,
     IMAGE,
     enumerate_chains,
@@ -15,9 +17,7 @@ from oracles import (
     network,
     parameters,
 )
-
-from jaxdiscrete.experiments import evaluation
-from jaxdiscrete.experiments.models import hardened
+from tests.helpers.statistics import assert_unbiased
 
 IMAGES = jnp.stack([IMAGE, 1.0 - IMAGE, jnp.zeros(4)])
 KEY = jax.random.key(3)

@@ -6,8 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import assert_close, assert_unbiased, flat, flat_rows
-from oracles import (
+
+from jaxdiscrete.experiments import objective
+from jaxdiscrete.experiments.estimators import ESTIMATORS, Estimation
+from jaxdiscrete.experiments.settings import Model, constant
+from tests.experiments.oracles import (
     CASES,
     IMAGE,
     PIXEL_MEAN,
@@ -18,10 +21,8 @@ from oracles import (
     parameters,
     randomised,
 )
-
-from jaxdiscrete.experiments import objective
-from jaxdiscrete.experiments.estimators import ESTIMATORS, Estimation
-from jaxdiscrete.experiments.settings import Model, constant
+from tests.helpers.statistics import assert_unbiased
+from tests.helpers.trees import assert_close, flat, flat_rows
 
 STEP = jnp.zeros((), jnp.int32)
 CONCRETE = Case(Model(num_latents=(2,), divergence="concrete"), 0, 0)

@@ -4,8 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import assert_unbiased
-from oracles import (
+
+from jaxdiscrete.experiments import figures, pictures
+from jaxdiscrete.experiments.data import Dataset
+from jaxdiscrete.experiments.settings import Config, Model, Training
+from jaxdiscrete.experiments.training import Experiment
+from tests.experiments.oracles import (
     CASES,
     IMAGE,
     PIXEL_MEAN,
@@ -13,11 +17,7 @@ from oracles import (
     network,
     parameters,
 )
-
-from jaxdiscrete.experiments import figures, pictures
-from jaxdiscrete.experiments.data import Dataset
-from jaxdiscrete.experiments.settings import Config, Model, Training
-from jaxdiscrete.experiments.training import Experiment
+from tests.helpers.statistics import assert_unbiased
 
 pytestmark = pytest.mark.usefixtures("cheap_programs")
 ROWS = np.random.default_rng(0).integers(0, 2, (30, 8)).astype(np.uint8)

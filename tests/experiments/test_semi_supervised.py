@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import flat, flat_rows
 
 from jaxdiscrete.experiments.data import load_dataset
 from jaxdiscrete.experiments.errors import UsageError
@@ -14,6 +13,7 @@ from jaxdiscrete.experiments.estimators import ESTIMATORS
 from jaxdiscrete.experiments.models.semi_supervised import NUM_LABELS
 from jaxdiscrete.experiments.semi_supervised import make_experiment
 from jaxdiscrete.experiments.settings import Config, Model, Training
+from tests.helpers.trees import flat, flat_rows
 
 DIGITS = load_dataset("digits")
 MODEL = Model(task="semi_supervised", channels=(2,), num_gaussian=2, num_labelled=20)

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from checks import assert_unbiased
 
 from jaxdiscrete.experiments import toy
 from jaxdiscrete.experiments.estimators import ESTIMATORS
 from jaxdiscrete.experiments.settings import Optimizer, ToyConfig, constant
+from tests.helpers.statistics import assert_unbiased
 
 UNBIASED = {
     "reinforce": {},

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import assert_close
 
 from jaxdiscrete.experiments.data import Dataset
 from jaxdiscrete.experiments.diagnostics import (
@@ -29,6 +28,7 @@ from jaxdiscrete.experiments.settings import (
     constant,
 )
 from jaxdiscrete.experiments.training import Experiment
+from tests.helpers.trees import assert_close
 
 pytestmark = pytest.mark.usefixtures("cheap_programs")
 PIXELS = 8

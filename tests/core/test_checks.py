@@ -1,0 +1,139 @@
+"""Texts of the checks that estimators share, each with its remedy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiscrete as jd
+from tests.helpers.samplers import BareSampler
+
+KEY = jax.random.key(0)
+Q = jd.Bernoulli(jnp.array([0.3, -0.8]))
+
+
+def total(z):
+    return jnp.sum(z)
+
+
+def mean_total(q):
+    return q.mean().sum()
+
+
+TEMPERATURES = [0.0, -1.0, float("nan"), np.array([0.5, -0.5]), jnp.array(-0.1)]
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda t: jd.rebar(total, temperature=t, scale=1.0),
+        lambda t: jd.rebar_independent(total, temperature=t, scale=1.0),
+        lambda t: jd.relax(total, total, temperature=t),
+        lambda t: jd.relax_independent(total, total, temperature=t),
+        lambda t: jd.gumbel_softmax(total, temperature=t),
+        lambda t: jd.straight_through_gumbel_softmax(total, temperature=t),
+        lambda t: jd.decoupled_straight_through(
+            total, forward_temperature=t, backward_temperature=1.0
+        ),
+        lambda t: jd.decoupled_straight_through(
+            total, forward_temperature=1.0, backward_temperature=t
+        ),
+        lambda t: jd.gapped_straight_through(total, temperature=t),
+        lambda t: jd.gumbel_rao(total, temperature=t, num_samples=2),
+        lambda t: jd.reinmax(total, temperature=t),
+        lambda t: jd.sample_gumbel_softmax(KEY, jnp.zeros(2), t),
+    ],
+)
+def test_temperature_must_be_positive(transform, temperature, no_compute):
+    match = r"(?s)Expected \w*temperature > 0, got .*jnp.exp\(log_temperature\)"
+    with pytest.raises(ValueError, match=match):
+        transform(temperature)
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        (jnp.ones(3), r"latent's shape \(2,\), got shape \(3,\).*one entry a latent"),
+        ({"a": 1.0}, "pytree of q's structure"),
+    ],
+)
+def test_temperature_and_scale_must_fit_the_latents(given, match, no_compute):
+    for bad in (
+        {"temperature": given, "scale": 1.0},
+        {"temperature": 1.0, "scale": given},
+    ):
+        with pytest.raises(ValueError, match=match):
+            jd.rebar(total, **bad)(KEY, Q)
+    with pytest.raises(ValueError, match=match):
+        jd.muprop(total, linear_scale=given)(KEY, Q)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda b: jd.reinforce(total, baseline=b),
+        lambda b: jd.nvil(total, b),
+        lambda b: jd.nvil(total, 0.0, centre=b),
+        lambda b: jd.muprop(total, baseline=b),
+        lambda b: jd.rebar(total, temperature=1.0, scale=1.0, baseline=b),
+        lambda b: jd.relax(total, total, temperature=1.0, baseline=b),
+        lambda b: jd.control_variate(
+            total, total, lambda q: q.mean().sum(), baseline=b
+        ),
+    ],
+)
+def test_baseline_must_be_one_scalar(transform, no_compute):
+    match = r"(baseline|centre) to return one real scalar, got shape \(2,\)"
+    with pytest.raises(ValueError, match=match):
+        transform(jnp.zeros(2))(KEY, Q)
+    with pytest.raises(ValueError, match=match):
+        transform(lambda: jnp.zeros(2))(KEY, Q)
+
+
+def test_critic_b_and_mean_must_return_one_scalar(no_compute):
+    with pytest.raises(ValueError, match="critic to return one real scalar, got sh"):
+        jd.relax(total, lambda z: z, temperature=1.0)(KEY, Q)
+    with pytest.raises(TypeError, match=r"critic of jaxdiscrete\.relax to be diff"):
+        jd.relax(total, lambda z: jnp.sum(jnp.round(z)), temperature=1.0)(KEY, Q)
+    with pytest.raises(ValueError, match=r"Expected b to return one real scalar"):
+        jd.control_variate(total, lambda z: z, mean_total)(KEY, Q)
+    with pytest.raises(ValueError, match=r"Expected mean to return one real scalar"):
+        jd.control_variate(total, total, lambda q: q.mean())(KEY, Q)
+
+
+def test_a_baseline_trained_by_variance_refuses_a_bare_sampler(no_compute):
+    for baseline in (jnp.array(0.0), lambda: 0.0):
+        with pytest.raises(TypeError, match=r"only log_prob\. Use jaxdiscrete\.nvil"):
+            jd.reinforce(total, baseline=baseline)(KEY, BareSampler(jnp.zeros(2)))
+
+
+def test_has_aux_must_be_a_pair():
+    with pytest.raises(TypeError, match=r"\(scalar, aux\) with has_aux=True, got"):
+        jd.reinforce(total, has_aux=True)(KEY, Q)
+
+
+def test_arguments_that_hide_arrays_are_refused_where_they_must_be_stopped():
+    match = r"got function, which may hide arrays.*jax\.tree_util\.Partial"
+    hidden = lambda z: jnp.sum(z)  # noqa: E731
+    with pytest.raises(TypeError, match=match):
+        jd.reinforce(lambda z, h: h(z), baseline=lambda h: 0.0)(KEY, Q, hidden)
+    with pytest.raises(TypeError, match=match):
+        jd.relax(lambda z, h: h(z), lambda z, h: h(z), temperature=1.0)(KEY, Q, hidden)
+    visible = jax.tree_util.Partial(hidden)
+    estimate = jd.relax(lambda z, h: h(z), lambda z, h: h(z), temperature=1.0)
+    assert bool(jnp.isfinite(estimate(KEY, Q, visible)))
+
+
+def test_none_is_named():
+    for bad in (
+        {"temperature": None, "scale": 1.0},
+        {"temperature": 1.0, "scale": None},
+    ):
+        with pytest.raises(TypeError, match="to be a number or an array, got None"):
+            jd.rebar(total, **bad)(KEY, Q)
+
+
+def test_lists_of_logits_are_named():
+    with pytest.raises(TypeError, match=r"got a list. Use jnp\.asarray"):
+        jd.reinforce(total)(KEY, jd.Bernoulli([0.5, 1.0]))

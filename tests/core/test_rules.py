@@ -1,0 +1,147 @@
+"""The two identities, by themselves and around jit caches."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxdiscrete as jd
+from jaxdiscrete.core.rules import attach, tap, value_stays_live
+from tests.helpers.trees import assert_close
+
+
+def test_attach_gives_its_gradient_and_passes_the_cotangent():
+    def loss(theta, params):
+        value = jnp.sin(theta)
+        grads = [jnp.array([1.0, 2.0]), jnp.array(3.0)]
+        return 5.0 * attach(value, params, grads)
+
+    params = [jnp.zeros(2, jnp.bfloat16), jnp.array(0.5)]
+    to_theta, to_params = jax.grad(loss, (0, 1))(0.3, params)
+    assert_close(to_theta, 5.0 * jnp.cos(0.3))
+    assert_close(to_params, [jnp.array([5.0, 10.0]), 15.0])
+    assert [g.dtype for g in to_params] == [jnp.bfloat16, jnp.float32]
+
+
+def test_attach_gives_nothing_to_its_gradients():
+    def loss(g):
+        return attach(jnp.array(1.0), [jnp.array(2.0)], [g])
+
+    assert jax.grad(loss)(jnp.array(3.0)) == 0.0
+
+
+@pytest.mark.parametrize("weight", [2.0, -2.0])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_tap_minimises_whatever_the_sign(weight, dtype):
+    def loss(theta, psi):
+        value = theta.astype(dtype) ** 2
+        return weight * tap(value, psi**2)
+
+    to_theta, to_psi = jax.grad(loss, (0, 1))(jnp.float32(3.0), jnp.float32(5.0))
+    assert to_theta == weight * 6.0
+    assert to_psi == 2.0 * 10.0
+
+
+def test_a_jitted_objective_may_be_nested_and_still_refuses_hessians():
+    """What is cached for one use must not leak into the other."""
+    key = jax.random.key(0)
+    weights = jnp.array([[0.9, -0.6], [0.5, 0.8]])
+
+    @jax.jit
+    def f1(z1):
+        q2 = jd.Bernoulli(z1 @ weights)
+        return jd.rebar(lambda z2: jnp.sum(z2**2), temperature=0.5, scale=1.0)(key, q2)
+
+    def loss(logits):
+        outer = jd.rebar(f1, temperature=jnp.array(0.5), scale=jnp.array(1.0))
+        return outer(key, jd.Bernoulli(logits))
+
+    logits = jnp.array([0.3, -0.4])
+    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+    with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
+        jax.eval_shape(jax.hessian(loss), logits)
+    assert bool(jnp.isfinite(jax.jit(jax.grad(loss))(logits)).all())
+
+
+PATHWISE = [
+    jd.mean_field,
+    jd.straight_through,
+    lambda f: jd.gumbel_softmax(f, temperature=0.5),
+    lambda f: jd.rebar(f, temperature=jnp.array(0.5), scale=jnp.array(1.0)),
+    jd.muprop_second_order,
+]
+
+
+@pytest.mark.parametrize("outer", PATHWISE)
+def test_no_silent_hessian_through_the_cache_of_a_jitted_objective(outer):
+    key = jax.random.key(0)
+
+    @jax.jit
+    def inner(logits):
+        return jd.reinforce(lambda z: 3.0 * jnp.sum(z**2))(key, jd.Bernoulli(logits))
+
+    logits = jnp.array([0.3, -0.8])
+
+    def loss(logits):
+        return outer(lambda z: inner(z * 1.0))(key, jd.Bernoulli(logits))
+
+    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+    for fn in (loss, inner):
+        for second in (jax.hessian(fn), jax.jacrev(jax.jacrev(fn))):
+            with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
+                second(logits)
+    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+
+
+def test_a_critic_may_contain_an_estimator():
+    key, q = jax.random.key(0), jd.Bernoulli(jnp.array([0.3, -0.8]))
+
+    def loss(s):
+        def critic(z):
+            return s * jd.reinforce(lambda y: jnp.sum(y))(key, jd.Bernoulli(z))
+
+        return jd.relax(lambda z: jnp.sum(z), critic, temperature=0.5)(key, q)
+
+    assert bool(jnp.isfinite(jax.grad(loss)(jnp.array(1.0))))
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+def test_other_generators(impl):
+    key = jax.random.key(0, impl=impl)
+    q = {"a": jd.Bernoulli(jnp.zeros(3)), "b": jd.OneHotCategorical(jnp.zeros(4))}
+
+    def f(z):
+        return jnp.sum(z["a"]) + z["b"][0]
+
+    for estimate in (
+        jd.reinforce_loo(f, num_samples=3),
+        jd.rebar_independent(f, temperature=0.5, scale=1.0),
+    ):
+        gradient = jax.jit(jax.grad(estimate, 1))(key, q)
+        assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit, jax.checkpoint])
+def test_a_value_beside_its_derivative_keeps_the_gradients_of_what_is_inside(wrap):
+    """The derivative in z would use up the rules, and what else f needs get nothing."""
+    key = jax.random.key(1)
+
+    @wrap
+    def f(z, theta, c):
+        q = jd.Bernoulli(theta * z)
+        return jd.reinforce(lambda y: 3.0 * jnp.sum(y), baseline=c)(key, q)
+
+    def beside(theta, c):
+        with value_stays_live():
+            value, _ = jax.value_and_grad(f)(jnp.array([1.0, 0.5]), theta, c)
+        return value
+
+    def alone(theta, c):
+        return f(jnp.array([1.0, 0.5]), theta, c)
+
+    at = (jnp.array(0.3), jnp.array(0.7))
+    expected = jax.grad(alone, (0, 1))(*at)
+    assert all(float(jnp.abs(g)) > 0.1 for g in expected)
+    assert_close(jax.grad(beside, (0, 1))(*at), expected)
+    assert_close(jax.jit(jax.grad(beside, (0, 1)))(*at), expected)
+    with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
+        jax.jacrev(jax.jacrev(beside))(*at)

@@ -1,0 +1,38 @@
+"""ARM and DisARM."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiscrete as jd
+from tests.coupled.problems import BITS, KEY, of_bits
+from tests.helpers.statistics import (
+    K_SIGMA,
+    assert_less_variance,
+)
+from tests.helpers.trees import flat_rows
+
+PROBLEMS = {
+    "linear": lambda z: jnp.dot(z, jnp.array([3.0, -3.0, 4.0])),
+    "quadratic": of_bits,
+    "far from linear": lambda z: jnp.sin(5.0 * jnp.sum(z)) + jnp.prod(z),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_disarm_is_arm_with_its_noise_integrated_out(name):
+    """So that their difference has no correlation with it, and is all variance."""
+    f = PROBLEMS[name]
+
+    def both(key):
+        arm = jax.grad(jd.arm(f), 1)(jax.random.split(key, 1)[0], BITS)
+        disarm = jax.grad(jd.disarm(f), 1)(key, BITS)
+        return arm, disarm
+
+    arm, disarm = jax.jit(jax.vmap(both))(jax.random.split(KEY, 200_000))
+    arm, disarm = flat_rows(arm), flat_rows(disarm)
+    product = (arm - disarm) * disarm
+    se = product.std(axis=0) / np.sqrt(len(product))
+    assert np.all(np.abs(product.mean(axis=0)) < K_SIGMA * se)
+    assert_less_variance(disarm, arm)

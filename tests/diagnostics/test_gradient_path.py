@@ -1,0 +1,180 @@
+"""Why a gradient is zero, said in words."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiscrete as jd
+from tests.battery.estimators import ALL, MAIN, initial_cv
+from tests.battery.problems import KINDS
+
+KEY = jax.random.key(0)
+PARAMS = {"logits": jnp.array([0.5, -0.5, 1.0]), "weight": jnp.array(2.0)}
+
+
+def f(z):
+    return jnp.sum((z - 0.45) ** 2)
+
+
+def q_of(params):
+    return jd.Bernoulli(params["logits"])
+
+
+def leaf(loss, name="logits", *args):
+    leaves = {x.name: x for x in jd.gradient_path(loss, PARAMS, *args).leaves}
+    return leaves[f"params[{name!r}]"]
+
+
+def gumbel_argmax(params, key):
+    index = jax.random.categorical(key, params["logits"])
+    return jnp.dot(jax.nn.one_hot(index, 3), jnp.arange(3.0))
+
+
+def bernoulli_bits(params, key):
+    bits = jax.random.bernoulli(key, jax.nn.sigmoid(params["logits"]))
+    return f(bits.astype(jnp.float32))
+
+
+def sequence(params, key):
+    def step(carry, k):
+        z = jd.Bernoulli(params["logits"] + carry).sample(k)
+        return z, f(z)
+
+    return jax.lax.scan(step, jnp.zeros(3), jax.random.split(key, 4))[1].sum()
+
+
+CUT = {
+    "sample": (lambda p, key: f(q_of(p).sample(key)), "a comparison"),
+    "jit": (jax.jit(lambda p, key: f(q_of(p).sample(key))), "a comparison"),
+    "categorical": (gumbel_argmax, "argmax"),
+    "bernoulli": (bernoulli_bits, "a comparison"),
+    "scan": (sequence, "a comparison"),
+    "round": (lambda p, key: jnp.sum(jnp.round(p["logits"])), "round"),
+    "stop": (lambda p, key: jax.lax.stop_gradient(f(p["logits"])), "stop_gradient"),
+    "cast": (
+        lambda p, key: p["logits"].astype(jnp.int32).sum().astype(jnp.float32),
+        "a cast to integers",
+    ),
+    "cond": (
+        lambda p, key: jax.lax.cond(p["logits"][0] > 0, lambda: 1.0, lambda: 0.0),
+        "a comparison",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_is_zero_by_construction_is_named(name):
+    loss, cut = CUT[name]
+    gradient = jax.grad(loss)(PARAMS, KEY)["logits"]
+    assert not np.any(gradient)
+    report = jd.gradient_path(loss, PARAMS, KEY)
+    found = leaf(loss, "logits", KEY)
+    assert not report.ok
+    assert found.is_used
+    assert not found.has_path
+    assert found.cuts == (cut,)
+    text = str(report)
+    assert "params['logits']: zero by construction. The loss depends on it only" in text
+    assert f"through {cut}, which has no derivative." in text
+    assert ("jaxdiscrete.reinforce_loo(f, num" in text) == (cut != "stop_gradient")
+
+
+def test_an_unused_leaf_is_called_that():
+    found = leaf(lambda p, key: f(p["logits"]), "weight", KEY)
+    assert str(found) == "params['weight']: zero, the loss does not depend on it."
+    assert not found.ok
+    assert leaf(lambda p, key: f(p["logits"]), "logits", KEY).ok
+
+
+def test_a_bound_of_hard_samples_is_partial():
+    """The gradient of log q arrives, that through the sample does not."""
+
+    def bound(params, key):
+        z = q_of(params).sample(key)
+        return f(z) * params["weight"] - q_of(params).log_prob(z).sum()
+
+    assert np.any(jax.grad(bound)(PARAMS, KEY)["logits"])
+    report = jd.gradient_path(bound, PARAMS, KEY)
+    found = leaf(bound, "logits", KEY)
+    assert not report.ok
+    assert found.has_path
+    assert found.cuts == ("a comparison",)
+    assert "logits']: partial. The loss depends on it also through a comp" in str(
+        report
+    )
+    assert leaf(bound, "weight", KEY).ok
+
+
+CONTINUOUS = {
+    "relu": lambda x: jax.nn.relu(x).sum(),
+    "where": lambda x: jnp.where(x > 0, x, 0.1 * x).sum(),
+    "softmax": lambda x: jax.nn.softmax(x)[0] + jax.nn.logsumexp(x),
+    "max": lambda x: jnp.max(x) + jnp.abs(x).sum() + jnp.clip(x, 0.0, 0.3).sum(),
+    "sort": lambda x: jnp.sort(x)[1],
+    "cond": lambda x: jax.lax.cond(x[0] > 0, jnp.sum, lambda x: 2.0 * x.sum(), x),
+    "stopped on purpose": lambda x: (x + jax.lax.stop_gradient(jnp.round(x) - x)).sum(),
+    "scan": lambda x: jax.lax.scan(lambda c, y: (c * y, c), 1.0, x)[0],
+    "map": lambda x: jax.lax.map(jnp.tanh, x).sum(),
+    "remat": jax.checkpoint(lambda x: jnp.tanh(x).sum()),
+}
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_what_compares_inside_is_not_blamed(name):
+    report = jd.gradient_path(CONTINUOUS[name], PARAMS["logits"])
+    assert report.ok, str(report)
+    assert str(report) == "params: reached."
+
+
+@pytest.mark.parametrize("name", MAIN)
+def test_every_estimator_reaches_its_distribution(name):
+    entry = ALL[name]
+
+    def loss(q, key):
+        return entry.make(lambda z: f(z) + z[0] * z[1], initial_cv(), False)(key, q)
+
+    assert jd.gradient_path(loss, KINDS[entry.kind].three, KEY).ok
+
+
+def test_an_objective_is_examined_at_a_sample():
+    """One answer a latent."""
+    z = {"a": jnp.ones(3), "b": jnp.zeros(2)}
+    report = jd.gradient_path(lambda z: f(z["a"]) + jnp.round(z["b"]).sum(), z)
+    assert [x.ok for x in report.leaves] == [True, False]
+    assert report.leaves[1].name == "params['b']"
+
+
+def test_a_rule_without_a_name_is_still_found():
+    """A custom derivative of zeros: only its own program tells."""
+
+    @jax.custom_vjp
+    def nothing(x):
+        return x.sum()
+
+    nothing.defvjp(lambda x: (x.sum(), x), lambda x, ct: (jnp.zeros_like(x),))
+    report = jd.gradient_path(nothing, PARAMS["logits"])
+    assert not report.ok
+    assert "only through what it calls, which has no derivative" in str(report)
+
+
+def test_nothing_is_computed():
+    def loss(params):
+        jax.debug.callback(lambda: pytest.fail("computed"))
+        return params.sum()
+
+    assert jd.gradient_path(loss, jnp.ones(2)).ok
+    jax.effects_barrier()
+
+
+@pytest.mark.parametrize(
+    ("loss", "params", "error", "match"),
+    [
+        (f, jnp.arange(3), TypeError, "params of jaxdiscrete.gradient_path.*got int32"),
+        (f, {}, TypeError, "to hold at least one array, got an empty"),
+        (jnp.tanh, jnp.ones(2), ValueError, r"Expected loss to return.*shape \(2,\)"),
+    ],
+)
+def test_bad_input(loss, params, error, match):
+    with pytest.raises(error, match=match):
+        jd.gradient_path(loss, params)

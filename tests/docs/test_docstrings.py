@@ -1,0 +1,33 @@
+"""The examples in docstrings run, and print what they say they print."""
+
+import doctest
+import importlib
+import pkgutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiscrete as jd
+
+CORE = [
+    name
+    for _, name, _ in pkgutil.walk_packages(jd.__path__, "jaxdiscrete.")
+    if "experiments" not in name
+]
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_docstrings_run(module, monkeypatch):
+    # Users do not run with strict promotion, and examples should not have to.
+    with (
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+    ):
+        result = doctest.testmod(
+            importlib.import_module(module),
+            extraglobs={"jax": jax, "jnp": jnp, "np": np, "jd": jd},
+            optionflags=doctest.NORMALIZE_WHITESPACE,
+        )
+    assert result.failed == 0

@@ -1,0 +1,67 @@
+"""k-sigma comparisons with a power gate, and the gradients that they compare."""
+
+import jax
+import numpy as np
+
+import jaxdiscrete as jd
+from jaxdiscrete.diagnostics.moments import NO_MOMENTS, merge
+from jaxdiscrete.testing import assert_mean
+from tests.helpers.trees import flat, flat_rows
+
+K_SIGMA = 4.5
+VISIBLE = 0.05
+
+
+def assert_unbiased(samples, expected):
+    """The mean of samples is expected in every coordinate, and 5 % off would show.
+
+    The power gate asks that K_SIGMA standard errors of each coordinate be less than
+    5 % of it; a coordinate whose expectation is zero must be zero in every sample.
+
+    Args:
+      samples: ``[n, coordinates]``.
+      expected: ``[coordinates]``, exact.
+    """
+    samples = np.asarray(samples, np.float64)
+    expected = np.asarray(expected, np.float64)
+    assert samples.shape[1:] == expected.shape
+    assert np.all(np.isfinite(samples)), "not finite"
+    is_zero = expected == 0
+    assert np.all(samples[:, is_zero] == 0), "not exactly zero"
+    names = [f"coordinate {i}" for i in np.flatnonzero(~is_zero)]
+    samples, expected = samples[:, ~is_zero], expected[~is_zero]
+    size = np.abs(expected)
+    assert np.all(size > 1e-6 * size.max(initial=0.0)), "too small to be seen"
+    assert_mean(
+        merge(NO_MOMENTS, samples),
+        expected,
+        np.zeros_like(expected),
+        names,
+        k_sigma=K_SIGMA,
+        visible=VISIBLE,
+    )
+
+
+def gradient_samples(estimate, q, *args, num=200_000, seed=0):
+    """Gradients with respect to q for many keys, ``[num, coordinates]``."""
+    keys = jax.random.split(jax.random.key(seed), num)
+    gradient = jax.grad(estimate, argnums=1)
+    return flat_rows(jax.jit(jax.vmap(lambda k: gradient(k, q, *args)))(keys))
+
+
+def exact_gradient(f, q, *args, oracle=jd.exact):
+    """The gradient of the enumerated expectation with respect to q, flat."""
+    gradient = jax.grad(oracle(f), argnums=1)(jax.random.key(0), q, *args)
+    return flat(gradient)
+
+
+def total_variance(samples):
+    """The trace of the covariance, and its standard error."""
+    squares = np.square(samples - samples.mean(axis=0)).sum(axis=1)
+    return squares.mean(), squares.std() / np.sqrt(len(squares))
+
+
+def assert_less_variance(one, other):
+    """Total variances differ in this direction by K_SIGMA standard errors."""
+    (smaller, se), (larger, other_se) = total_variance(one), total_variance(other)
+    assert smaller + K_SIGMA * np.hypot(se, other_se) < larger

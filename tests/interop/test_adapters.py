@@ -1,0 +1,365 @@
+"""Distributions of distrax, numpyro and TFP as samplers, against closed forms."""
+
+import functools
+import importlib
+import inspect
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiscrete as jd
+from tests.helpers.statistics import assert_unbiased
+from tests.helpers.trees import assert_close
+
+# Warnings of TFP in use, not of this library.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:shape requires ndarray or scalar"),
+    pytest.mark.filterwarnings("ignore:Explicitly requested dtype"),
+]
+KEY = jax.random.key(3)
+LOGITS = jnp.array([0.8, -0.6, 0.3])
+WEIGHTS = jnp.array([3.0, -2.0, 1.0])
+COUNT_WEIGHTS = jnp.array([1.0, 4.0, 2.0])
+
+
+@functools.cache
+def library(name):
+    """An optional library, whose warnings while it is imported are not ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            return None
+
+
+def need(name):
+    module = library(name)
+    if module is None:
+        pytest.skip(f"{name} is not installed")
+    return module
+
+
+def distrax():
+    return need("distrax")
+
+
+def numpyro():
+    return need("numpyro.distributions")
+
+
+def tfp():
+    return need("tensorflow_probability.substrates.jax").distributions
+
+
+def linear(z):
+    return 2.0 + jnp.dot(z.astype(jnp.float32), WEIGHTS)
+
+
+def indexed(z):
+    return 2.0 + WEIGHTS[z]
+
+
+def weighted_squares(z):
+    return jnp.dot(z.astype(jnp.float32) ** 2, COUNT_WEIGHTS)
+
+
+def mean_of_bits(logits):
+    return 2.0 + jnp.dot(jax.nn.sigmoid(logits), WEIGHTS)
+
+
+def mean_of_classes(logits):
+    return 2.0 + jnp.dot(jax.nn.softmax(logits), WEIGHTS)
+
+
+def mean_of_squared_counts(log_rates):
+    rates = jnp.exp(log_rates)
+    return jnp.dot(rates + rates**2, COUNT_WEIGHTS)
+
+
+# How the distribution is built from three numbers, an objective, and its expectation.
+CASES = {
+    "distrax_bernoulli": (
+        lambda x: distrax().Bernoulli(logits=x),
+        linear,
+        mean_of_bits,
+    ),
+    "distrax_categorical": (
+        lambda x: distrax().Categorical(logits=x),
+        indexed,
+        mean_of_classes,
+    ),
+    "distrax_one_hot": (
+        lambda x: distrax().OneHotCategorical(logits=x),
+        linear,
+        mean_of_classes,
+    ),
+    "distrax_independent": (
+        lambda x: distrax().Independent(distrax().Bernoulli(logits=x), 1),
+        linear,
+        mean_of_bits,
+    ),
+    "numpyro_categorical": (
+        lambda x: numpyro().Categorical(probs=jax.nn.softmax(x)),
+        indexed,
+        mean_of_classes,
+    ),
+    "numpyro_independent": (
+        lambda x: numpyro().BernoulliLogits(x).to_event(1),
+        linear,
+        mean_of_bits,
+    ),
+    "numpyro_poisson": (
+        lambda x: numpyro().Poisson(jnp.exp(x)),
+        weighted_squares,
+        mean_of_squared_counts,
+    ),
+    "tfp_one_hot": (
+        lambda x: tfp().OneHotCategorical(logits=x),
+        linear,
+        mean_of_classes,
+    ),
+    "tfp_independent": (
+        lambda x: tfp().Independent(tfp().Bernoulli(logits=x), 1),
+        linear,
+        mean_of_bits,
+    ),
+}
+all_cases = pytest.mark.parametrize("name", CASES)
+
+
+def loss_of(name, num_samples=4):
+    build, f, _ = CASES[name]
+    estimate = jd.reinforce_loo(f, num_samples=num_samples)
+    return lambda x, key: estimate(key, jd.as_sampler(build(x)))
+
+
+@pytest.fixture(autouse=True)
+def their_own_promotion():
+    """The strictness of the suite is for this library, not for those."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
+@all_cases
+def test_gradient_is_unbiased(name):
+    loss, (_, _, expectation) = loss_of(name), CASES[name]
+    keys = jax.random.split(KEY, 40_000)
+    values, grads = jax.jit(jax.vmap(jax.value_and_grad(loss), (None, 0)))(LOGITS, keys)
+    assert_unbiased(grads, jax.grad(expectation)(LOGITS))
+    assert_unbiased(values[:, None], expectation(LOGITS)[None])
+
+
+@all_cases
+def test_both_kinds_of_keys_and_vmap(name):
+    gradient = jax.value_and_grad(loss_of(name))
+    compiled = jax.jit(gradient)
+    rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
+    old_keys = jax.random.key_data(keys)
+    loop = [compiled(x, k) for x, k in zip(rows, old_keys, strict=True)]
+    loop = jax.tree.map(lambda *x: jnp.stack(x), *loop)
+    mapped = jax.jit(jax.vmap(gradient))(rows, keys)
+    assert_close(mapped, loop, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["distrax_bernoulli", "tfp_one_hot"])
+def test_a_batch_of_distributions_is_mapped(name):
+    """The shapes of distrax and TFP follow their parameters."""
+    if name.startswith("tfp") and jax.__version_info__ < (0, 10):
+        pytest.skip("on older JAX, vmap over a TFP distribution is an error of TFP")
+    build, f, _ = CASES[name]
+    rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
+    estimate = jd.reinforce_loo(f, num_samples=4)
+    batch = jd.as_sampler(build(rows))
+    value, gradient = jax.jit(jax.vmap(jax.value_and_grad(estimate, 1)))(keys, batch)
+    expected = jax.vmap(jax.value_and_grad(loss_of(name)))(rows, keys)
+    assert_close((value, jax.tree.leaves(gradient)[0]), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["numpyro_poisson", "numpyro_categorical", "numpyro_independent"]
+)
+def test_a_batch_of_numpyro_is_refused_and_not_sampled_in_the_wrong_shape(name):
+    build, f, _ = CASES[name]
+    rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
+    stale = build(rows)
+    shapes = jax.vmap(lambda d, k: d.sample(k))(stale, keys).shape
+    assert shapes[:2] == (2, 2), "numpyro follows its parameters: lift the refusal"
+    match = r"(?s)batch_shape and event_shape follow its param.*inside jax\.vmap"
+    batch = jd.as_sampler(stale)
+    with pytest.raises(ValueError, match=match):
+        jax.vmap(jd.reinforce_loo(f, num_samples=4))(keys, batch)
+    with pytest.raises(ValueError, match=match):
+        jax.vmap(lambda d, k: d.sample(k))(batch, keys)
+    with pytest.raises(ValueError, match=match):
+        jax.vmap(lambda d: d.log_prob(jnp.zeros(3)))(batch)
+    with pytest.raises(ValueError, match=match):
+        jax.lax.scan(lambda c, d: (c, d.log_prob(jnp.zeros(3))), 0, batch)
+
+
+def test_numpyro_built_or_wrapped_inside_vmap_is_mapped():
+    rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
+    build, _, _ = CASES["numpyro_independent"]
+    batch = jax.vmap(lambda x: jd.as_sampler(build(x)))(rows)
+    estimate = jd.reinforce_loo(linear, num_samples=4)
+    gradient = jax.vmap(jax.grad(estimate, 1))(keys, batch)
+    expected = jax.vmap(jax.grad(loss_of("numpyro_independent")))(rows, keys)
+    assert_close(jax.tree.leaves(gradient)[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_class_stores_need_not_be_what_it_was_built_from():
+    """Why the distribution is to be built inside the differentiated function."""
+    estimate = jd.reinforce(indexed)
+    keys = jax.random.split(KEY, 20_000)
+    q = jd.as_sampler(distrax().Categorical(logits=LOGITS))
+    to_stored = jax.jit(jax.vmap(jax.grad(estimate, 1), (0, None)))(keys, q)
+    stored = np.asarray(to_stored.distribution.logits)
+    assert abs(stored.mean(axis=0).sum()) > 1.0
+    exact = jax.grad(mean_of_classes)(LOGITS)
+    assert abs(exact.sum()) < 1e-6
+
+
+def test_joint_distributions_have_trees_of_samples():
+    bits = {"a": LOGITS, "b": -LOGITS}
+
+    def f(z):
+        a, b = z["a"].astype(jnp.float32), z["b"].astype(jnp.float32)
+        return jnp.sum(a) + jnp.sum(b) + a[0] * b[0]
+
+    def exact(bits):
+        a, b = jax.nn.sigmoid(bits["a"]), jax.nn.sigmoid(bits["b"])
+        return jnp.sum(a) + jnp.sum(b) + a[0] * b[0]
+
+    for build, joint in (
+        (distrax().Bernoulli, distrax().Joint),
+        (tfp().Bernoulli, tfp().JointDistributionNamed),
+    ):
+
+        def loss(bits, key, build=build, joint=joint):
+            q = joint({name: build(logits=x) for name, x in bits.items()})
+            return jd.reinforce_loo(f, num_samples=4)(key, jd.as_sampler(q))
+
+        keys = jax.random.split(KEY, 40_000)
+        grads = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(bits, keys)
+        for name in bits:
+            assert_unbiased(grads[name], jax.grad(exact)(bits)[name])
+
+
+def test_it_is_one_leaf_of_a_pytree_of_distributions():
+    q = {
+        "a": jd.as_sampler(distrax().Categorical(logits=LOGITS)),
+        "b": jd.Bernoulli(LOGITS),
+    }
+    f = lambda z: indexed(z["a"]) * linear(z["b"])  # noqa: E731
+    estimate = jd.reinforce_loo(f, num_samples=2)
+    gradient = jax.grad(estimate, 1)(KEY, q)
+    assert jax.tree.structure(gradient) == jax.tree.structure(q)
+    assert isinstance(q["a"], jd.Sampler)
+
+
+def test_an_unwrapped_distribution_names_the_wrapper():
+    match = r"sample by sample\(key\), got .* Wrap it with jaxdiscrete\.as_sampler"
+    for q in (
+        distrax().Bernoulli(logits=LOGITS),
+        tfp().Bernoulli(logits=LOGITS),
+        {"a": jd.Bernoulli(LOGITS), "b": distrax().Categorical(logits=LOGITS)},
+    ):
+        with pytest.raises(TypeError, match=match):
+            jd.reinforce_loo(lambda z: 0.0, num_samples=2)(KEY, q)
+
+
+def test_an_estimator_that_relaxes_refuses_it():
+    q = jd.as_sampler(distrax().Bernoulli(logits=LOGITS))
+    with pytest.raises(TypeError, match=r"no relaxation\. Use jaxdiscrete\.reinforce_"):
+        jd.rebar(linear, temperature=0.5, scale=1.0)(KEY, q)
+
+
+class Coin:
+    """A fair coin whose sample takes its key as a subclass says."""
+
+    batch_shape = ()
+
+    def log_prob(self, value):
+        return jnp.log(0.5)
+
+
+class KeyFirst(Coin):
+    def sample(self, k, sample_shape=()):
+        return jax.random.bernoulli(k, shape=sample_shape)
+
+
+class Named(Coin):
+    def sample(self, sample_shape=(), *, rng_key):
+        return jax.random.bernoulli(rng_key, shape=sample_shape)
+
+
+class Seeded(Coin):
+    def sample(self, sample_shape=(), seed=None, name="sample", **kwargs):
+        return jax.random.bernoulli(seed, shape=sample_shape)
+
+
+class Flaxen(Coin):
+    def sample(self, *, rng):
+        return jax.random.bernoulli(rng)
+
+
+@pytest.mark.parametrize("cls", [KeyFirst, Named, Seeded, Flaxen])
+def test_a_key_is_found_by_position_or_name(cls):
+    q = jd.as_sampler(cls())
+    assert q.sample(KEY) == jax.random.bernoulli(KEY)
+    value = jd.reinforce_loo(lambda z: z * 1.0, num_samples=3)(KEY, q)
+    assert 0.0 <= value <= 1.0
+
+
+def test_what_is_no_distribution_is_named():
+    class Keyless(Coin):
+        def sample(self, *, sample_shape=()):
+            return jnp.zeros(sample_shape)
+
+    match = r"distribution with sample and log_prob in jaxdiscrete\.as_sampler, got "
+    for bad in (LOGITS, Coin(), Seeded, "Bernoulli"):
+        with pytest.raises(TypeError, match=match):
+            jd.as_sampler(bad)
+    with pytest.raises(TypeError, match=r"takes a PRNG key, .* got Keyless\. Write a"):
+        jd.as_sampler(Keyless())
+    with pytest.raises(TypeError, match=r"as_sampler"):
+        jd.reinforce(lambda z: 0.0)(KEY, Keyless())
+
+
+def test_samplers_of_the_library_are_returned_unchanged():
+    q = jd.Bernoulli(LOGITS)
+    assert jd.as_sampler(q) is q
+    wrapped = jd.as_sampler(Seeded())
+    assert jd.as_sampler(wrapped) is wrapped
+
+
+def test_an_object_that_jax_cannot_look_into_is_closed_over():
+    """Parameters of a plain class get their gradient through log_prob."""
+
+    class Opaque:
+        def __init__(self, logits):
+            self.logits = logits
+
+        def sample(self, *, seed):
+            return jd.Bernoulli(self.logits).sample(seed)
+
+        def log_prob(self, value):
+            return jd.Bernoulli(self.logits).log_prob(value)
+
+    def loss(logits, wrap):
+        return jd.reinforce_loo(linear, num_samples=4)(KEY, wrap(logits))
+
+    gradient = jax.grad(loss)(LOGITS, lambda x: jd.as_sampler(Opaque(x)))
+    assert_close(gradient, jax.grad(loss)(LOGITS, jd.Bernoulli))
+
+
+def test_the_module_imports_none_of_them():
+    import jaxdiscrete.interop.adapters
+
+    source = inspect.getsource(jaxdiscrete.interop.adapters)
+    assert "import distrax" not in source
+    assert "import numpyro" not in source
+    assert "import tensorflow" not in source

@@ -1,0 +1,89 @@
+"""Second-order straight-through: exact for quadratics, and equal to its matrix."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxdiscrete as jd
+from tests.helpers.statistics import (
+    assert_unbiased,
+    exact_gradient,
+    gradient_samples,
+)
+from tests.helpers.trees import assert_close
+from tests.pathwise.problems import EXTREME, KEY, B, Q, covariance, slopes
+
+
+def quadratic(z):
+    x = z.ravel()
+    weights = jnp.cos(jnp.arange(float(x.size**2))).reshape(x.size, x.size)
+    return 4.0 * x @ weights @ x + 6.0 * jnp.sum(x * jnp.sin(jnp.arange(1.0, 7.0)))
+
+
+@pytest.mark.parametrize(
+    ("transform", "q"),
+    [
+        (jd.half_estimator, jd.Bernoulli(jnp.linspace(-1.0, 1.5, 6))),
+        (jd.reinmax, jd.Bernoulli(jnp.linspace(-1.0, 1.5, 6))),
+        (jd.reinmax, Q),
+    ],
+)
+def test_second_order_estimators_are_exact_for_quadratics(transform, q):
+    samples = gradient_samples(transform(quadratic), q, num=400_000)
+    assert_unbiased(samples, exact_gradient(quadratic, q))
+
+
+def test_half_estimator_halves_the_slope_and_divides_by_the_probability():
+    z = EXTREME.sample(KEY)
+    value, gradient = jax.value_and_grad(jd.half_estimator(slopes), 1)(KEY, EXTREME)
+    p = EXTREME.mean()
+    expected = 0.5 * jax.grad(slopes)(z) * jnp.where(z > 0.5, 1.0 - p, p)
+    assert value == slopes(z)
+    assert_close(gradient.logits, expected)
+
+
+def test_reinmax_is_the_half_estimator_for_binary_variables():
+    keys = jax.random.split(KEY, 100)
+    for q in (B, EXTREME):
+        half, full = (
+            jax.jit(jax.vmap(jax.grad(t(slopes), 1), (0, None)))(keys, q)
+            for t in (jd.half_estimator, jd.reinmax)
+        )
+        assert_close(half, full)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.4, jnp.array([0.6, 1.4])])
+def test_reinmax_is_its_matrix(temperature):
+    z = Q.sample(KEY)
+    estimate = jd.reinmax(slopes, temperature=temperature)
+    value, gradient = jax.value_and_grad(estimate, 1)(KEY, Q)
+    t = jnp.broadcast_to(jnp.asarray(temperature), (2,))[:, None]
+    first = jax.nn.softmax(Q.logits)
+    second = 0.5 * (jax.nn.softmax(Q.logits / t) + z)
+    matrices = 2.0 * jax.vmap(covariance)(second) - 0.5 * jax.vmap(covariance)(first)
+    expected = jnp.einsum("nij,nj->ni", matrices, jax.grad(slopes)(z))
+    assert value == slopes(z)
+    assert_close(gradient.logits, expected)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [jd.reinmax, lambda f: jd.gapped_straight_through(f, temperature=1.0)],
+)
+def test_formulas_for_two_kinds_refuse_a_third(transform):
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Other:
+        bits: jd.Bernoulli
+
+        def __getattr__(self, name):
+            return getattr(self.bits, name)
+
+    match = (
+        r"Expected jaxdiscrete\.Bernoulli or jaxdiscrete\.OneHotCategorical distr.*"
+        r"estimator for binary and categorical variables, got Other\..*reinforce_loo"
+    )
+    with pytest.raises(TypeError, match=match):
+        transform(jnp.sum)(KEY, Other(B))
