@@ -30,7 +30,7 @@ class Metric:
 
 
 def _bounds() -> dict[str, Metric]:
-    found = {}
+    found: dict[str, Metric] = {}
     for part, name in (("train", "train"), ("valid", "valid."), ("test", "test")):
         for bound, words in (("elbo", "ELBO"), ("bound", "IW bound")):
             metric = Metric(f"{name} {words}", "nats", 2, starts_far_off=True)

@@ -42,7 +42,7 @@ def test_images(tmp_path):
 def test_one_run_shows_both_bounds(tmp_path, drawn):
     figures.save_curves(tmp_path / "curves.png", {"rebar": ROWS}, "title")
     bound, variance = drawn[0].axes
-    assert bound.get_ylabel() == "valid. ELBO (nats)"
+    assert bound.get_ylabel() == "ELBO (nats)"
     assert [line.get_label() for line in bound.lines] == ["valid. ELBO", "train ELBO"]
     assert variance.get_ylabel() == "log variance"
     # The first tenth of training is left out of the vertical range.
