@@ -8,40 +8,31 @@ maximised: negate it to make a loss.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import (
-    check_count,
-    check_kind,
-    evaluate_optional_baseline,
-)
+from jaxdiscrete.core.baselines import evaluate_scalar
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import freeze
-from jaxdiscrete.core.rules import tap
-from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree
-from jaxdiscrete.coupled.antithetic import disarm_gradient, sample_pair
-from jaxdiscrete.coupled.mechanism import coupled
-from jaxdiscrete.distributions import Bernoulli
-from jaxdiscrete.multi_sample.mechanism import multi_sample, sum_of_others
-from jaxdiscrete.score_function.mechanism import as_signal
+from jaxdiscrete.core.objective import as_signal
+from jaxdiscrete.core.rules import attach_objective
+from jaxdiscrete.core.typing import Estimator, Objective
+from jaxdiscrete.coupled.local_disarm import local_disarm
+from jaxdiscrete.multi_sample.leave_one_out import (
+    log_mean_exp,
+    log_sum_of_others,
+    mean_of_others,
+)
+from jaxdiscrete.multi_sample.mechanism import multi_sample
+
+__all__ = ["local_disarm", "multi_sample_nvil", "vimco"]
 
 
-def _log_mean_exp(log_weights: jax.Array) -> jax.Array:
-    shift = jnp.log(jnp.asarray(log_weights.size, log_weights.dtype))
-    return jax.nn.logsumexp(log_weights) - shift
-
-
-def _log_sum_of_others(log_weights: jax.Array) -> jax.Array:
-    """For every sample, the logarithm of the sum of the other weights."""
-    # From before and after, not the total minus one, which cancels where one dominates.
-    nothing = jnp.full_like(log_weights[:1], -jnp.inf)
-    before = jnp.concatenate([nothing, jax.lax.cumlogsumexp(log_weights)[:-1]])
-    after = jax.lax.cumlogsumexp(log_weights, reverse=True)[1:]
-    return jnp.logaddexp(before, jnp.concatenate([after, nothing]))
-
-
+@facts(calls=EVERY_SAMPLE, namespace="bounds.", reference="Mnih & Rezende 2016")
 def vimco(
     log_weight: Objective,
     *,
@@ -82,7 +73,7 @@ def vimco(
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(3))
       >>> log_weight = lambda z: -jnp.sum((z - 0.4) ** 2) - q.log_prob(z).sum()
-      >>> bound = jd.vimco(log_weight, num_samples=1000)(jax.random.key(0), q)
+      >>> bound = jd.bounds.vimco(log_weight, num_samples=1000)(jax.random.key(0), q)
       >>> print(np.asarray(bound).round(2))  # log of (exp(-.16) + exp(-.36)) ** 3
       1.3
 
@@ -94,28 +85,29 @@ def vimco(
         values: jax.Array, statistics: Any, args: tuple[Any, ...]
     ) -> tuple[jax.Array, jax.Array]:
         log_weights = as_signal(values)
-        geometric = sum_of_others(log_weights) / (num_samples - 1)
-        others = _log_sum_of_others(log_weights)
+        geometric = mean_of_others(log_weights)
+        others = log_sum_of_others(log_weights)
         signals = jax.nn.logsumexp(log_weights) - jnp.logaddexp(others, geometric)
-        return _log_mean_exp(values), signals
+        return log_mean_exp(values), signals
 
     return multi_sample(
-        "vimco",
+        "bounds.vimco",
         log_weight,
         combine,
         num_samples=num_samples,
-        remedy="With one sample use jaxdiscrete.nvil, or multi_sample_nvil.",
+        remedy="With one sample use jaxdiscrete.nvil, or bounds.multi_sample_nvil.",
         chunk_size=chunk_size,
         sharding=sharding,
         has_aux=has_aux,
     )
 
 
+@facts(calls=EVERY_SAMPLE, namespace="bounds.", reference="Mnih & Gregor 2014")
 def multi_sample_nvil(
     log_weight: Objective,
-    baseline: Baseline | None,
     *,
     num_samples: int,
+    baseline: ArrayLike | Callable[..., ArrayLike] | None = None,
     chunk_size: int | None = None,
     sharding: jax.sharding.Sharding | None = None,
     has_aux: bool = False,
@@ -129,10 +121,10 @@ def multi_sample_nvil(
 
     Args:
       log_weight: as in :func:`vimco`.
-      baseline: scalar array, or ``baseline(*args) -> scalar`` with its inputs
-        stopped, fitted by the squared error :math:`\frac12(\hat L - b)^2`. None for
-        none.
       num_samples: ``K >= 1``. Static.
+      baseline: scalar, or ``baseline(*args) -> scalar`` with its inputs stopped; by
+        the definition of NVIL fitted by the squared error
+        :math:`\frac12(\hat L - b)^2`. Default: none.
       chunk_size: how many samples run at a time, as in :func:`reinforce_loo`.
         Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
@@ -153,7 +145,8 @@ def multi_sample_nvil(
       >>> q = jd.Bernoulli(jnp.zeros(3))
       >>> log_weight = lambda z: -jnp.sum((z - 0.4) ** 2) - q.log_prob(z).sum()
       >>> def loss(b):
-      ...     bound = jd.multi_sample_nvil(log_weight, b, num_samples=1000)
+      ...     bound = jd.bounds.multi_sample_nvil(
+      ...         log_weight, baseline=b, num_samples=1000)
       ...     return -bound(jax.random.key(0), q)
       >>> print(jax.grad(loss)(0.0).round(2))  # b - bound
       -1.3
@@ -167,17 +160,17 @@ def multi_sample_nvil(
     def combine(
         values: jax.Array, statistics: Any, args: tuple[Any, ...]
     ) -> tuple[jax.Array, jax.Array]:
-        bound = _log_mean_exp(values)
+        bound = log_mean_exp(values)
         signal = as_signal(bound)
-        level = evaluate_optional_baseline("baseline", baseline, args)
-        if level is not None:
-            error = signal - level.astype(signal.dtype)
-            bound = tap(bound, 0.5 * jnp.square(error))
+        if baseline is not None:
+            b = evaluate_scalar("baseline", baseline, args)
+            error = signal - b.astype(signal.dtype)
+            bound = attach_objective(bound, 0.5 * jnp.square(error))
             signal = freeze(error)
         return bound, jnp.broadcast_to(signal, values.shape)
 
     return multi_sample(
-        "multi_sample_nvil",
+        "bounds.multi_sample_nvil",
         log_weight,
         combine,
         num_samples=num_samples,
@@ -186,78 +179,4 @@ def multi_sample_nvil(
         chunk_size=chunk_size,
         sharding=sharding,
         has_aux=has_aux,
-    )
-
-
-def local_disarm(
-    log_weight: Objective, *, num_samples: int, has_aux: bool = False
-) -> Estimator:
-    r"""The multi-sample bound with DisARM's signals, for binary variables.
-
-    Every sample :math:`z_k` has an antithetic :math:`z_k'`. With the other samples
-    held, the bound is a function of the k-th alone, whose gradient DisARM estimates:
-    :math:`\sum_k \tfrac12(\hat L_k(z_k) - \hat L_k(z_k'))(z_k - z_k')\,\sigma(|a|)`
-    for logits a, averaged with the same where the antithetic samples are the ones
-    held. Unbiased for the bound of K samples. ``2 K`` calls of ``f``, the log-weight,
-    which need not be differentiable in z. At equal calls it is below :func:`vimco` for
-    few samples and can be above it for many.
-
-    Args:
-      log_weight: as in :func:`vimco`.
-      num_samples: ``K >= 1``, pairs. Static.
-      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then
-        returns aux with a leading axis of 2 K, the antithetic samples last.
-
-    Returns:
-      ``estimate(key, q, *args) -> scalar``, the mean of the two bounds of K samples,
-      to be maximised. Reverse mode, first order. Batch with :func:`jax.vmap`.
-
-    Raises:
-      ValueError: if ``num_samples < 1``; when called, if log_weight does not return
-        one real scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli`.
-
-    Example:
-      >>> q = jd.Bernoulli(jnp.zeros(3))
-      >>> log_weight = lambda z: -jnp.sum((z - 0.4) ** 2) - q.log_prob(z).sum()
-      >>> bound = jd.local_disarm(log_weight, num_samples=1000)(jax.random.key(0), q)
-      >>> print(np.asarray(bound).round(2))
-      1.31
-
-    References:
-      Z. Dong, A. Mnih, G. Tucker, DisARM: an antithetic gradient estimator for
-      binary latent variables, 2020.
-    """
-    check_count("local_disarm", "num_samples", num_samples, 1, "Ask for one or more.")
-
-    def sample(key: jax.Array, q: PyTree) -> tuple[PyTree, None]:
-        keys = jax.random.split(key, num_samples)
-        pairs = jax.vmap(lambda k: sample_pair(k, q)[0], out_axes=1)(keys)
-        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), pairs), None
-
-    def gradient(
-        q: PyTree, z: PyTree, noise: None, signals: jax.Array
-    ) -> list[jax.Array]:
-        log_weights = signals.reshape(2, num_samples)
-        pairs = jax.tree.map(lambda x: x.reshape(2, num_samples, *x.shape[1:]), z)
-        held = jax.vmap(_log_sum_of_others)(log_weights)
-        # local[i, j, k]: the bound with pair k at its j-th, the others at their i-th.
-        local = jnp.logaddexp(held[:, None], log_weights[None])
-
-        def one(pair: PyTree, bounds: jax.Array) -> list[jax.Array]:
-            return disarm_gradient(q, pair, bounds)
-
-        each = jax.vmap(one, in_axes=(1, 1))(pairs, local.mean(axis=0))
-        return [g.sum(axis=0) for g in each]
-
-    def reduce(values: jax.Array) -> jax.Array:
-        return jax.vmap(_log_mean_exp)(values.reshape(2, num_samples)).mean()
-
-    return coupled(
-        log_weight,
-        check=lambda q: check_kind("local_disarm", q, Bernoulli, variables="binary"),
-        sample=sample,
-        gradient=gradient,
-        has_aux=has_aux,
-        reduce=reduce,
     )

@@ -15,8 +15,17 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.checks import check_count, check_positive
-from jaxdiscrete.core.precision import wide
+from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
+
+__all__ = [
+    "exponential_race",
+    "gumbel_max",
+    "sample_exponential",
+    "sample_gumbel",
+    "sample_logistic",
+    "sum_of_gamma",
+]
 
 # Probabilities become integers of this many units; the margin below 2**31 holds the
 # rounding of two million classes.
@@ -41,7 +50,7 @@ def sample_exponential(key: jax.Array, shape: Shape = ()) -> jax.Array:
       float32 array of ``shape``.
 
     Example:
-      >>> print(jd.sample_exponential(jax.random.key(0), (2,)).shape)
+      >>> print(jd.noise.sample_exponential(jax.random.key(0), (2,)).shape)
       (2,)
     """
     return -jnp.log1p(-_half_open_uniform(jax.random.bits(key, shape, jnp.uint32)))
@@ -58,7 +67,7 @@ def sample_gumbel(key: jax.Array, shape: Shape = ()) -> jax.Array:
       float32 array of ``shape``, between about -2.8 and 22.2.
 
     Example:
-      >>> noise = jd.sample_gumbel(jax.random.key(0), (100_000,))
+      >>> noise = jd.noise.sample_gumbel(jax.random.key(0), (100_000,))
       >>> print(f"{noise.mean():.2f}")  # Euler's constant, .577
       0.58
     """
@@ -76,7 +85,7 @@ def sample_logistic(key: jax.Array, shape: Shape = ()) -> jax.Array:
       float32 array of ``shape``, between about -22.9 and 22.9.
 
     Example:
-      >>> noise = jd.sample_logistic(jax.random.key(0), (100_000,))
+      >>> noise = jd.noise.sample_logistic(jax.random.key(0), (100_000,))
       >>> print(f"{(noise > 0).mean():.2f}")
       0.50
     """
@@ -108,7 +117,7 @@ def sum_of_gamma(
         temperature is known and not positive.
 
     Example:
-      >>> noise = jd.sum_of_gamma(4)(jax.random.key(0), (20_000, 4))
+      >>> noise = jd.noise.sum_of_gamma(4)(jax.random.key(0), (20_000, 4))
       >>> print(f"{noise.sum(-1).mean():.1f}")  # Euler's constant and 1 / (2 s)
       0.6
 
@@ -143,7 +152,7 @@ def gumbel_max(key: jax.Array, logits: ArrayLike) -> jax.Array:
       int32 index of shape ``[...]``.
 
     Example:
-      >>> print(jd.gumbel_max(jax.random.key(0), jnp.array([-jnp.inf, 0.0])))
+      >>> print(jd.noise.gumbel_max(jax.random.key(0), jnp.array([-jnp.inf, 0.0])))
       1
 
     References:
@@ -151,7 +160,7 @@ def gumbel_max(key: jax.Array, logits: ArrayLike) -> jax.Array:
     """
     logits = jnp.asarray(logits)
     noise = sample_gumbel(key, logits.shape)
-    logits = wide(logits)
+    logits = in_float32(logits)
     index = jnp.argmax(logits + noise.astype(logits.dtype), axis=-1)
     return index.astype(jnp.int32)
 
@@ -167,11 +176,12 @@ def exponential_race(key: jax.Array, logits: ArrayLike) -> jax.Array:
       int32 index of shape ``[...]``.
 
     Example:
-      >>> print(jd.exponential_race(jax.random.key(0), jnp.array([-jnp.inf, 0.0])))
+      >>> logits = jnp.array([-jnp.inf, 0.0])
+      >>> print(jd.noise.exponential_race(jax.random.key(0), logits))
       1
     """
     logits = jnp.asarray(logits)
-    probabilities = jax.nn.softmax(wide(logits), axis=-1)
+    probabilities = jax.nn.softmax(in_float32(logits), axis=-1)
     arrival = sample_exponential(key, logits.shape).astype(probabilities.dtype)
     return jnp.argmin(arrival / probabilities, axis=-1).astype(jnp.int32)
 

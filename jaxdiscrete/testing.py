@@ -32,31 +32,32 @@ def assert_unbiased(
     key: jax.Array,
     q: PyTree,
     *args: Any,
-    num_samples: int,
+    num_gradients: int,
     k_sigma: float = 4.5,
-    visible: float = 0.05,
+    detectable_bias: float = 0.05,
     chunk_size: int = 1000,
 ) -> None:
     """Asserts that the gradient of an estimate is unbiased, or fails saying where.
 
     In every coordinate of q the mean gradient must be within ``k_sigma`` standard
     errors of the oracle's. The test refuses to pass without power: ``k_sigma``
-    standard errors must be less than ``visible`` of the coordinate, so that a bias
-    of that size could not hide. A coordinate whose expected gradient is zero is
-    measured by the largest coordinate, and by 1 if all are zero.
+    standard errors must be less than ``detectable_bias`` of the coordinate, so
+    that a bias of that size could not hide. A coordinate whose expected gradient is
+    zero is measured by the largest coordinate, and by 1 if all are zero.
 
     Args:
       estimate: ``estimate(key, q, *args) -> scalar``, what is tested.
       oracle: an estimate with the right gradient, for instance
         ``jaxdiscrete.exact(f)``. Of one whose gradient depends on the key the mean of
-        ``num_samples`` is used, and its standard error counts.
+        ``num_gradients`` is used, and its standard error counts.
       key: PRNG key; the test is a function of it.
       q: pytree of distributions, or any pytree of floating arrays.
       args: further arguments of both.
-      num_samples: gradients that are drawn. Static.
+      num_gradients: how many are drawn. Static.
       k_sigma: how many standard errors. Default: 4.5, which a correct estimator
         exceeds in 7 of a million coordinates.
-      visible: which bias must be visible, relative to the coordinate. Default: 0.05.
+      detectable_bias: which bias must be visible, relative to the coordinate. Default:
+        0.05.
       chunk_size: gradients that are computed at a time. Default: 1000.
 
     Raises:
@@ -70,7 +71,7 @@ def assert_unbiased(
       >>> def check(transform):
       ...     key = jax.random.key(0)
       ...     jd.testing.assert_unbiased(
-      ...         transform(f), jd.exact(f), key, q, num_samples=100_000
+      ...         transform(f), jd.exact(f), key, q, num_gradients=100_000
       ...     )
       >>> check(lambda f: jd.reinforce_loo(f, num_samples=2))
       >>> try:
@@ -80,10 +81,11 @@ def assert_unbiased(
       Expected an unbiased gradient, got 2 of 2 coordinates more than 4.5 standard
       errors off:
     """
-    check_count("testing.assert_unbiased", "num_samples", num_samples, 2, "Take more.")
-    check_positive("k_sigma", k_sigma, "It is a number of standard errors.")
-    check_positive("visible", visible, "It is a fraction of the gradient.")
     name = "testing.assert_unbiased"
+    check_count(name, "num_gradients", num_gradients, 2, "Take more.")
+    check_positive("k_sigma", k_sigma, "It is a number of standard errors.")
+    remedy = "It is a fraction of the gradient."
+    check_positive("detectable_bias", detectable_bias, remedy)
     check_parameters(name, "q", q)
     check_estimate(name, "estimate", estimate, key, q, args)
     check_estimate(name, "oracle", oracle, key, q, args)
@@ -96,7 +98,7 @@ def assert_unbiased(
             key_estimate,
             q,
             args,
-            num_samples=num_samples,
+            num_gradients=num_gradients,
             chunk_size=chunk_size,
         )
         expected = gradient_moments(
@@ -105,7 +107,7 @@ def assert_unbiased(
             key_oracle,
             q,
             args,
-            num_samples=num_samples if is_random else 1,
+            num_gradients=num_gradients if is_random else 1,
             chunk_size=chunk_size,
         )
     except FloatingPointError as error:
@@ -116,7 +118,7 @@ def assert_unbiased(
         expected.standard_error if is_random else np.zeros_like(expected.mean),
         coordinate_names(q),
         k_sigma=k_sigma,
-        visible=visible,
+        detectable_bias=detectable_bias,
     )
 
 
@@ -127,7 +129,7 @@ def assert_mean(
     names: Sequence[str],
     *,
     k_sigma: float,
-    visible: float,
+    detectable_bias: float,
 ) -> None:
     """Asserts that the mean of samples is the expected one, with power.
 
@@ -137,7 +139,7 @@ def assert_mean(
       expected_error: its standard error; zero where it is exact.
       names: of the coordinates, for the messages.
       k_sigma: how many standard errors the mean may be off.
-      visible: which relative error must be visible.
+      detectable_bias: which relative error must be visible.
 
     Raises:
       AssertionError: naming the worst coordinates.
@@ -164,18 +166,18 @@ def assert_mean(
     size = np.abs(expected)
     is_zero = size <= ROUNDING * size.max()
     relative = k_sigma * error / np.where(is_zero, size.max() or 1.0, size)
-    if np.any(relative >= visible):
-        needed = moments.num_rows * float(np.square(relative.max() / visible))
+    if np.any(relative >= detectable_bias):
+        needed = moments.num_rows * float(np.square(relative.max() / detectable_bias))
         # Two digits, rounded up: the variance is itself an estimate.
         unit = 10 ** max(math.floor(math.log10(needed)) - 1, 0)
         lines = [
             f"  {names[i]}: expected {expected[i]:.6g}, {k_sigma:g} standard errors "
             f"are {k_sigma * error[i]:.3g}"
             for i in np.argsort(-relative)[:_SHOWN]
-            if relative[i] >= visible
+            if relative[i] >= detectable_bias
         ]
         raise AssertionError(
-            f"Expected a test that would see a bias of {visible:.0%}, got an "
+            f"Expected a test that would see a bias of {detectable_bias:.0%}, got an "
             f"underpowered one with {moments.num_rows:,} samples. About "
             f"{(math.floor(needed / unit) + 1) * unit:,} are needed:\n"
             + "\n".join(lines)

@@ -25,11 +25,11 @@ def variance(estimate, num=50_000):
 
 
 def test_a_signal_for_each_sample_has_the_less_variance_the_more_samples():
-    level = jd.vimco(log_weight, num_samples=1000)(KEY, Q)
+    level = jd.bounds.vimco(log_weight, num_samples=1000)(KEY, Q)
 
     def ratio(num_samples):
-        shared = jd.multi_sample_nvil(log_weight, level, num_samples=num_samples)
-        own = jd.vimco(log_weight, num_samples=num_samples)
+        shared = jd.bounds.multi_sample_nvil(log_weight, level, num_samples=num_samples)
+        own = jd.bounds.vimco(log_weight, num_samples=num_samples)
         return variance(shared) / variance(own)
 
     few, many = ratio(2), ratio(10)
@@ -39,16 +39,18 @@ def test_a_signal_for_each_sample_has_the_less_variance_the_more_samples():
 
 def test_antithetic_signals_with_two_samples_at_equal_calls():
     """Twice the calls of f for less than half the variance; not so with ten samples."""
-    antithetic = variance(jd.local_disarm(log_weight, num_samples=2))
-    assert antithetic < 0.8 * variance(jd.vimco(log_weight, num_samples=2)) / 2
+    antithetic = variance(jd.bounds.local_disarm(log_weight, num_samples=2))
+    assert antithetic < 0.8 * variance(jd.bounds.vimco(log_weight, num_samples=2)) / 2
 
 
 def test_one_sample_is_nvil_and_one_pair_is_disarm():
-    one = jd.multi_sample_nvil(log_weight, 0.5, num_samples=1)
+    one = jd.bounds.multi_sample_nvil(log_weight, 0.5, num_samples=1)
     (key,) = jax.random.split(KEY, 1)
     expected = jax.value_and_grad(jd.nvil(log_weight, 0.5), 1)(key, Q)
     assert_close(jax.value_and_grad(one, 1)(KEY, Q), expected)
-    pair = jax.value_and_grad(jd.local_disarm(log_weight, num_samples=1), 1)(KEY, Q)
+    pair = jax.value_and_grad(jd.bounds.local_disarm(log_weight, num_samples=1), 1)(
+        KEY, Q
+    )
     assert_close(pair, jax.value_and_grad(jd.disarm(log_weight), 1)(KEY, Q))
 
 
@@ -59,7 +61,7 @@ def test_a_dominating_weight_loses_no_precision():
         return 200.0 * z[0]
 
     q = jd.Bernoulli(jnp.array([-1.0]))
-    estimate = jd.vimco(lambda z: (dominated(z), z), num_samples=4, has_aux=True)
+    estimate = jd.bounds.vimco(lambda z: (dominated(z), z), num_samples=4, has_aux=True)
     gradient = jax.grad(estimate, 1, has_aux=True)
     seen = 0
     for key in jax.random.split(KEY, 20):
@@ -76,7 +78,7 @@ def test_a_dominating_weight_loses_no_precision():
 
 
 @pytest.mark.parametrize(
-    "make", [jd.reinforce_loo, jd.reinforce_optimal_baseline, jd.vimco]
+    "make", [jd.reinforce_loo, jd.reinforce_optimal_baseline, jd.bounds.vimco]
 )
 def test_chunks_give_the_same_gradient(make):
     def both(chunk_size):
@@ -87,7 +89,7 @@ def test_chunks_give_the_same_gradient(make):
         assert_close(both(chunk_size), both(None), rtol=1e-5)
 
 
-@pytest.mark.parametrize("make", [jd.reinforce_loo, jd.vimco])
+@pytest.mark.parametrize("make", [jd.reinforce_loo, jd.bounds.vimco])
 def test_a_thousand_samples_in_the_memory_of_sixty_four(make):
     weights = jnp.ones((256, 512))
     q = jd.Bernoulli(jnp.zeros(256))
@@ -108,7 +110,7 @@ def test_a_thousand_samples_in_the_memory_of_sixty_four(make):
 
 SHARDED = {
     "reinforce_loo": lambda s: jd.reinforce_loo(log_weight, num_samples=8, sharding=s),
-    "vimco": lambda s: jd.vimco(log_weight, num_samples=8, sharding=s),
+    "vimco": lambda s: jd.bounds.vimco(log_weight, num_samples=8, sharding=s),
     "disarm": lambda s: jd.disarm(log_weight, num_samples=16, sharding=s),
 }
 

@@ -18,9 +18,9 @@ NUM = 200_000
 @pytest.mark.parametrize(
     ("sampler", "reference"),
     [
-        (jd.sample_gumbel, scipy.stats.gumbel_r),
-        (jd.sample_logistic, scipy.stats.logistic),
-        (jd.sample_exponential, scipy.stats.expon),
+        (jd.noise.sample_gumbel, scipy.stats.gumbel_r),
+        (jd.noise.sample_logistic, scipy.stats.logistic),
+        (jd.noise.sample_exponential, scipy.stats.expon),
     ],
 )
 def test_noise_has_its_distribution(sampler, reference):
@@ -31,7 +31,8 @@ def test_noise_has_its_distribution(sampler, reference):
 
 
 @pytest.mark.parametrize(
-    "sampler", [jd.sample_gumbel, jd.sample_logistic, jd.sample_exponential]
+    "sampler",
+    [jd.noise.sample_gumbel, jd.noise.sample_logistic, jd.noise.sample_exponential],
 )
 def test_noise_is_finite_for_every_extreme_of_the_bits(sampler, monkeypatch):
     extremes = jnp.array(
@@ -40,14 +41,16 @@ def test_noise_is_finite_for_every_extreme_of_the_bits(sampler, monkeypatch):
     monkeypatch.setattr(jax.random, "bits", lambda key, shape, dtype: extremes)
     noise = sampler(jax.random.key(0), extremes.shape)
     assert bool(jnp.isfinite(noise).all())
-    if sampler is jd.sample_exponential:
+    if sampler is jd.noise.sample_exponential:
         assert bool((noise > 0).all())
 
 
 def test_logistic_is_the_difference_of_two_gumbels():
     key_a, key_b, key_l = jax.random.split(jax.random.key(1), 3)
-    difference = jd.sample_gumbel(key_a, (NUM,)) - jd.sample_gumbel(key_b, (NUM,))
-    logistic = jd.sample_logistic(key_l, (NUM,))
+    difference = jd.noise.sample_gumbel(key_a, (NUM,)) - jd.noise.sample_gumbel(
+        key_b, (NUM,)
+    )
+    logistic = jd.noise.sample_logistic(key_l, (NUM,))
     result = scipy.stats.ks_2samp(np.asarray(difference), np.asarray(logistic))
     assert result.pvalue > SIGNIFICANCE
 
@@ -107,7 +110,7 @@ def test_index_is_exact_for_batches():
 @pytest.mark.parametrize(("k", "num_terms"), [(1, 10), (3, 4)])
 def test_sum_of_gamma_adds_up_to_gumbel_noise(k, num_terms):
     """Of s terms: mean 1 + .. + 1/s - log s, variance 1 + .. + 1/s^2."""
-    noise = jd.sum_of_gamma(k, num_terms=num_terms, temperature=2.0)
+    noise = jd.noise.sum_of_gamma(k, num_terms=num_terms, temperature=2.0)
     x = np.asarray(jax.jit(lambda: noise(KEY, (50_000, k)))(), np.float64)
     total = x.sum(axis=-1) / 2.0
     i = np.arange(1, num_terms + 1)
@@ -117,4 +120,4 @@ def test_sum_of_gamma_adds_up_to_gumbel_noise(k, num_terms):
 
 
 def test_noise_stays_float32(x64):
-    assert jd.sum_of_gamma(2)(KEY, (3,)).dtype == jnp.float32
+    assert jd.noise.sum_of_gamma(2)(KEY, (3,)).dtype == jnp.float32

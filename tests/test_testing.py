@@ -20,11 +20,11 @@ def f(z, t=2.0):
     return t * z["a"][0] - 1.5 * z["a"][1] + z["a"][0] * z["a"][1] ** 3
 
 
-def check(estimate, oracle=None, *args, num_samples=80_000, **options):
+def check(estimate, oracle=None, *args, num_gradients=80_000, **options):
     oracle = jd.exact(f) if oracle is None else oracle
     options = {"chunk_size": 10_000} | options
     jd.testing.assert_unbiased(
-        estimate, oracle, KEY, Q, *args, num_samples=num_samples, **options
+        estimate, oracle, KEY, Q, *args, num_gradients=num_gradients, **options
     )
 
 
@@ -75,7 +75,7 @@ def test_the_worst_coordinate_comes_first():
         return exact(key, q) + q["a"].logits[0] * 0.01 + q["a"].logits[1]
 
     with pytest.raises(AssertionError) as error:
-        check(off, num_samples=2)
+        check(off, num_gradients=2)
     first, second = str(error.value).splitlines()[1:]
     assert first.startswith("  q['a'].logits[1]")
     assert second.startswith("  q['a'].logits[0]")
@@ -84,31 +84,31 @@ def test_the_worst_coordinate_comes_first():
 def test_a_test_without_power_says_what_it_needs():
     loo = jd.reinforce_loo(f, num_samples=4)
     with pytest.raises(AssertionError, match="bias of 5%, got an underpowered") as info:
-        check(loo, num_samples=500)
+        check(loo, num_gradients=500)
     words = str(info.value).split(" are needed")[0].split()
     needed = int(words[-1].replace(",", ""))
     assert 500 < needed < 60_000
-    check(loo, num_samples=2 * needed)
-    check(loo, num_samples=500, visible=0.5)
+    check(loo, num_gradients=2 * needed)
+    check(loo, num_gradients=500, detectable_bias=0.5)
 
 
 def test_a_bias_is_no_lack_of_power():
     with pytest.raises(AssertionError, match="unbiased gradient"):
-        check(jd.mean_field(f), num_samples=2)
+        check(jd.mean_field(f), num_gradients=2)
 
 
 def test_a_random_oracle_brings_its_error():
     loo = jd.reinforce_loo(f, num_samples=4)
     check(jd.reinforce_loo(f, num_samples=8), loo)
     with pytest.raises(AssertionError, match="underpowered"):
-        check(jd.exact(f), loo, num_samples=500)
+        check(jd.exact(f), loo, num_gradients=500)
 
 
 def test_what_is_not_finite_fails():
     with pytest.raises(AssertionError, match="finite gradients of 'estimate', got nan"):
-        check(jd.reinforce(lambda z: f(z) + jnp.nan), num_samples=2)
+        check(jd.reinforce(lambda z: f(z) + jnp.nan), num_gradients=2)
     with pytest.raises(AssertionError, match="finite gradients of 'oracle', got nan"):
-        check(jd.reinforce(f), jd.exact(lambda z: f(z) + jnp.nan), num_samples=2)
+        check(jd.reinforce(f), jd.exact(lambda z: f(z) + jnp.nan), num_gradients=2)
 
 
 def test_a_coordinate_of_zero_is_measured_by_the_others():
@@ -117,20 +117,20 @@ def test_a_coordinate_of_zero_is_measured_by_the_others():
     oracle = jd.exact(only_first)
     check(jd.reinforce_loo(only_first, num_samples=2), oracle)
     with pytest.raises(AssertionError, match=r"underpowered(.|\n)*logits\[1\]: expec"):
-        check(jd.reinforce(only_first), oracle, num_samples=2000)
+        check(jd.reinforce(only_first), oracle, num_gradients=2000)
 
     def leaks(key, q):
         return oracle(key, q) + 1e-3 * q["a"].logits[1]
 
     with pytest.raises(AssertionError, match=r"logits\[1\]: mean 0.00\d+, expected"):
-        check(leaks, oracle, num_samples=2)
+        check(leaks, oracle, num_gradients=2)
 
 
 def test_moments_are_judged_as_samples():
     rng = np.random.default_rng(0)
     rows = np.stack([rng.normal(1.0, 1.0, 40_000), np.zeros(40_000)], axis=1)
     moments = merge(NO_MOMENTS, rows)
-    options = {"k_sigma": 4.5, "visible": 0.05}
+    options = {"k_sigma": 4.5, "detectable_bias": 0.05}
     names, exact = ["x", "y"], np.zeros(2)
     assert_mean(moments, np.array([1.0, 0.0]), exact, names, **options)
     assert_mean(merge(NO_MOMENTS, rows[:, :0]), np.zeros(0), exact[:0], [], **options)
@@ -143,10 +143,10 @@ def test_moments_are_judged_as_samples():
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        ({"num_samples": 1}, ValueError, "num_samples >= 2"),
-        ({"num_samples": 2.0}, TypeError, "num_samples .* Python int, got float"),
+        ({"num_gradients": 1}, ValueError, "num_gradients >= 2"),
+        ({"num_gradients": 2.0}, TypeError, "num_gradients .* Python int, got float"),
         ({"k_sigma": 0.0}, ValueError, "k_sigma > 0, got 0.0. It is a number"),
-        ({"visible": -1.0}, ValueError, "visible > 0, got -1.0. It is a fraction"),
+        ({"detectable_bias": -1.0}, ValueError, "detectable_bias > 0, got -1.0. It is a fraction"),
         ({"estimate": jd.reinforce}, TypeError, "cannot be.*Pass an estimate, for"),
         ({"oracle": 3}, TypeError, "Expected oracle of.*assert_unbiased.*got int"),
         ({"q": {}}, TypeError, "empty pytree"),
@@ -156,4 +156,4 @@ def test_bad_input(change, error, match):
     estimate = jd.reinforce(f)
     given = {"estimate": estimate, "oracle": estimate, "key": KEY, "q": Q}
     with pytest.raises(error, match=match):
-        jd.testing.assert_unbiased(**(given | {"num_samples": 2} | change))
+        jd.testing.assert_unbiased(**(given | {"num_gradients": 2} | change))

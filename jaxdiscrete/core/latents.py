@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.precision import add_wide, wide
-from jaxdiscrete.core.typing import PyTree, Reparametrisable, Sampler
+from jaxdiscrete.core.precision import in_float32, sum_in_float32
+from jaxdiscrete.core.typing import Finite, PyTree, Reparametrisable, Sampler
 
 
 def is_sampler(x: Any) -> bool:
@@ -81,15 +81,15 @@ def log_prob(q: PyTree, z: PyTree) -> jax.Array:
     """The joint log-probability, a scalar in at least float32."""
     leaves, treedef = flatten(q)
     terms = [
-        jnp.sum(jnp.asarray(widen(d).log_prob(value)))
+        jnp.sum(jnp.asarray(parameters_in_float32(d).log_prob(value)))
         for d, value in zip(leaves, treedef.flatten_up_to(z), strict=True)
     ]
-    return add_wide(terms)
+    return sum_in_float32(terms)
 
 
 def score(q: PyTree, z: PyTree) -> PyTree:
     """The gradient of the joint log-probability with respect to every leaf of q."""
-    return jax.grad(lambda wide_q: log_prob(wide_q, z))(widen(q))
+    return jax.grad(lambda wide_q: log_prob(wide_q, z))(parameters_in_float32(q))
 
 
 def is_array(x: Any) -> bool:
@@ -102,23 +102,56 @@ def freeze(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if is_array(x) else x, tree)
 
 
-def widen(q: PyTree) -> PyTree:
-    """Distributions with a relaxation, their parameters in at least float32.
+def has_parameters(d: Any) -> bool:
+    """Whether the leaves of a distribution are its parameters, as its protocol says."""
+    return isinstance(d, Reparametrisable | Finite)
+
+
+def parameters_in_float32(q: PyTree) -> PyTree:
+    """Distributions with their parameters in at least float32.
 
     Scores and gradients are computed there, and rounded once, on arrival at the
-    parameters. Other samplers are left alone: their code may rely on their dtype.
+    parameters. Samplers of other kinds are left alone: their code may rely on their
+    dtype.
     """
 
-    def widen_one(d: Any) -> Any:
-        if not isinstance(d, Reparametrisable):
+    def one(d: Any) -> Any:
+        if not has_parameters(d):
             return d
-        return jax.tree.map(lambda x: wide(jnp.asarray(x)), d)
+        return jax.tree.map(lambda x: in_float32(jnp.asarray(x)), d)
 
-    return map_latents(widen_one, q)
+    return map_latents(one, q)
 
 
-def spread(name: str, value: PyTree, q: PyTree) -> PyTree:
-    """One entry of ``value`` for every distribution, ready to meet its samples.
+def log_odds(d: Finite) -> jax.Array:
+    """The log-odds of the second of two classes, of ``batch_shape``."""
+    table = d.log_probabilities()
+    return table[..., 1] - table[..., 0]
+
+
+def pull_through(
+    fn: Callable[[Any], jax.Array], q: PyTree, gradients: list[jax.Array]
+) -> PyTree:
+    """Gradients with respect to a function of every distribution, taken to its leaves.
+
+    Args:
+      fn: from a distribution to an array, for instance its log-odds.
+      q: pytree of distributions, frozen.
+      gradients: one per distribution, of the shape of ``fn``.
+
+    Returns:
+      A pytree of q's structure.
+    """
+    leaves, treedef = flatten(parameters_in_float32(q))
+    pulled = []
+    for d, g in zip(leaves, gradients, strict=True):
+        value, pullback = jax.vjp(fn, d)
+        pulled.append(pullback(g.astype(value.dtype))[0])
+    return treedef.unflatten(pulled)
+
+
+def broadcast_to_latents(name: str, value: PyTree, q: PyTree) -> PyTree:
+    """One entry of ``value`` per distribution, ready to meet its samples.
 
     Args:
       name: what ``value`` is, for the error message.
@@ -133,6 +166,14 @@ def spread(name: str, value: PyTree, q: PyTree) -> PyTree:
     Raises:
       ValueError: if structure or shapes do not fit.
     """
+    leaves, treedef = flatten(q)
+    values = split_over_latents(name, value, q)
+    fitted = [_fit(name, v, d) for v, d in zip(values, leaves, strict=True)]
+    return jax.tree.unflatten(treedef, fitted)
+
+
+def split_over_latents(name: str, value: PyTree, q: PyTree) -> list[Any]:
+    """One entry of ``value`` per distribution, whatever its shape, in a list."""
     leaves, treedef = flatten(q)
     if value is None:
         raise TypeError(f"Expected {name} to be a number or an array, got None.")
@@ -149,8 +190,7 @@ def spread(name: str, value: PyTree, q: PyTree) -> PyTree:
                 f"or a pytree of q's structure {treedef}, got "
                 f"{jax.tree.structure(value)}."
             )
-    fitted = [_fit(name, v, d) for v, d in zip(values, leaves, strict=True)]
-    return jax.tree.unflatten(treedef, fitted)
+    return values
 
 
 def _fit(name: str, value: ArrayLike, d: Reparametrisable) -> ArrayLike:
@@ -164,5 +204,5 @@ def _fit(name: str, value: ArrayLike, d: Reparametrisable) -> ArrayLike:
     raise ValueError(
         f"Expected {name} to be one number or an array of the latent's shape "
         f"{d.batch_shape}, got shape {shape}. Nothing is broadcast: give one entry "
-        "a latent."
+        "per latent."
     )

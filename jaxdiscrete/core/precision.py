@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 
-def wide_dtype(*dtypes: Any) -> Any:
+def at_least_float32(*dtypes: Any) -> Any:
     """float64 if any of the dtypes is, else float32.
 
     Not ``jnp.promote_types``, which refuses to answer under strict promotion.
@@ -18,12 +18,12 @@ def wide_dtype(*dtypes: Any) -> Any:
     )
 
 
-def wide(x: jax.Array) -> jax.Array:
+def in_float32(x: jax.Array) -> jax.Array:
     """``x`` in at least float32."""
-    return x.astype(wide_dtype(x.dtype))
+    return x.astype(at_least_float32(x.dtype))
 
 
-def add_wide(terms: list[jax.Array]) -> jax.Array:
+def sum_in_float32(terms: list[jax.Array]) -> jax.Array:
     """The sum of scalars in at least float32; zero for none."""
-    dtype = wide_dtype(*(t.dtype for t in terms))
+    dtype = at_least_float32(*(t.dtype for t in terms))
     return sum((t.astype(dtype) for t in terms), jnp.zeros((), dtype))

@@ -1,23 +1,26 @@
-"""The two gradient rules on which every estimator stands.
+"""The gradient rules on which every estimator stands.
 
-Both are identities on the value of an objective. The objective itself never
+All are identities on the value of an objective. The objective itself never
 enters ``jax.custom_vjp``: it runs in plain JAX, so closures over traced arrays,
 ``vmap``, ``scan``, ``remat`` and callbacks work as they do everywhere else.
 
-* :func:`attach` carries an estimated gradient to distribution parameters.
-* :func:`tap` carries the objective of a baseline or critic to its parameters.
+* :func:`attach_gradient` carries an estimated gradient to distribution parameters.
+* :func:`attach_objective` carries the objective of a baseline or critic to its
+  parameters.
+* :func:`refuse_gradient` makes a derivative that would silently be zero an error.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.precision import wide_dtype
+from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.typing import PyTree
 
 # A context of JAX and not of Python, because JAX caches derivatives of jitted functions
@@ -85,7 +88,7 @@ def _zero_like(value: jax.Array) -> jax.Array:
 
 def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.Array:
     """The sum of ``params * coefficients`` in at least float32."""
-    dtype = wide_dtype(*(c.dtype for c in coefficients))
+    dtype = at_least_float32(*(c.dtype for c in coefficients))
     products = [
         jnp.sum(p.astype(dtype) * c.astype(dtype))
         for p, c in zip(params, coefficients, strict=True)
@@ -94,7 +97,7 @@ def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.A
 
 
 @jax.custom_vjp
-def attach(
+def attach_gradient(
     value: jax.Array, params: list[jax.Array], grads: list[jax.Array]
 ) -> jax.Array:
     """Returns ``value``; under differentiation ``params`` receive ``ct * grads``.
@@ -112,7 +115,7 @@ def attach(
     return value
 
 
-def _attach_fwd(value: Any, params: Any, grads: Any) -> tuple[jax.Array, Any]:
+def _attach_gradient_fwd(value: Any, params: Any, grads: Any) -> tuple[jax.Array, Any]:
     # d/d theta of the gradient estimate for phi is lost too (grads are constants),
     # and only the value knows theta. It is a witness where phi is differentiated;
     # where it is not, a Hessian in theta alone is exact and must pass.
@@ -121,11 +124,11 @@ def _attach_fwd(value: Any, params: Any, grads: Any) -> tuple[jax.Array, Any]:
     witness = value.value if is_differentiated else jax.lax.stop_gradient(value.value)
     out = value.value
     if _value_is_live.value:
-        out = out + attach(_zero_like(out), params, grads)
+        out = out + attach_gradient(_zero_like(out), params, grads)
     return out, (params, grads, witness)
 
 
-def _attach_bwd(residuals: Any, ct: jax.Array) -> tuple[Any, ...]:
+def _attach_gradient_bwd(residuals: Any, ct: jax.Array) -> tuple[Any, ...]:
     params, grads, witness = residuals
     # The transpose of the linear form, and not a product, because it restores the
     # dtype of each parameter and, under shard_map, its replication.
@@ -136,11 +139,11 @@ def _attach_bwd(residuals: Any, ct: jax.Array) -> tuple[Any, ...]:
     return ct, params_ct, [jnp.zeros_like(g) for g in grads]
 
 
-attach.defvjp(_attach_fwd, _attach_bwd, symbolic_zeros=True)
+attach_gradient.defvjp(_attach_gradient_fwd, _attach_gradient_bwd, symbolic_zeros=True)
 
 
 @jax.custom_vjp
-def tap(value: jax.Array, objective: jax.Array) -> jax.Array:
+def attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
     """Returns ``value``; under differentiation ``objective`` receives ``|ct|``.
 
     The absolute value keeps the objective minimised when the loss is negated to
@@ -157,14 +160,39 @@ def tap(value: jax.Array, objective: jax.Array) -> jax.Array:
     return value
 
 
-def _tap_fwd(value: jax.Array, objective: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _attach_objective_fwd(
+    value: jax.Array, objective: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     if _value_is_live.value:
-        value = value + tap(_zero_like(value), objective)
+        value = value + attach_objective(_zero_like(value), objective)
     return value, objective
 
 
-def _tap_bwd(objective: jax.Array, ct: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _attach_objective_bwd(
+    objective: jax.Array, ct: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     return ct, _first_order_only(jnp.abs(ct).astype(objective.dtype), objective)
 
 
-tap.defvjp(_tap_fwd, _tap_bwd)
+attach_objective.defvjp(_attach_objective_fwd, _attach_objective_bwd)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def refuse_gradient(value: jax.Array, message: str) -> jax.Array:
+    """Returns ``value``; whoever differentiates it gets a TypeError.
+
+    Args:
+      value: an array that the estimate uses and does not train.
+      message: what the error says.
+
+    Returns:
+      ``value``.
+    """
+    del message
+    return value
+
+
+@refuse_gradient.defjvp
+def _refuse_gradient_jvp(message: str, primals: Any, tangents: Any) -> Any:
+    del primals, tangents
+    raise TypeError(message)

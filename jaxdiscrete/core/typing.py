@@ -12,8 +12,8 @@ PyTree = Any
 Shape = tuple[int, ...]
 #: ``f(z, *args) -> scalar``, or ``(scalar, aux)`` with ``has_aux=True``.
 Objective = Callable[..., Any]
-#: ``baseline(*args) -> scalar``, or a scalar array.
-Baseline = ArrayLike | Callable[..., ArrayLike]
+#: ``critic(z, *args) -> scalar``.
+Critic = Callable[..., ArrayLike]
 #: ``relaxation(distribution, zeta, temperature) -> relaxed sample``.
 Relaxation = Callable[["Relaxable", jax.Array, ArrayLike], jax.Array]
 
@@ -59,6 +59,81 @@ class Sampler(Protocol):
 
 
 @runtime_checkable
+class Enumerable(Sampler, Protocol):
+    """A sampler that can list its joint states; enough for :func:`exact`."""
+
+    @property
+    def num_states(self) -> int:
+        """How many joint states :meth:`enumerate_support` lists."""
+
+    def enumerate_support(self) -> jax.Array:
+        """All joint states, along a new leading axis."""
+
+
+@runtime_checkable
+class Finite(Sampler, Protocol):
+    """A sampler of independent variables with finitely many classes each.
+
+    Enough for the estimators that count classes or couple samples: local expectations,
+    sets of distinct states, antithetic pairs, ReinMax. A class with these operations is
+    a registered pytree whose leaves are floating arrays, and may add ``validate()``,
+    which the estimators call before any compute.
+
+    Example:
+      >>> import dataclasses, jax, jax.numpy as jnp
+      >>> import jaxdiscrete as jd
+      >>> @jax.tree_util.register_dataclass
+      ... @dataclasses.dataclass(frozen=True)
+      ... class Spins:  # -1 or 1
+      ...     field: jax.Array
+      ...     num_classes = 2
+      ...     @property
+      ...     def batch_shape(self):
+      ...         return jnp.shape(self.field)
+      ...     def log_probabilities(self):
+      ...         both = jnp.stack([-2.0 * self.field, 2.0 * self.field], axis=-1)
+      ...         return jax.nn.log_sigmoid(both)
+      ...     def from_classes(self, classes):
+      ...         return 2.0 * classes.astype(jnp.float32) - 1.0
+      ...     def to_classes(self, z):
+      ...         return (z > 0).astype(jnp.int32)
+      ...     def sample(self, key):
+      ...         p = jax.nn.sigmoid(2.0 * self.field)
+      ...         return 2.0 * jax.random.bernoulli(key, p).astype(jnp.float32) - 1.0
+      ...     def log_prob(self, z):
+      ...         return jax.nn.log_sigmoid(2.0 * self.field * z)
+      >>> estimate = jd.local_expectation(lambda z: 3.0 * z.sum())
+      >>> gradient = jax.grad(estimate, 1)(jax.random.key(0), Spins(jnp.zeros(2)))
+      >>> print(gradient.field)
+      [3. 3.]
+    """
+
+    @property
+    def batch_shape(self) -> Shape:
+        """The shape of ``log_prob(z)``: one entry per independent variable."""
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes every variable has."""
+
+    def log_probabilities(self) -> jax.Array:
+        """Normalised, ``[*batch_shape, num_classes]``, in at least float32.
+
+        ``-inf`` for a class without probability.
+        """
+
+    def from_classes(self, classes: jax.Array) -> jax.Array:
+        """The samples whose variables have these classes.
+
+        Args:
+          classes: integers ``[..., *batch_shape]``.
+        """
+
+    def to_classes(self, z: jax.Array) -> jax.Array:
+        """The class of every variable of one sample, int32 of ``batch_shape``."""
+
+
+@runtime_checkable
 class Reparametrisable(Sampler, Protocol):
     """A sampler with a continuous relaxation; enough for Gumbel-Softmax.
 
@@ -97,10 +172,6 @@ class Relaxable(Reparametrisable, Protocol):
     ``location()`` plus noise, and ``log_prob`` takes relaxed values as well.
     """
 
-    @property
-    def num_states(self) -> int:
-        """How many joint states ``enumerate_support`` lists."""
-
     def mean(self) -> jax.Array:
         """The expectation of the sample, of the sample's shape."""
 
@@ -112,6 +183,3 @@ class Relaxable(Reparametrisable, Protocol):
 
     def coupled_conditional(self, zeta: jax.Array, z: jax.Array) -> jax.Array:
         """``zeta`` itself, with the derivative of the conditional sample."""
-
-    def enumerate_support(self) -> jax.Array:
-        """All joint states, along a new leading axis."""

@@ -5,38 +5,78 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count, check_kind
-from jaxdiscrete.core.latents import map_latents, split_for
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.coupled.mechanism import coupled, mean_of_groups
-from jaxdiscrete.distributions import Bernoulli
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.facts import EVERY_SAMPLE, TWO, facts
+from jaxdiscrete.core.latents import (
+    flatten,
+    log_odds,
+    map_to_pairs,
+    pull_through,
+    split_for,
+)
+from jaxdiscrete.core.needs import BINARY
+from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
+from jaxdiscrete.coupled.mechanism import coupled
 from jaxdiscrete.noise import sample_logistic
 
 
-def sample_pair(key: jax.Array, q: PyTree) -> tuple[PyTree, PyTree]:
-    """Two Bernoulli samples, from logistic noise and from its negative.
+def sample_pair(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
+    """Two binary samples, from logistic noise and from its negative.
 
     Args:
       key: PRNG key.
-      q: pytree of Bernoulli distributions.
+      q: pytree of binary distributions.
 
     Returns:
-      The samples, along a leading axis of 2, and the noise, both of q's structure.
+      The samples, along a leading axis of 2, and the noise of every distribution.
     """
 
-    def draw_noise(d: Bernoulli, k: jax.Array) -> jax.Array:
-        location = d.location()
-        return sample_logistic(k, location.shape).astype(location.dtype)
+    def one(d: Finite, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+        a = log_odds(d)
+        noise = sample_logistic(k, a.shape).astype(a.dtype)
+        classes = jnp.stack([a + noise > 0, a - noise > 0]).astype(jnp.int32)
+        return d.from_classes(classes), noise
 
-    def pair(d: Bernoulli, e: jax.Array) -> jax.Array:
-        location = d.location()
-        return jnp.stack([d.threshold(location + e), d.threshold(location - e)])
-
-    noise = map_latents(draw_noise, q, split_for(key, q))
-    return map_latents(pair, q, noise), noise
+    return map_to_pairs(one, q, split_for(key, q))
 
 
-def arm(f: Objective, *, has_aux: bool = False) -> Estimator:
+def sample_pairs(
+    key: jax.Array, q: PyTree, num_pairs: int
+) -> tuple[PyTree, list[jax.Array]]:
+    """Independent antithetic pairs, one after the other.
+
+    Args:
+      key: PRNG key.
+      q: pytree of binary distributions.
+      num_pairs: how many.
+
+    Returns:
+      Samples along a leading axis of ``2 * num_pairs``, and the noise of the pairs.
+    """
+    pairs, noise = jax.vmap(lambda k: sample_pair(k, q))(
+        jax.random.split(key, num_pairs)
+    )
+    return merge_axes(pairs), noise
+
+
+def merge_axes(tree: PyTree) -> PyTree:
+    """The two leading axes as one."""
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+
+
+def split_pairs(tree: PyTree) -> PyTree:
+    """The leading axis as pairs, ``[pairs, 2, ...]``."""
+    return jax.tree.map(lambda x: x.reshape(-1, 2, *x.shape[1:]), tree)
+
+
+@facts(calls=TWO, needs=BINARY, reference="Yin & Zhou 2019")
+def arm(
+    f: Objective,
+    *,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
+    has_aux: bool = False,
+) -> Estimator:
     r"""Augment-REINFORCE-merge, for binary variables.
 
     With :math:`u` uniform, :math:`z = 1[u > \sigma(-a)]` and
@@ -47,6 +87,10 @@ def arm(f: Objective, *, has_aux: bool = False) -> Estimator:
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
+      chunk_size: at how many samples f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
+        compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of 2.
 
@@ -56,11 +100,11 @@ def arm(f: Objective, *, has_aux: bool = False) -> Estimator:
 
     Raises:
       ValueError: when called, if f does not return one real scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli`.
+      TypeError: when called, if q holds anything but binary variables.
 
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(3))
-      >>> estimate = jd.monte_carlo(jd.arm(lambda z: z.sum()), num_samples=10_000)
+      >>> estimate = jd.monte_carlo(jd.arm(lambda z: z.sum()), num_repeats=10_000)
       >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(2))
       [0.25 0.25 0.25]
 
@@ -70,26 +114,32 @@ def arm(f: Objective, *, has_aux: bool = False) -> Estimator:
     """
 
     def gradient(
-        q: PyTree, z: PyTree, noise: PyTree, signals: jax.Array
-    ) -> list[jax.Array]:
+        q: PyTree, z: PyTree, noise: list[jax.Array], signals: jax.Array
+    ) -> PyTree:
         difference = signals[0] - signals[1]
-
-        def one(d: Bernoulli, e: jax.Array) -> jax.Array:
-            # u - 1/2 for u = sigmoid(noise); a constant has no gradient.
-            centred = jnp.where(jnp.isinf(d.logits), 0.0, 0.5 * jnp.tanh(0.5 * e))
-            return centred * difference.astype(e.dtype)
-
-        return jax.tree.leaves(map_latents(one, q, noise))
+        # u - 1/2 for u = sigmoid(noise).
+        to_logits = [
+            0.5 * jnp.tanh(0.5 * e) * difference.astype(e.dtype) for e in noise
+        ]
+        return pull_through(log_odds, q, to_logits)
 
     return coupled(
+        "arm",
         f,
-        check=lambda q: check_kind("arm", q, Bernoulli, variables="binary"),
         sample=sample_pair,
         gradient=gradient,
+        needs=BINARY,
+        chunk_size=chunk_size,
+        sharding=sharding,
         has_aux=has_aux,
     )
 
 
+@facts(
+    calls=EVERY_SAMPLE,
+    needs=BINARY,
+    reference="Dong et al. 2020; Yin et al. 2020",
+)
 def disarm(
     f: Objective,
     *,
@@ -107,10 +157,10 @@ def disarm(
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      num_samples: an even number, two a pair. Static. Default: 2.
-      chunk_size: how many pairs run at a time, each chunk recomputed in the backward
-        pass. Static. Default: all at once.
-      sharding: where the pairs lie, as in :func:`reinforce_loo`. Default: as the
+      num_samples: an even number, two per pair. Static. Default: 2.
+      chunk_size: at how many samples f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of ``num_samples``, pair by pair.
@@ -122,7 +172,7 @@ def disarm(
     Raises:
       ValueError: if ``num_samples`` is odd or less than 2; when called, if f does not
         return one real scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli`.
+      TypeError: when called, if q holds anything but binary variables.
 
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(3))
@@ -138,41 +188,44 @@ def disarm(
     """
     check_pairs("disarm", num_samples)
 
-    def gradient(
-        q: PyTree, z: PyTree, noise: PyTree, signals: jax.Array
-    ) -> list[jax.Array]:
-        return disarm_gradient(q, z, signals)
+    def gradient(q: PyTree, z: PyTree, noise: None, signals: jax.Array) -> PyTree:
+        each = jax.vmap(lambda pair, values: disarm_gradient(q, pair, values))(
+            split_pairs(z), split_pairs(signals)
+        )
+        return jax.tree.map(lambda g: g.mean(axis=0), each)
 
-    pair = coupled(
+    return coupled(
+        "disarm",
         f,
-        check=lambda q: check_kind("disarm", q, Bernoulli, variables="binary"),
-        sample=sample_pair,
+        sample=lambda key, q: (sample_pairs(key, q, num_samples // 2)[0], None),
         gradient=gradient,
+        needs=BINARY,
+        chunk_size=chunk_size,
+        sharding=sharding,
         has_aux=has_aux,
     )
-    return mean_of_groups(pair, num_samples // 2, chunk_size, sharding, has_aux)
 
 
-def disarm_gradient(q: PyTree, z: PyTree, signals: jax.Array) -> list[jax.Array]:
+def disarm_gradient(q: PyTree, z: PyTree, signals: jax.Array) -> PyTree:
     """DisARM's gradient from one antithetic pair.
 
     Args:
-      q: pytree of Bernoulli distributions, frozen.
+      q: pytree of binary distributions, frozen.
       z: the pair, as from :func:`sample_pair`.
       signals: ``[2]``, the values of f at the two.
 
     Returns:
-      An array for every leaf of q, in tree order.
+      A pytree of q's structure.
     """
     difference = 0.5 * (signals[0] - signals[1])
-
-    def one(d: Bernoulli, pair: jax.Array) -> jax.Array:
-        location = d.location()
-        pair = pair.astype(location.dtype)
-        weight = jax.nn.sigmoid(jnp.abs(location))
-        return difference.astype(location.dtype) * (pair[0] - pair[1]) * weight
-
-    return jax.tree.leaves(map_latents(one, q, z))
+    leaves, treedef = flatten(q)
+    to_logits = []
+    for d, pair in zip(leaves, treedef.flatten_up_to(z), strict=True):
+        a = log_odds(d)
+        change = jax.vmap(d.to_classes)(pair).astype(a.dtype)
+        weight = difference.astype(a.dtype) * jax.nn.sigmoid(jnp.abs(a))
+        to_logits.append((change[0] - change[1]) * weight)
+    return pull_through(log_odds, q, to_logits)
 
 
 def check_pairs(name: str, num_samples: int) -> None:

@@ -5,19 +5,29 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count, check_kind
-from jaxdiscrete.core.latents import map_to_pairs, split_for
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
+from jaxdiscrete.core.latents import (
+    flatten,
+    log_odds,
+    map_to_pairs,
+    pull_through,
+    split_for,
+)
+from jaxdiscrete.core.needs import BINARY
+from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.coupled.copulas import Copula, dirichlet_copula
 from jaxdiscrete.coupled.mechanism import coupled
-from jaxdiscrete.distributions import Bernoulli
 
 
+@facts(calls=EVERY_SAMPLE, needs=BINARY, reference="Dimitriev & Zhou 2021")
 def arms(
     f: Objective,
     *,
     num_samples: int,
     copula: Copula = dirichlet_copula,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
     has_aux: bool = False,
 ) -> Estimator:
     r"""Antithetic REINFORCE with several samples, for binary variables.
@@ -41,6 +51,10 @@ def arms(
         :func:`dirichlet_copula`, :func:`gaussian_copula`, or your own
         ``copula(key, num_samples, rare_probability) -> (is_rare, correlation)``.
         Default: Dirichlet.
+      chunk_size: at how many samples f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
+        compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of n.
 
@@ -51,12 +65,12 @@ def arms(
     Raises:
       ValueError: if ``num_samples < 2``; when called, if f does not return one real
         scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli`.
+      TypeError: when called, if q holds anything but binary variables.
 
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(3))
       >>> estimate = jd.arms(lambda z: 4.0 * z.sum(), num_samples=5)
-      >>> estimate = jd.monte_carlo(estimate, num_samples=2_000)
+      >>> estimate = jd.monte_carlo(estimate, num_repeats=2_000)
       >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(1))
       [1. 1. 1.]
 
@@ -68,35 +82,38 @@ def arms(
     check_count("arms", "num_samples", num_samples, 2, remedy)
 
     def sample(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
-        def one(d: Bernoulli, k: jax.Array) -> tuple[jax.Array, jax.Array]:
-            location = d.location()
-            rare_probability = jax.nn.sigmoid(-jnp.abs(location))
-            is_rare, correlation = copula(k, num_samples, rare_probability)
-            z = jnp.logical_xor(location[None] > 0, is_rare).astype(location.dtype)
-            z = jnp.where(jnp.isnan(location)[None], jnp.nan, z)
-            return z.astype(d.dtype), correlation
+        def one(d: Finite, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+            a = log_odds(d)
+            is_rare, correlation = copula(k, num_samples, jax.nn.sigmoid(-jnp.abs(a)))
+            classes = jnp.logical_xor(a[None] > 0, is_rare).astype(jnp.int32)
+            return d.from_classes(classes), correlation
 
         return map_to_pairs(one, q, split_for(key, q))
 
     def gradient(
         q: PyTree, z: PyTree, correlations: list[jax.Array], signals: jax.Array
-    ) -> list[jax.Array]:
+    ) -> PyTree:
         centred = signals - signals.mean()
+        leaves, treedef = flatten(q)
 
-        def one(samples: jax.Array, correlation: jax.Array) -> jax.Array:
+        def one(d: Finite, samples: jax.Array, correlation: jax.Array) -> jax.Array:
             # The mean sample in place of p: the signals sum to zero, and with p their
             # rounding errors would count.
-            samples = samples.astype(correlation.dtype)
-            samples = samples - samples.mean(axis=0, keepdims=True)
-            products = jnp.tensordot(centred.astype(samples.dtype), samples, axes=1)
+            bits = jax.vmap(d.to_classes)(samples).astype(correlation.dtype)
+            bits = bits - bits.mean(axis=0, keepdims=True)
+            products = jnp.tensordot(centred.astype(bits.dtype), bits, axes=1)
             return products / ((num_samples - 1) * (1.0 - correlation))
 
-        return [one(*x) for x in zip(jax.tree.leaves(z), correlations, strict=True)]
+        rows = zip(leaves, treedef.flatten_up_to(z), correlations, strict=True)
+        return pull_through(log_odds, q, [one(*row) for row in rows])
 
     return coupled(
+        "arms",
         f,
-        check=lambda q: check_kind("arms", q, Bernoulli, variables="binary"),
         sample=sample,
         gradient=gradient,
+        needs=BINARY,
+        chunk_size=chunk_size,
+        sharding=sharding,
         has_aux=has_aux,
     )

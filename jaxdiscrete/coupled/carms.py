@@ -5,20 +5,24 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count, check_kind
-from jaxdiscrete.core.latents import map_to_pairs, split_for
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
+from jaxdiscrete.core.latents import flatten, map_to_pairs, pull_through, split_for
+from jaxdiscrete.core.needs import FINITE
+from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.coupled.copulas import Copula, dirichlet_copula
 from jaxdiscrete.coupled.mechanism import coupled
 from jaxdiscrete.coupled.stick_breaking import first_break, sample_of, stick_logits
-from jaxdiscrete.distributions import OneHotCategorical
 
 
+@facts(calls=EVERY_SAMPLE, needs=FINITE, reference="Dimitriev & Zhou 2021")
 def carms(
     f: Objective,
     *,
     num_samples: int,
     copula: Copula = dirichlet_copula,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
     has_aux: bool = False,
 ) -> Estimator:
     r"""Antithetic REINFORCE with several samples, for categorical variables.
@@ -43,6 +47,10 @@ def carms(
       num_samples: ``n >= 2``. Static.
       copula: how the samples of a stick depend on one another, as in :func:`arms`.
         Default: Dirichlet.
+      chunk_size: at how many samples f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
+        compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of n.
 
@@ -53,12 +61,12 @@ def carms(
     Raises:
       ValueError: if ``num_samples < 2``; when called, if f does not return one real
         scalar.
-      TypeError: when called, if q holds anything but :class:`OneHotCategorical`.
+      TypeError: when called, if q holds anything but variables with classes.
 
     Example:
       >>> q = jd.OneHotCategorical(jnp.zeros(3))
       >>> f = lambda z: jnp.dot(z, jnp.array([0.0, 3.0, 9.0]))
-      >>> estimate = jd.monte_carlo(jd.carms(f, num_samples=5), num_samples=2_000)
+      >>> estimate = jd.monte_carlo(jd.carms(f, num_samples=5), num_repeats=2_000)
       >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(1))
       [-1.3 -0.3  1.7]
 
@@ -70,10 +78,11 @@ def carms(
     check_count("carms", "num_samples", num_samples, 2, remedy)
 
     def sample(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
-        def one(d: OneHotCategorical, k: jax.Array) -> tuple[jax.Array, jax.Array]:
-            order = jnp.argsort(d.location(), axis=-1)
+        def one(d: Finite, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+            table = d.log_probabilities()
+            order = jnp.argsort(table, axis=-1)
             # Rounding may lift a probability of 1/2 above it.
-            p = jnp.minimum(jax.nn.sigmoid(stick_logits(d.logits, order)), 0.5)
+            p = jnp.minimum(jax.nn.sigmoid(stick_logits(table, order)), 0.5)
             breaks, correlation = copula(k, num_samples, p)
             rank = first_break(breaks)
             return sample_of(d, order, rank), pair_weights(p, correlation, rank)
@@ -82,26 +91,32 @@ def carms(
 
     def gradient(
         q: PyTree, z: PyTree, weights: list[jax.Array], signals: jax.Array
-    ) -> list[jax.Array]:
+    ) -> PyTree:
         differences = signals[:, None] - signals[None, :]
+        leaves, treedef = flatten(q)
 
-        def one(samples: jax.Array, ratio: jax.Array) -> jax.Array:
+        def one(d: Finite, samples: jax.Array, ratio: jax.Array) -> jax.Array:
             # Each unordered pair twice, once for the class of either sample.
             signal = jnp.einsum(
                 "ij,ij...->i...", differences.astype(ratio.dtype), ratio
             )
-            g = jnp.einsum("i...,i...k->...k", signal, samples.astype(ratio.dtype))
+            classes = jax.vmap(d.to_classes)(samples)
+            drawn = jax.nn.one_hot(classes, d.num_classes, dtype=ratio.dtype)
+            g = jnp.einsum("i...,i...k->...k", signal, drawn)
             return g / (num_samples * (num_samples - 1))
 
-        return [one(*x) for x in zip(jax.tree.leaves(z), weights, strict=True)]
+        rows = zip(leaves, treedef.flatten_up_to(z), weights, strict=True)
+        to_table = [one(*row) for row in rows]
+        return pull_through(lambda d: d.log_probabilities(), q, to_table)
 
     return coupled(
+        "carms",
         f,
-        check=lambda q: check_kind(
-            "carms", q, OneHotCategorical, variables="categorical"
-        ),
         sample=sample,
         gradient=gradient,
+        needs=FINITE,
+        chunk_size=chunk_size,
+        sharding=sharding,
         has_aux=has_aux,
     )
 

@@ -12,8 +12,8 @@ from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.checks import check_count
-from jaxdiscrete.core.precision import wide
-from jaxdiscrete.multi_sample.mechanism import sum_of_others
+from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.multi_sample.leave_one_out import sum_of_others
 from jaxdiscrete.noise import sample_logistic
 
 #: ``copula(key, num_samples, rare_probability) -> (is_rare, correlation)``.
@@ -136,4 +136,4 @@ def gaussian_copula(
 def _checked(name: str, num_samples: int, rare_probability: ArrayLike) -> jax.Array:
     remedy = "One sample has none to repel."
     check_count(name, "num_samples", num_samples, 2, remedy)
-    return wide(jnp.asarray(rare_probability))
+    return in_float32(jnp.asarray(rare_probability))

@@ -13,86 +13,61 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_objective
+from jaxdiscrete.core.batches import check_chunk_size, over_batch, place
+from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import freeze
-from jaxdiscrete.core.rules import attach
+from jaxdiscrete.core.needs import Needs
+from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
+from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.multi_sample.mechanism import over_samples, sample_keys
-from jaxdiscrete.score_function.mechanism import (
-    as_signal,
-    evaluate,
-    freeze_like_sample,
-)
+from jaxdiscrete.core.varying import freeze_varying
 
 
 def coupled(
+    name: str,
     f: Objective,
     *,
-    check: Callable[[PyTree], None],
     sample: Callable[[jax.Array, PyTree], tuple[PyTree, Any]],
     gradient: Callable[[PyTree, PyTree, Any, jax.Array], PyTree],
+    needs: Needs,
+    chunk_size: int | None,
+    sharding: jax.sharding.Sharding | None,
     has_aux: bool,
     reduce: Callable[[jax.Array], jax.Array] = jnp.mean,
+    check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
 ) -> Estimator:
     """Builds an estimator from how its samples are drawn and weighted.
 
     Args:
+      name: public name of the estimator, for error messages.
       f: the objective.
-      check: ``q -> None``, raises before any compute.
       sample: ``(key, q) -> (z, noise)``, for the frozen q: coupled samples along a
         leading axis, and whatever else ``gradient`` needs.
-      gradient: ``(q, z, noise, signals) -> g``: an array for every leaf of q, in
-        tree order or in q's structure. ``signals`` are the stopped values of f, one a
-        sample, in at least float32.
+      gradient: ``(q, z, noise, signals) -> g``: a pytree of q's structure. ``signals``
+        are the stopped values of f, one per sample, in at least float32.
+      needs: what it needs of the distributions in q.
+      chunk_size: at how many samples f runs at a time, None for all. Static.
+      sharding: of the sample axis; None leaves it to the compiler.
       has_aux: whether f returns ``(value, aux)``.
       reduce: from the values of f to the value of the estimate. Default: their mean.
+      check: ``(q, shapes of z, args)``, raises before any compute.
 
     Returns:
       ``estimate(key, q, *args)``.
     """
+    check_chunk_size(name, chunk_size)
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check(q)
-        check_objective(f, key, q, args, has_aux)
-        frozen_q = freeze(q)
-        z, noise = freeze(sample(key, frozen_q))
-        values, aux = jax.vmap(lambda x: evaluate(f, x, args, has_aux))(z)
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
+        z, noise = freeze(sample(key, freeze(q)))
+        values, aux = over_batch(
+            lambda x: objective(x, *args), place(z, sharding), chunk_size
+        )
         signals = as_signal(values)
-        g = gradient(freeze_like_sample(q, signals[0]), z, noise, signals)
-        value = attach(reduce(values), jax.tree.leaves(q), jax.tree.leaves(freeze(g)))
-        return (value, aux) if has_aux else value
+        g = gradient(freeze_varying(q, signals[0]), z, noise, signals)
+        value = reduce(values)
+        leaves = jax.tree.leaves(q)
+        return attach_gradient(value, leaves, jax.tree.leaves(freeze(g))), aux
 
-    return estimate
-
-
-def mean_of_groups(
-    estimate: Estimator,
-    num_groups: int,
-    chunk_size: int | None,
-    sharding: jax.sharding.Sharding | None,
-    has_aux: bool,
-) -> Estimator:
-    """The mean of independent groups of coupled samples.
-
-    Args:
-      estimate: of one group.
-      num_groups: how many.
-      chunk_size: how many groups run at a time; None for all.
-      sharding: of the axis of groups; None leaves it to the compiler.
-      has_aux: whether the estimate returns ``(scalar, aux)``, with a leading axis of
-        samples in aux.
-
-    Returns:
-      ``estimate(key, q, *args)``, with one leading axis of all samples in aux.
-    """
-
-    def mean_estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        keys = sample_keys(key, num_groups, sharding)
-        out = over_samples(lambda k: estimate(k, q, *args), keys, chunk_size)
-        if not has_aux:
-            return out.mean()
-        values, aux = out
-        merged = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), aux)
-        return values.mean(), merged
-
-    return mean_estimate
+    return estimator(name, f, body, needs=needs, has_aux=has_aux, check=check)

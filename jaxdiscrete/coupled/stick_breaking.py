@@ -5,13 +5,19 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_kind
-from jaxdiscrete.core.latents import latents, map_to_pairs, split_for
-from jaxdiscrete.core.precision import wide
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.coupled.antithetic import check_pairs
-from jaxdiscrete.coupled.mechanism import coupled, mean_of_groups
-from jaxdiscrete.distributions import OneHotCategorical
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
+from jaxdiscrete.core.latents import (
+    is_sampler,
+    latents,
+    map_to_pairs,
+    parameters_in_float32,
+    split_for,
+)
+from jaxdiscrete.core.needs import FINITE
+from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
+from jaxdiscrete.coupled.antithetic import check_pairs, merge_axes, split_pairs
+from jaxdiscrete.coupled.mechanism import coupled
 from jaxdiscrete.noise import sample_logistic
 
 
@@ -29,7 +35,7 @@ def stick_logits(logits: jax.Array, order: jax.Array) -> jax.Array:
     Returns:
       ``[..., K - 1]`` in at least float32, finite.
     """
-    ordered = jnp.take_along_axis(wide(jnp.asarray(logits)), order, axis=-1)
+    ordered = jnp.take_along_axis(in_float32(jnp.asarray(logits)), order, axis=-1)
     # A finite stand-in for -inf: the derivative would be NaN there.
     lowest = 0.5 * float(jnp.finfo(ordered.dtype).min)
     ordered = jnp.where(jnp.isneginf(ordered), lowest, ordered)
@@ -44,14 +50,13 @@ def first_break(breaks: jax.Array) -> jax.Array:
     return jnp.argmax(jnp.concatenate([breaks, left_over], axis=-1), axis=-1)
 
 
-def sample_of(d: OneHotCategorical, order: jax.Array, rank: jax.Array) -> jax.Array:
-    """The one-hot samples ``[n, ..., K]`` of the classes at ``rank [n, ...]``."""
+def sample_of(d: Finite, order: jax.Array, rank: jax.Array) -> jax.Array:
+    """The samples whose classes come at ``rank [n, *batch_shape]`` in an order."""
     pick = jax.vmap(lambda r: jnp.take_along_axis(order, r[..., None], axis=-1))
-    location = d.location()
-    z = jax.nn.one_hot(pick(rank)[..., 0], d.num_classes, dtype=location.dtype)
-    return jnp.where(jnp.isnan(location)[None], jnp.nan, z).astype(d.dtype)
+    return d.from_classes(pick(rank)[..., 0].astype(jnp.int32))
 
 
+@facts(calls=EVERY_SAMPLE, needs=FINITE, reference="Dong et al. 2021")
 def disarm_stick_breaking(
     f: Objective,
     *,
@@ -74,10 +79,10 @@ def disarm_stick_breaking(
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      num_samples: an even number, two a pair. Static. Default: 2.
-      chunk_size: how many pairs run at a time, each chunk recomputed in the backward
-        pass. Static. Default: all at once.
-      sharding: where the pairs lie, as in :func:`reinforce_loo`. Default: as the
+      num_samples: an even number, two per pair. Static. Default: 2.
+      chunk_size: at how many samples f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of ``num_samples``, pair by pair.
@@ -89,7 +94,7 @@ def disarm_stick_breaking(
     Raises:
       ValueError: if ``num_samples`` is odd or less than 2; when called, if f does not
         return one real scalar.
-      TypeError: when called, if q holds anything but :class:`OneHotCategorical`.
+      TypeError: when called, if q holds anything but variables with classes.
 
     Example:
       >>> q = jd.OneHotCategorical(jnp.zeros(3))
@@ -104,46 +109,56 @@ def disarm_stick_breaking(
     """
     check_pairs("disarm_stick_breaking", num_samples)
 
-    def sample(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
-        def one(d: OneHotCategorical, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def sample_pair(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
+        def one(d: Finite, k: jax.Array) -> tuple[jax.Array, jax.Array]:
             order = _descending(d)
-            psi = stick_logits(d.logits, order)
+            psi = stick_logits(d.log_probabilities(), order)
             noise = sample_logistic(k, psi.shape).astype(psi.dtype)
             breaks = jnp.stack([psi + noise > 0, psi - noise > 0])
             return sample_of(d, order, first_break(breaks)), breaks
 
         return map_to_pairs(one, q, split_for(key, q))
 
+    def sample(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
+        keys = jax.random.split(key, num_samples // 2)
+        pairs, breaks = jax.vmap(lambda k: sample_pair(k, q))(keys)
+        return merge_axes(pairs), breaks
+
     def gradient(
         q: PyTree, z: PyTree, breaks: list[jax.Array], signals: jax.Array
-    ) -> list[jax.Array]:
-        difference = 0.5 * (signals[0] - signals[1])
+    ) -> PyTree:
+        values = split_pairs(signals)
+        differences = 0.5 * (values[:, 0] - values[:, 1])
 
-        def one(d: OneHotCategorical, pair: jax.Array) -> jax.Array:
+        def one(d: Finite, pairs: jax.Array) -> PyTree:
             order = _descending(d)
-            logits = wide(jnp.asarray(d.logits))
-            psi, pullback = jax.vjp(lambda x: stick_logits(x, order), logits)
-            to_psi = difference.astype(psi.dtype) * _stick_weights(psi, pair)
-            return pullback(to_psi)[0]
+            wide_d = parameters_in_float32(d)
+            psi, pullback = jax.vjp(
+                lambda x: stick_logits(x.log_probabilities(), order), wide_d
+            )
+            weights = jax.vmap(lambda pair: _stick_weights(psi, pair))(pairs)
+            to_psi = jnp.tensordot(differences.astype(psi.dtype), weights, axes=1)
+            return pullback(to_psi / len(differences))[0]
 
-        return [one(*x) for x in zip(latents(q), breaks, strict=True)]
+        pulled = [one(*x) for x in zip(latents(q), breaks, strict=True)]
+        return jax.tree.unflatten(jax.tree.structure(q, is_leaf=is_sampler), pulled)
 
-    pair = coupled(
+    return coupled(
+        "disarm_stick_breaking",
         f,
-        check=lambda q: check_kind(
-            "disarm_stick_breaking", q, OneHotCategorical, variables="categorical"
-        ),
         sample=sample,
         gradient=gradient,
+        needs=FINITE,
+        chunk_size=chunk_size,
+        sharding=sharding,
         has_aux=has_aux,
     )
-    return mean_of_groups(pair, num_samples // 2, chunk_size, sharding, has_aux)
 
 
-def _descending(d: OneHotCategorical) -> jax.Array:
+def _descending(d: Finite) -> jax.Array:
     # The likeliest class first had up to 15 % less variance than last in the mean over
     # random objectives, and never noticeably more; on single ones either may win.
-    return jnp.argsort(d.location(), axis=-1, descending=True)
+    return jnp.argsort(d.log_probabilities(), axis=-1, descending=True)
 
 
 def _stick_weights(psi: jax.Array, breaks: jax.Array) -> jax.Array:

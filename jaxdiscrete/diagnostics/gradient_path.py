@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_parameters, check_scalar, derivative_paths
+from jaxdiscrete.core.checks import check_parameters, check_scalar
+from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.typing import PyTree
 
 #: How a value depends on a parameter. PATH: with a derivative. The name of a
@@ -81,7 +82,7 @@ class GradientPath:
     """What :func:`jaxdiscrete.gradient_path` found; ``print`` shows it in words.
 
     Attributes:
-      leaves: one entry a leaf of the parameters.
+      leaves: one entry per leaf of the parameters.
     """
 
     leaves: tuple[LeafPath, ...]

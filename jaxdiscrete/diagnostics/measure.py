@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxdiscrete.core.checks import check_count, check_parameters
 from jaxdiscrete.core.latents import latents
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.diagnostics.measurement import Measurement, Oracle, Reading
+from jaxdiscrete.core.typing import Enumerable, Estimator, Objective, PyTree
+from jaxdiscrete.diagnostics.measurement import EstimatorStatistics, Measurement, Oracle
 from jaxdiscrete.diagnostics.moments import (
     NO_MOMENTS,
     ROUNDING,
@@ -29,7 +29,7 @@ from jaxdiscrete.diagnostics.moments import (
 )
 from jaxdiscrete.enumeration.exact import exact
 
-#: Timed chunks an estimator, at least.
+#: Timed chunks of every estimator, at least.
 MIN_TIMINGS = 5
 
 
@@ -38,10 +38,10 @@ def measure(
     key: jax.Array,
     q: PyTree,
     *args: Any,
-    num_samples: int,
+    num_gradients: int,
     f: Objective | None = None,
     oracle: Callable[..., Any] | None = None,
-    num_oracle_samples: int | None = None,
+    num_oracle_gradients: int | None = None,
     max_states: int = 2**12,
     chunk_size: int = 1000,
 ) -> Measurement:
@@ -61,7 +61,7 @@ def measure(
       paper takes the mean of the ratios, which is infinite where g lies along it with
       positive probability, as for discrete samples it may;
     * the mean cosine of g and the oracle, where a gradient of zero counts as 0;
-    * calls of f and seconds a gradient, and the variance times either.
+    * calls of f and seconds per gradient, and the variance times either.
 
     Every gradient is computed twice: what is relative to the mean needs it first.
 
@@ -71,15 +71,15 @@ def measure(
       q: pytree of distributions, or any pytree of floating arrays that the estimates
         take in that place.
       args: further arguments of the estimates.
-      num_samples: gradients an estimator, ``S >= 2``. Static.
+      num_gradients: how many of each estimator, ``S >= 2``. Static.
       f: the objective ``f(z, *args) -> scalar``. Default: the estimators are
         estimates, whose calls of f are not known.
       oracle: a transform, or without f an estimate, that is unbiased. One whose
         gradient does not depend on the key is taken as exact; of another the mean of
         many is used, with its standard error. Default: :func:`jaxdiscrete.exact`
         where f is given and q has at most ``max_states`` joint states, else none.
-      num_oracle_samples: how many gradients of a random oracle. Default:
-        ``num_samples``.
+      num_oracle_gradients: how many gradients of a random oracle. Default:
+        ``num_gradients``.
       max_states: how many joint states are enumerated without being asked to.
         Default: 4096.
       chunk_size: gradients that are computed at a time. Only memory and seconds
@@ -104,7 +104,7 @@ def measure(
       ...     jax.random.key(0),
       ...     jd.Bernoulli(jnp.array([0.0, 0.5, -1.0])),
       ...     f=lambda z: jnp.sum((z - 0.45) ** 2),
-      ...     num_samples=10_000,
+      ...     num_gradients=10_000,
       ... )
       >>> print(result.oracle)
       exact, by enumeration of 8 joint states
@@ -122,11 +122,11 @@ def measure(
       variance: analysis and recommendations, 1983.
     """
     remedy = "A variance needs at least two gradients."
-    check_count("measure", "num_samples", num_samples, 2, remedy)
+    check_count("measure", "num_gradients", num_gradients, 2, remedy)
     check_count("measure", "chunk_size", chunk_size, 1, "Ask for one or more.")
-    if num_oracle_samples is None:
-        num_oracle_samples = num_samples
-    check_count("measure", "num_oracle_samples", num_oracle_samples, 2, remedy)
+    if num_oracle_gradients is None:
+        num_oracle_gradients = num_gradients
+    check_count("measure", "num_oracle_gradients", num_oracle_gradients, 2, remedy)
     check_parameters("measure", "q", q)
     if not isinstance(estimators, Mapping) or not estimators:
         raise ValueError(
@@ -139,10 +139,10 @@ def measure(
     }
     key_samples, key_oracle = jax.random.split(key)
     reference = _reference(
-        oracle, f, key_oracle, q, args, num_oracle_samples, max_states, chunk_size
+        oracle, f, key_oracle, q, args, num_oracle_gradients, max_states, chunk_size
     )
 
-    keys = jax.random.split(key_samples, num_samples)
+    keys = jax.random.split(key_samples, num_gradients)
     programs = compile_all(estimates, keys, q, args, chunk_size)
     timings: dict[str, list[float]] = {name: [] for name in estimates}
     moments: dict[str, Moments] = dict.fromkeys(estimates, NO_MOMENTS)
@@ -169,7 +169,7 @@ def measure(
         )
         for name, entry in estimators.items()
     }
-    return Measurement(num_samples, tuple(coordinate_names(q)), reference, readings)
+    return Measurement(num_gradients, tuple(coordinate_names(q)), reference, readings)
 
 
 def _build(
@@ -182,7 +182,11 @@ def _build(
 ) -> Estimator:
     """The estimate that an entry is, or makes of f."""
     if f is None:
-        return check_estimate("measure", what, entry, key, q, args)
+        remedy = (
+            "Pass estimates, for instance jaxdiscrete.reinforce(f), or transforms, for "
+            "instance jaxdiscrete.reinforce, together with f=f."
+        )
+        return check_estimate("measure", what, entry, key, q, args, remedy)
     remedy = (
         "With f=f pass transforms, for instance jaxdiscrete.reinforce or lambda f: "
         "jaxdiscrete.reinforce_loo(f, num_samples=4)."
@@ -197,7 +201,7 @@ def _reference(
     key: jax.Array,
     q: PyTree,
     args: tuple[Any, ...],
-    num_samples: int,
+    num_gradients: int,
     max_states: int,
     chunk_size: int,
 ) -> Oracle | None:
@@ -212,26 +216,26 @@ def _reference(
         estimate = _build("oracle", oracle, f, key, q, args)
         description = "exact: the given oracle does not depend on the key"
     if not depends_on_key(estimate, key, q, args):
-        num_samples = 1
+        num_gradients = 1
     else:
-        description = f"the mean of {num_samples:,} gradients of the given oracle"
+        description = f"the mean of {num_gradients:,} gradients of the given oracle"
     moments = gradient_moments(
         "oracle",
         estimate,
         key,
         q,
         args,
-        num_samples=num_samples,
+        num_gradients=num_gradients,
         chunk_size=chunk_size,
     )
-    is_exact = num_samples == 1
+    is_exact = num_gradients == 1
     error = np.zeros_like(moments.mean) if is_exact else moments.standard_error
-    return Oracle(description, is_exact, num_samples, moments.mean, error)
+    return Oracle(description, is_exact, num_gradients, moments.mean, error)
 
 
 def _num_states(q: PyTree) -> int | None:
     """The joint states of q, or None where they cannot be enumerated."""
-    if not all(hasattr(d, "enumerate_support") for d in latents(q)):
+    if not all(isinstance(d, Enumerable) for d in latents(q)):
         return None
     return math.prod(d.num_states for d in latents(q))
 
@@ -251,7 +255,7 @@ def _read(
     *,
     seconds: float,
     calls: int | None,
-) -> Reading:
+) -> EstimatorStatistics:
     along, squares, deviations = projections
     rest = squares - np.square(along)
     rest = np.where(rest > np.square(ROUNDING) * squares, rest, 0.0)
@@ -263,7 +267,7 @@ def _read(
         # Without the rounding a gradient that is not random would be refuted by it.
         z = _ratio(bias, np.hypot(bias_error, moments.rounding))
         cosine = float(np.mean(along / np.where(lengths > 0, lengths, 1.0)))
-    return Reading(
+    return EstimatorStatistics(
         mean=moments.mean,
         standard_error=moments.standard_error,
         variance=moments.variance,

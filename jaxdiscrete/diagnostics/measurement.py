@@ -19,14 +19,14 @@ class Oracle:
     Attributes:
       description: where it comes from; what ``print`` shows.
       is_exact: whether it has no standard error.
-      num_samples: gradients of which it is the mean.
+      num_gradients: gradients of which it is the mean.
       mean: ``[coordinates]``.
       standard_error: ``[coordinates]``, zero where it is exact.
     """
 
     description: str
     is_exact: bool
-    num_samples: int
+    num_gradients: int
     mean: np.ndarray
     standard_error: np.ndarray
 
@@ -35,7 +35,7 @@ class Oracle:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Reading:
+class EstimatorStatistics:
     """What was measured of one estimator.
 
     Attributes:
@@ -48,9 +48,9 @@ class Reading:
       directional_signal_to_noise: of the whole gradient.
       seconds: for one gradient, of many in one program.
       bias: mean minus oracle, ``[coordinates]``; None without an oracle.
-      bias_error: its standard error, that of the oracle included; likewise.
-      z: the bias in standard errors; likewise.
-      cosine: of the gradient and the oracle, its mean; likewise.
+      bias_error: its standard error, that of the oracle included; None without one.
+      z: the bias in standard errors; None without an oracle.
+      cosine: of the gradient and the oracle, its mean; None without an oracle.
       calls: of f in one gradient; None without f.
     """
 
@@ -123,16 +123,16 @@ class Measurement:
     """What :func:`jaxdiscrete.measure` returns; ``print`` shows it as tables.
 
     Attributes:
-      num_samples: gradients of every estimator.
+      num_gradients: how many of every estimator.
       coordinates: names of the entries of a gradient, for instance ``q.logits[0]``.
       oracle: what they were compared with; None if there was none.
-      estimators: a reading an estimator.
+      estimators: what was measured of each.
     """
 
-    num_samples: int
+    num_gradients: int
     coordinates: tuple[str, ...]
     oracle: Oracle | None
-    estimators: dict[str, Reading]
+    estimators: dict[str, EstimatorStatistics]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as Python numbers, lists, strings and None, ready for JSON."""
@@ -143,7 +143,7 @@ class Measurement:
                 for f in dataclasses.fields(self.oracle)
             }
         return {
-            "num_samples": self.num_samples,
+            "num_gradients": self.num_gradients,
             "coordinates": list(self.coordinates),
             "oracle": oracle,
             "estimators": {n: r.to_dict() for n, r in self.estimators.items()},
@@ -230,7 +230,7 @@ class Measurement:
         """What was measured, in one line."""
         return (
             f"Gradient of {len(self.coordinates):,} coordinates, "
-            f"{self.num_samples:,} samples an estimator"
+            f"{self.num_gradients:,} gradients of each estimator"
         )
 
     @property
@@ -307,7 +307,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _draw_variance(ax: Any, readings: list[Reading]) -> None:
+def _draw_variance(ax: Any, readings: list[EstimatorStatistics]) -> None:
     has_calls = all(r.calls is not None for r in readings)
     factors = [r.calls or 1 for r in readings] if has_calls else [1] * len(readings)
     values = [r.total_variance * c for r, c in zip(readings, factors, strict=True)]
@@ -329,7 +329,7 @@ def _draw_variance(ax: Any, readings: list[Reading]) -> None:
     ax.set_xlabel(f"{what} (± s.e.)")
 
 
-def _draw_bias(ax: Any, readings: list[Reading]) -> None:
+def _draw_bias(ax: Any, readings: list[EstimatorStatistics]) -> None:
     for y, reading in enumerate(readings):
         ax.barh(y, reading.bias_norm_error, height=0.5, color="0.85")
         ax.plot(reading.bias_norm, y, "o", color="C1", clip_on=False, zorder=3)

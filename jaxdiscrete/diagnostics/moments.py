@@ -10,19 +10,20 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxdiscrete.core.checks import check_scalar, outputs_reached_from
-from jaxdiscrete.core.precision import wide
+from jaxdiscrete.core.checks import check_scalar
+from jaxdiscrete.core.dataflow import outputs_reached_from
+from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Estimator, PyTree
 
 #: What float32 may change in a mean, relative to the largest gradient.
 ROUNDING = 1e-6
 
-#: ``keys -> leaves``: a gradient a key, every leaf with a leading axis of keys.
+#: ``keys -> leaves``: one gradient per key, every leaf with a leading axis of keys.
 Program = Callable[[jax.Array], list[jax.Array]]
 
 
 class Moments(NamedTuple):
-    """Count, mean and squared deviations of rows, a coordinate each, in float64."""
+    """Count, mean and squared deviations of rows, by coordinate, in float64."""
 
     num_rows: int
     mean: np.ndarray
@@ -31,12 +32,12 @@ class Moments(NamedTuple):
 
     @property
     def variance(self) -> np.ndarray:
-        """Of one row, unbiased."""
+        """The variance of one row, unbiased."""
         return self.squares / (self.num_rows - 1)
 
     @property
     def standard_error(self) -> np.ndarray:
-        """Of the mean."""
+        """The standard error of the mean."""
         return np.sqrt(self.variance / self.num_rows)
 
     @property
@@ -100,7 +101,13 @@ def check_call(
 
 
 def check_estimate(
-    name: str, what: str, estimate: Any, key: jax.Array, q: PyTree, args: Any
+    name: str,
+    what: str,
+    estimate: Any,
+    key: jax.Array,
+    q: PyTree,
+    args: Any,
+    remedy: str = "Pass an estimate, for instance jaxdiscrete.reinforce(f).",
 ) -> Estimator:
     """Raises unless ``estimate(key, q, *args)`` is one real scalar.
 
@@ -111,17 +118,12 @@ def check_estimate(
       key: PRNG key.
       q: what the gradient is taken with respect to.
       args: further arguments of the estimate.
+      remedy: what to pass instead.
 
     Returns:
       The estimate.
     """
     signature = "estimate(key, q, *args)"
-    remedy = "Pass an estimate, for instance jaxdiscrete.reinforce(f)."
-    if name == "measure":
-        remedy = (
-            "Pass estimates, for instance jaxdiscrete.reinforce(f), or transforms, for "
-            "instance jaxdiscrete.reinforce, together with f=f."
-        )
     what = f"{what} of jaxdiscrete.{name}"
     check_call(what, estimate, signature, (key, q, *args), remedy)
 
@@ -163,7 +165,7 @@ def compile_gradient(
 
     def run(keys: jax.Array) -> list[jax.Array]:
         gradients = jax.vmap(lambda k: gradient(k, q, *args))(keys)
-        return [wide(g) for g in jax.tree.leaves(gradients)]
+        return [in_float32(g) for g in jax.tree.leaves(gradients)]
 
     compiled: Program = jax.jit(run).lower(keys).compile()
     return compiled
@@ -187,7 +189,7 @@ def compile_all(
     args: Any,
     chunk_size: int,
 ) -> dict[str, Program]:
-    """A program an estimate, for the chunks of ``keys``."""
+    """One program per estimate, for the chunks of ``keys``."""
     first, _ = next(chunk_keys(keys, chunk_size))
     return {
         name: compile_gradient(estimate, first, q, args)
@@ -198,11 +200,11 @@ def compile_all(
 def gradient_rows(
     programs: Mapping[str, Program], keys: jax.Array, chunk_size: int
 ) -> Iterator[tuple[str, np.ndarray, float]]:
-    """Gradients of several estimates for the same keys, in turn a chunk each.
+    """Gradients of several estimates for the same keys, chunk by chunk in turn.
 
     Args:
       programs: by name, as from :func:`compile_all`.
-      keys: one a gradient.
+      keys: one per gradient.
       chunk_size: how many run at a time.
 
     Yields:
@@ -239,7 +241,7 @@ def gradient_moments(
     q: PyTree,
     args: Any,
     *,
-    num_samples: int,
+    num_gradients: int,
     chunk_size: int,
 ) -> Moments:
     """The moments of many gradients of one estimate.
@@ -250,13 +252,13 @@ def gradient_moments(
       key: PRNG key.
       q: pytree of floating arrays.
       args: further arguments of the estimate.
-      num_samples: how many.
+      num_gradients: how many.
       chunk_size: how many run at a time.
 
     Returns:
       Their moments; with one sample the squares are zero.
     """
-    keys = jax.random.split(key, num_samples)
+    keys = jax.random.split(key, num_gradients)
     programs = compile_all({name: estimate}, keys, q, args, chunk_size)
     moments = NO_MOMENTS
     for _, rows, _ in gradient_rows(programs, keys, chunk_size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -11,16 +12,30 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import (
-    check_count,
-    check_latents,
-    check_objective,
-    derivative_paths,
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.dataflow import derivative_paths
+from jaxdiscrete.core.facts import ESTIMATORS
+from jaxdiscrete.core.latents import draw, freeze, latents
+from jaxdiscrete.core.needs import check_latents
+from jaxdiscrete.core.objective import value_of, with_aux
+from jaxdiscrete.core.typing import (
+    Enumerable,
+    Estimator,
+    Finite,
+    Objective,
+    PyTree,
+    Relaxable,
 )
-from jaxdiscrete.core.latents import draw, latents
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree, Relaxable
-from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
+from jaxdiscrete.coupled.antithetic import disarm
+from jaxdiscrete.coupled.arms import arms
+from jaxdiscrete.enumeration.exact import exact
+from jaxdiscrete.multi_sample.double_cv import double_cv
+from jaxdiscrete.multi_sample.reinforce_loo import reinforce_loo
 from jaxdiscrete.pathwise.gumbel_softmax import gumbel_softmax
+from jaxdiscrete.pathwise.reinmax import reinmax
+from jaxdiscrete.pathwise.straight_through import straight_through
+from jaxdiscrete.score_function.nvil import nvil
+from jaxdiscrete.score_function.rebar import rebar
 
 #: Joint states that are enumerated when no budget is given.
 FEW_STATES = 256
@@ -75,7 +90,7 @@ def recommend(
     budget: int | None = None,
     allow_bias: bool = False,
 ) -> Recommendation:
-    r"""Prints which estimator suits an objective, with reasons, and returns it.
+    r"""Says which estimator suits an objective, and why.
 
     The rules, of which the first that holds decides:
 
@@ -102,7 +117,7 @@ def recommend(
       allow_bias: whether a biased gradient is acceptable. Default: no.
 
     Returns:
-      A :class:`jaxdiscrete.Recommendation`.
+      A :class:`jaxdiscrete.Recommendation`; ``print`` shows it.
 
     Raises:
       TypeError: if q holds no distributions, or f does not return one real scalar.
@@ -112,6 +127,7 @@ def recommend(
       >>> q = jd.Bernoulli(jnp.zeros(20))
       >>> f = lambda z: jnp.sum(jnp.round(z)) ** 2
       >>> choice = jd.recommend(f, q)
+      >>> print(choice)
       Use jaxdiscrete.disarm(f, num_samples=2)
         because q has binary variables with about 2^20 joint states
         because the derivative of f in z is zero by construction
@@ -124,24 +140,26 @@ def recommend(
       (20,)
     """
     check_latents("recommend", q)
-    check_objective(f, jax.random.key(0), q, args, has_aux=False)
+    objective = value_of(with_aux(f, has_aux=False))
+    z = jax.eval_shape(lambda k: draw(k, freeze(q)), jax.random.key(0))
+    jax.eval_shape(lambda x: objective(x, *args), z)
     if budget is not None:
         check_count("recommend", "budget", budget, 1, "f has to be called.")
     facts = _examine(f, q, args)
     choice = _choose(facts, budget, allow_bias)
     reasons = (*facts.sentences, *choice.reasons)
-    choice = dataclasses.replace(choice, reasons=reasons)
-    print(choice)
-    return choice
+    return dataclasses.replace(choice, reasons=reasons)
 
 
 def _examine(f: Objective, q: PyTree, args: tuple[Any, ...]) -> _Facts:
     leaves = latents(q)
     kind = "mixed"
-    for word, cls in {"binary": Bernoulli, "categorical": OneHotCategorical}.items():
-        if all(isinstance(d, cls) for d in leaves):
-            kind = word
-    if not all(isinstance(d, Relaxable) for d in leaves):
+    if all(isinstance(d, Finite) for d in leaves):
+        is_binary = [d.num_classes == 2 for d in leaves]
+        kind = (
+            "binary" if all(is_binary) else "mixed" if any(is_binary) else "categorical"
+        )
+    if not all(isinstance(d, Relaxable) and isinstance(d, Enumerable) for d in leaves):
         has = "q offers less than jaxdiscrete.Relaxable"
         sentence = "a derivative of f in z could not be used"
         return _Facts(kind, False, None, False, False, (has, sentence))
@@ -192,7 +210,7 @@ def _choose(facts: _Facts, budget: int | None, allow_bias: bool) -> Recommendati
     limit = FEW_STATES if budget is None else budget
     if facts.num_states is not None and facts.num_states <= limit:
         reason = f"up to {limit:,} calls of f are affordable: enumerate"
-        return _advise("exact", "", {}, reason)
+        return _advise(exact, "", {}, reason)
     if allow_bias and facts.is_differentiable:
         return _biased(facts)
     if budget == 1:
@@ -209,7 +227,7 @@ def _choose(facts: _Facts, budget: int | None, allow_bias: bool) -> Recommendati
 def _biased(facts: _Facts) -> Recommendation:
     if facts.is_finite_between:
         return _advise(
-            "gumbel_softmax",
+            gumbel_softmax,
             "temperature=0.5",
             {"temperature": 0.5},
             "a bias is allowed, and then one call at a relaxed sample has the least "
@@ -220,10 +238,9 @@ def _biased(facts: _Facts) -> Recommendation:
             ),
         )
     if facts.kind == "mixed":
-        name, reason = "straight_through", "f must see hard samples, of any kind"
-    else:
-        name, reason = "reinmax", "f must see hard samples"
-    return _advise(name, "", {}, f"a bias is allowed, and {reason}")
+        reason = "a bias is allowed, and f must see hard samples, of any kind"
+        return _advise(straight_through, "", {}, reason)
+    return _advise(reinmax, "", {}, "a bias is allowed, and f must see hard samples")
 
 
 def _one_call(facts: _Facts) -> Recommendation:
@@ -234,9 +251,9 @@ def _one_call(facts: _Facts) -> Recommendation:
             "removes more variance and costs more to train",
         )
     return _advise(
-        "nvil",
-        "baseline, centre=centre",
-        {"baseline": None, "centre": 0.0},
+        nvil,
+        "baseline=baseline, centre=centre",
+        {"centre": 0.0},
         "one call of f leaves no other sample for a baseline: train baseline(*args), a "
         "small network of the inputs, and the scalar centre",
         alternatives=alternatives,
@@ -246,7 +263,7 @@ def _one_call(facts: _Facts) -> Recommendation:
 def _differentiable(facts: _Facts, calls: int, affordable: str) -> Recommendation:
     if facts.is_finite_between and calls < MANY_CALLS:
         return _advise(
-            "rebar",
+            rebar,
             "temperature=jnp.exp(log_temperature), scale=scale",
             {"temperature": 0.5, "scale": 1.0},
             affordable,
@@ -255,7 +272,7 @@ def _differentiable(facts: _Facts, calls: int, affordable: str) -> Recommendatio
             alternatives=(
                 "jaxdiscrete.muprop(f), which has nothing to train and suits an f that "
                 "is close to linear",
-                "jaxdiscrete.relax(f, critic, temperature=..., scale=...), which adds "
+                "jaxdiscrete.relax_rebar(f, critic, temperature=...), which adds "
                 "a critic",
             ),
         )
@@ -263,11 +280,11 @@ def _differentiable(facts: _Facts, calls: int, affordable: str) -> Recommendatio
     if facts.is_finite_between:
         half = calls // 2
         alternatives = (
-            f"jaxdiscrete.monte_carlo(jaxdiscrete.rebar(f, ...), num_samples={half}), "
+            f"jaxdiscrete.monte_carlo(jaxdiscrete.rebar(f, ...), num_repeats={half}), "
             "whose control variate is not linear",
         )
     return _advise(
-        "double_cv",
+        double_cv,
         f"num_samples={calls}, scale=scale",
         {"num_samples": calls, "scale": 0.0},
         affordable,
@@ -289,17 +306,17 @@ def _black_box(facts: _Facts, calls: int, affordable: str) -> Recommendation:
                 "hold most of the mass",
             )
         return _advise(
-            "reinforce_loo",
+            reinforce_loo,
             f"num_samples={calls}",
             {"num_samples": calls},
             affordable,
             "each sample's baseline is the mean of the others, whatever f and q are",
             alternatives=alternatives,
         )
-    name = "disarm" if calls < MANY_CALLS else "arms"
-    calls -= calls % 2 if name == "disarm" else 0
+    transform = disarm if calls < MANY_CALLS else arms
+    calls -= calls % 2 if transform is disarm else 0
     return _advise(
-        name,
+        transform,
         f"num_samples={calls}",
         {"num_samples": calls},
         affordable,
@@ -312,18 +329,13 @@ def _black_box(facts: _Facts, calls: int, affordable: str) -> Recommendation:
 
 
 def _advise(
-    name: str,
+    transform: Callable[..., Estimator],
     arguments: str,
     options: dict[str, Any],
     *reasons: str,
     alternatives: tuple[str, ...] = (),
 ) -> Recommendation:
-    # Not at the top: the package imports this module.
-    import jaxdiscrete
-
-    def transform(f: Objective) -> Estimator:
-        estimate: Estimator = getattr(jaxdiscrete, name)(f, **options)
-        return estimate
-
+    name = ESTIMATORS[transform.__name__].name
     code = f"jaxdiscrete.{name}(f{', ' if arguments else ''}{arguments})"
-    return Recommendation(name, code, transform, reasons, alternatives)
+    with_options = functools.partial(transform, **options)
+    return Recommendation(name, code, with_options, reasons, alternatives)

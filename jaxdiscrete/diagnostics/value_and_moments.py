@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jaxdiscrete.core.objective import squared_norm
 from jaxdiscrete.core.typing import Estimator, PyTree
-from jaxdiscrete.score_function.mechanism import squared_norm
 
 
 class GradientEstimate(NamedTuple):
@@ -24,7 +24,7 @@ class GradientEstimate(NamedTuple):
     """What f returned beside its value, with ``has_aux=True``."""
 
 
-def value_and_grads(
+def value_and_moments(
     estimate: Estimator, *, has_aux: bool = False
 ) -> Callable[..., GradientEstimate]:
     r"""The pure function under an estimator: value, gradient and second moment.
@@ -42,7 +42,7 @@ def value_and_grads(
 
     Example:
       >>> q = jd.Bernoulli(jnp.array([0.0, 0.0]))
-      >>> compute = jd.value_and_grads(jd.reinforce(lambda z: z.sum()))
+      >>> compute = jd.value_and_moments(jd.reinforce(lambda z: z.sum()))
       >>> out = compute(jax.random.key(1), q)
       >>> print(out.value, out.gradient.logits, out.second_moment)
       1.0 [ 0.5 -0.5] 0.5

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.precision import wide
+from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.common import (
     check_event,
@@ -30,7 +30,7 @@ class Bernoulli:
     ``sigmoid(zeta / temperature)``. Infinite logits are ordinary.
 
     Args:
-      logits: floating array of any shape, one variable an entry. Nothing is checked
+      logits: floating array of any shape, one variable per entry. Nothing is checked
         at construction, so that tree operations may put anything here; estimators
         check before they compute.
 
@@ -58,6 +58,11 @@ class Bernoulli:
         return jnp.shape(self.logits)
 
     @property
+    def num_classes(self) -> int:
+        """2."""
+        return 2
+
+    @property
     def num_states(self) -> int:
         """How many joint states :meth:`enumerate_support` lists."""
         return int(2 ** math.prod(self.batch_shape))
@@ -68,12 +73,12 @@ class Bernoulli:
 
     def location(self) -> jax.Array:
         """The logits in at least float32, infinities clipped to finite values."""
-        logits = wide(jnp.asarray(self.logits))
+        logits = in_float32(jnp.asarray(self.logits))
         limits = jnp.finfo(logits.dtype)
         return jnp.clip(logits, limits.min, limits.max)
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """One sample from one uniform a variable, without a gradient path."""
+        """One sample from one uniform per variable, without a gradient path."""
         logits = jax.lax.stop_gradient(self.location())
         u = jax.random.bits(key, logits.shape, jnp.uint32).astype(jnp.float32)
         # The rarer of the two values is decided near u = 0, where it is exact.
@@ -114,6 +119,21 @@ class Bernoulli:
         result = jax.nn.sigmoid(ours) * (softplus(-theirs) - softplus(-ours))
         result += jax.nn.sigmoid(-ours) * (softplus(theirs) - softplus(ours))
         return result.astype(self.dtype)
+
+    def log_probabilities(self) -> jax.Array:
+        """Of 0 and of 1, ``[*batch_shape, 2]``, in at least float32."""
+        location = self.location()
+        return jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
+
+    def from_classes(self, classes: ArrayLike) -> jax.Array:
+        """The samples of classes 0 or 1, ``[..., *batch_shape]``."""
+        z = jnp.asarray(classes).astype(self.dtype)
+        is_unknown = jnp.broadcast_to(jnp.isnan(self.logits), z.shape)
+        return jnp.where(is_unknown, jnp.nan, z).astype(self.dtype)
+
+    def to_classes(self, z: ArrayLike) -> jax.Array:
+        """0 or 1 for every variable, int32."""
+        return (jnp.asarray(z) > 0.5).astype(jnp.int32)
 
     def enumerate_support(self) -> jax.Array:
         """All joint states of the batch, ``[2**n, *batch_shape]``."""
@@ -169,7 +189,7 @@ class Bernoulli:
 
         Args:
           y: ``temper(zeta, temperature)``, the logit of the relaxed sample.
-          temperature: positive scalar, or one a variable.
+          temperature: positive scalar, or one per variable.
 
         Returns:
           Array of ``batch_shape`` in at least float32.

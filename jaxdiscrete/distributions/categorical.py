@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.precision import wide
+from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.common import (
     check_event,
@@ -89,18 +89,19 @@ class OneHotCategorical:
 
     def location(self) -> jax.Array:
         """The normalised log-probabilities, in at least float32."""
-        return jax.nn.log_softmax(wide(jnp.asarray(self.logits)), axis=-1)
+        return jax.nn.log_softmax(in_float32(jnp.asarray(self.logits)), axis=-1)
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """One sample from one uniform a variable, without a gradient path."""
-        logits = jax.lax.stop_gradient(wide(jnp.asarray(self.logits)))
+        """One sample from one uniform per variable, without a gradient path."""
+        logits = jax.lax.stop_gradient(in_float32(jnp.asarray(self.logits)))
         probabilities = jax.nn.softmax(logits, axis=-1)
         bits = jax.random.bits(key, logits.shape[:-1], jnp.uint32)
         return self._one_hot(index_from_bits(bits, probabilities), probabilities)
 
     def _one_hot(self, index: jax.Array, like: jax.Array) -> jax.Array:
         z = jax.nn.one_hot(index, self.num_classes, dtype=like.dtype)
-        return jnp.where(jnp.isnan(like), jnp.nan, z).astype(self.dtype)
+        is_unknown = jnp.broadcast_to(jnp.isnan(like), z.shape)
+        return jnp.where(is_unknown, jnp.nan, z).astype(self.dtype)
 
     def log_prob(self, z: ArrayLike) -> jax.Array:
         """``sum_k z_k log pi_k``, of shape ``[..., *batch_shape]``.
@@ -122,7 +123,7 @@ class OneHotCategorical:
 
     def mean(self) -> jax.Array:
         """``softmax(logits)``."""
-        probabilities = jax.nn.softmax(wide(jnp.asarray(self.logits)), axis=-1)
+        probabilities = jax.nn.softmax(in_float32(jnp.asarray(self.logits)), axis=-1)
         return probabilities.astype(self.dtype)
 
     def entropy(self) -> jax.Array:
@@ -142,6 +143,18 @@ class OneHotCategorical:
         terms = jnp.exp(ours) * jnp.where(is_masked, 0.0, ratio)
         terms = jnp.where(is_impossible & ~is_masked, jnp.inf, terms)
         return terms.sum(axis=-1).astype(self.dtype)
+
+    def log_probabilities(self) -> jax.Array:
+        """Of the classes, ``[*batch_shape, K]``, in at least float32."""
+        return self.location()
+
+    def from_classes(self, classes: ArrayLike) -> jax.Array:
+        """The one-hot samples of classes ``[..., *batch_shape]``."""
+        return self._one_hot(jnp.asarray(classes), self.location())
+
+    def to_classes(self, z: ArrayLike) -> jax.Array:
+        """Which class every variable is in, int32."""
+        return jnp.argmax(jnp.asarray(z), axis=-1).astype(jnp.int32)
 
     def enumerate_support(self) -> jax.Array:
         """All joint states of the batch, ``[K**n, *batch_shape, K]``."""
@@ -203,7 +216,7 @@ class OneHotCategorical:
 
         Args:
           y: ``temper(zeta, temperature)``, the logarithm of the relaxed sample.
-          temperature: positive scalar, or one a variable, of ``batch_shape``.
+          temperature: positive scalar, or one per variable, of ``batch_shape``.
 
         Returns:
           Array of ``batch_shape`` in at least float32.

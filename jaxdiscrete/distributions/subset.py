@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.checks import check_count
-from jaxdiscrete.core.precision import wide
+from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.categorical import OneHotCategorical
 from jaxdiscrete.distributions.common import (
@@ -105,10 +105,10 @@ class Subset:
 
     def location(self) -> jax.Array:
         """The normalised log-probabilities of a first draw, in at least float32."""
-        return jax.nn.log_softmax(wide(jnp.asarray(self.logits)), axis=-1)
+        return jax.nn.log_softmax(in_float32(jnp.asarray(self.logits)), axis=-1)
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """One sample from one Gumbel an item, without a gradient path."""
+        """One sample from one Gumbel per item, without a gradient path."""
         return jax.lax.stop_gradient(self.threshold(self.relaxed_sample(key)))
 
     def log_prob(self, z: ArrayLike) -> jax.Array:
@@ -125,7 +125,7 @@ class Subset:
           logits; ``-inf`` for a subset with a masked item, and for values that are
           not k-hot.
         """
-        logits = wide(jnp.asarray(self.logits))
+        logits = in_float32(jnp.asarray(self.logits))
         z = check_event("Subset", z, logits).astype(logits.dtype)
         logits = jnp.broadcast_to(logits, z.shape)
         is_chosen, is_masked = z == 1, jnp.isneginf(logits)
@@ -180,7 +180,7 @@ class Subset:
 
         Args:
           zeta: pre-squashed values of the shape of the logits.
-          temperature: :math:`\lambda > 0`, a scalar, or one a subset with a last axis
+          temperature: :math:`\lambda > 0`, a scalar, or one per subset with a last axis
             of 1.
 
         Returns:

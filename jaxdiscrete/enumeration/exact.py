@@ -9,21 +9,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.core.checks import check_latents, check_objective
+from jaxdiscrete.core.batches import check_chunk_size, over_batch
+from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.facts import EVERY_STATE, facts
 from jaxdiscrete.core.latents import freeze, is_sampler, latents, log_prob
+from jaxdiscrete.core.needs import ENUMERABLE
+from jaxdiscrete.core.objective import ObjectiveWithAux
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 
-def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
+@facts(calls=EVERY_STATE, needs=ENUMERABLE, reference="enumeration")
+def exact(
+    f: Objective,
+    *,
+    max_states: int = 2**16,
+    chunk_size: int | None = None,
+    has_aux: bool = False,
+) -> Estimator:
     r"""The expectation itself, by enumeration; the oracle of every estimator.
 
     :math:`\sum_z q_\phi(z) f(z)`. Exact, differentiable in forward and reverse mode
-    to any order. One call of ``f`` a joint state, vmapped; f need not be
+    to any order. One call of ``f`` per joint state, vmapped; f need not be
     differentiable in z.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       max_states: the largest number of joint states to enumerate. Default: 65536.
+      chunk_size: at how many states f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      has_aux: whether f returns ``(scalar, aux)`` with floating arrays in aux; the
+        estimate then returns their expectations as well.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the expectation; any key will do, its
@@ -31,8 +46,8 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
 
     Raises:
       ValueError: when called, if q has more than ``max_states`` joint states.
-      TypeError: when called, if f does not return one real scalar, or if q cannot be
-        enumerated.
+      TypeError: when called, if f does not return one real scalar, if q cannot be
+        enumerated, or if aux holds anything but floating arrays.
 
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(3))
@@ -41,25 +56,22 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
       >>> print(estimate(key, q), jax.grad(estimate, 1)(key, q).logits)
       3.0 [0.75 0.75 0.75]
     """
+    check_chunk_size("exact", chunk_size)
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> jax.Array:
-        check_latents("exact", q)
-        for d in latents(q):
-            if not hasattr(d, "enumerate_support"):
-                raise TypeError(
-                    "Expected distributions with num_states and enumerate_support in "
-                    f"jaxdiscrete.exact, got {type(d).__name__}. Add them, or "
-                    "estimate with a Monte Carlo estimator."
-                )
-        check_objective(f, key, q, args, has_aux=False)
-        sizes = [d.num_states for d in latents(q)]
-        num_states = math.prod(sizes)
+    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
+        num_states = math.prod(d.num_states for d in latents(q))
         if num_states > max_states:
             raise ValueError(
                 f"Expected at most max_states={max_states} joint states in "
                 f"jaxdiscrete.exact, got {num_states}. Raise max_states, or estimate "
                 "with a Monte Carlo estimator."
             )
+
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
+        del key
+        sizes = [d.num_states for d in latents(q)]
         states = _joint_support(q, sizes)
         log_probs = jax.vmap(lambda z: log_prob(q, z))(states)
         weights = jnp.exp(log_probs)
@@ -67,13 +79,26 @@ def exact(f: Objective, *, max_states: int = 2**16) -> Estimator:
         # there: f sees a possible one in its place, with weight zero.
         is_possible = weights > 0
         likeliest = jnp.argmax(log_probs)
-        index = jnp.where(is_possible, jnp.arange(num_states), likeliest)
+        index = jnp.where(is_possible, jnp.arange(math.prod(sizes)), likeliest)
         states = freeze(jax.tree.map(lambda x: x[index], states))
-        values = jax.vmap(lambda z: jnp.asarray(f(z, *args)))(states)
+        values, aux = over_batch(lambda z: objective(z, *args), states, chunk_size)
         terms = values.astype(weights.dtype) * weights
-        return terms.sum().astype(values.dtype)
+        mean_aux = jax.tree.map(lambda x: _expectation(x, weights), aux)
+        return terms.sum().astype(values.dtype), mean_aux
 
-    return estimate
+    return estimator("exact", f, body, needs=ENUMERABLE, has_aux=has_aux, check=check)
+
+
+def _expectation(aux: Any, weights: jax.Array) -> jax.Array:
+    """The mean of one leaf of aux, given along a leading axis of states."""
+    if not jnp.issubdtype(jnp.result_type(aux), jnp.floating):
+        raise TypeError(
+            "Expected aux of floating arrays in jaxdiscrete.exact, whose aux is their "
+            f"mean over the states, got {jnp.result_type(aux)}. Convert it, for "
+            "instance with .astype(jnp.float32), or leave it out."
+        )
+    total = jnp.tensordot(weights, aux.astype(weights.dtype), axes=1)
+    return total.astype(aux.dtype)
 
 
 def _joint_support(q: PyTree, sizes: list[int]) -> PyTree:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count, check_kind, check_objective
-from jaxdiscrete.core.latents import draw, flatten, freeze, latents, mean, widen
-from jaxdiscrete.core.rules import attach, linear_form
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
-from jaxdiscrete.multi_sample.mechanism import over_samples
-from jaxdiscrete.score_function.mechanism import as_signal, evaluate, freeze_like_sample
+from jaxdiscrete.core.batches import check_chunk_size, over_batch
+from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.facts import NEIGHBOURS, facts
+from jaxdiscrete.core.latents import draw, flatten, freeze, latents, pull_through
+from jaxdiscrete.core.needs import BINARY, FINITE, Needs
+from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
+from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
+from jaxdiscrete.core.varying import freeze_varying
 
 
+@facts(calls=NEIGHBOURS, needs=FINITE, reference="Titsias & Lazaro-Gredilla 2015")
 def local_expectation(
     f: Objective, *, chunk_size: int | None = None, has_aux: bool = False
 ) -> Estimator:
@@ -46,8 +48,7 @@ def local_expectation(
     Raises:
       ValueError: if ``chunk_size < 1``; when called, if f does not return one real
         scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli` and
-        :class:`OneHotCategorical`.
+      TypeError: when called, if q holds anything but variables with classes.
 
     Example:
       >>> q = jd.Bernoulli(jnp.array([0.5, -0.5]))
@@ -59,15 +60,10 @@ def local_expectation(
       M. K. Titsias, M. Lazaro-Gredilla, Local expectation gradients for black box
       variational inference, 2015.
     """
-    kinds = (Bernoulli, OneHotCategorical)
-
-    def check(q: PyTree) -> None:
-        variables = "binary and categorical"
-        check_kind("local_expectation", q, kinds, variables=variables)
-
-    return _one_at_a_time("local_expectation", f, check, chunk_size, has_aux)
+    return _one_at_a_time("local_expectation", f, FINITE, chunk_size, has_aux)
 
 
+@facts(calls=NEIGHBOURS, needs=BINARY, reference="Mohamed et al. 2020")
 def measure_valued(
     f: Objective, *, chunk_size: int | None = None, has_aux: bool = False
 ) -> Estimator:
@@ -93,7 +89,7 @@ def measure_valued(
     Raises:
       ValueError: if ``chunk_size < 1``; when called, if f does not return one real
         scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli`.
+      TypeError: when called, if q holds anything but binary variables.
 
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(2))
@@ -107,81 +103,51 @@ def measure_valued(
       S. Mohamed, M. Rosca, M. Figurnov, A. Mnih, Monte Carlo gradient estimation in
       machine learning, 2020.
     """
-
-    def check(q: PyTree) -> None:
-        check_kind("measure_valued", q, Bernoulli, variables="binary")
-
-    return _one_at_a_time("measure_valued", f, check, chunk_size, has_aux)
+    return _one_at_a_time("measure_valued", f, BINARY, chunk_size, has_aux)
 
 
 def _one_at_a_time(
     name: str,
     f: Objective,
-    check: Callable[[PyTree], None],
+    needs: Needs,
     chunk_size: int | None,
     has_aux: bool,
 ) -> Estimator:
     """f at a sample and at all that differ from it in one variable."""
-    if chunk_size is not None:
-        check_count(name, "chunk_size", chunk_size, 1, "Ask for one or more.")
+    check_chunk_size(name, chunk_size)
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check(q)
-        check_objective(f, key, q, args, has_aux)
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
         z = draw(key, q)
-        value, aux = evaluate(f, z, args, has_aux)
+        value, aux = objective(z, *args)
+        if is_checking():
+            return with_path_to(value, q), aux
         here = as_signal(value)
-        frozen_q = freeze_like_sample(q, here)
+        frozen_q = freeze_varying(q, here)
 
         def signal(index: jax.Array) -> jax.Array:
-            neighbour = _neighbour(frozen_q, z, index)
-            return as_signal(evaluate(f, neighbour, args, has_aux)[0])
+            return as_signal(objective(_neighbour(frozen_q, z, index), *args)[0])
 
         num_neighbours = sum(_num_neighbours(d) for d in latents(q))
         numbers = jnp.arange(num_neighbours, dtype=jnp.int32)
-        changes = over_samples(signal, numbers, chunk_size) - here
-        slope = _slope(frozen_q, z, freeze(changes))
+        changes = over_batch(signal, numbers, chunk_size) - here
+        slopes = _slopes(frozen_q, z, freeze(changes))
+        g = pull_through(lambda d: jnp.exp(d.log_probabilities()), frozen_q, slopes)
+        leaves = jax.tree.leaves(q)
+        return attach_gradient(value, leaves, jax.tree.leaves(g)), aux
 
-        def local_mean(wide_q: PyTree) -> jax.Array:
-            return linear_form(jax.tree.leaves(mean(wide_q)), slope)
-
-        g = jax.grad(local_mean)(widen(frozen_q))
-        value = attach(value, jax.tree.leaves(q), jax.tree.leaves(g))
-        return (value, aux) if has_aux else value
-
-    return estimate
+    return estimator(name, f, body, needs=needs, has_aux=has_aux)
 
 
-def _num_classes(d: Bernoulli | OneHotCategorical) -> int:
-    return 2 if isinstance(d, Bernoulli) else d.num_classes
-
-
-def _num_neighbours(d: Bernoulli | OneHotCategorical) -> int:
+def _num_neighbours(d: Finite) -> int:
     """How many states differ from a given one in one variable."""
-    return math.prod(d.batch_shape) * (_num_classes(d) - 1)
+    return math.prod(d.batch_shape) * (d.num_classes - 1)
 
 
-def _classes(d: Bernoulli | OneHotCategorical, z: jax.Array) -> jax.Array:
+def _classes(d: Finite, z: jax.Array) -> jax.Array:
     """The class of every variable, a vector of integers."""
-    index = z > 0.5 if isinstance(d, Bernoulli) else jnp.argmax(z, axis=-1)
-    return index.astype(jnp.int32).reshape(-1)
-
-
-def _probabilities(d: Bernoulli | OneHotCategorical) -> jax.Array:
-    """``[variables, classes]``, in at least float32."""
-    location = d.location()
-    if isinstance(d, Bernoulli):
-        both = jnp.stack([-location, location], axis=-1)
-        return jax.nn.sigmoid(both).reshape(-1, 2)
-    return jnp.exp(location).reshape(-1, d.num_classes)
-
-
-def _state(d: Bernoulli | OneHotCategorical, index: jax.Array) -> jax.Array:
-    """The sample whose variables have the given classes."""
-    index = index.reshape(d.batch_shape)
-    if isinstance(d, Bernoulli):
-        return index.astype(d.dtype)
-    return jax.nn.one_hot(index, d.num_classes, dtype=d.dtype)
+    return d.to_classes(z).astype(jnp.int32).reshape(-1)
 
 
 def _neighbour(q: PyTree, z: PyTree, number: jax.Array) -> PyTree:
@@ -199,20 +165,22 @@ def _neighbour(q: PyTree, z: PyTree, number: jax.Array) -> PyTree:
     leaves, treedef = flatten(q)
     moved = []
     for d, x in zip(leaves, treedef.flatten_up_to(z), strict=True):
-        index, num_others = _classes(d, x), max(_num_classes(d) - 1, 1)
+        index, num_others = _classes(d, x), max(d.num_classes - 1, 1)
         distance = 1 + number % num_others
-        other = (index + distance) % _num_classes(d)
-        probability = jnp.take_along_axis(_probabilities(d), other[:, None], axis=-1)
+        other = (index + distance) % d.num_classes
+        table = d.log_probabilities().reshape(-1, d.num_classes)
+        log_p = jnp.take_along_axis(table, other[:, None], axis=-1)[:, 0]
         # A number that belongs to another leaf matches no variable of this one.
         is_moved = jnp.arange(index.size, dtype=index.dtype) == number // num_others
-        is_moved &= probability[:, 0] > 0
-        moved.append(_state(d, jnp.where(is_moved, other, index)))
+        is_moved &= jnp.exp(log_p) > 0
+        index = jnp.where(is_moved, other, index)
+        moved.append(d.from_classes(index.reshape(d.batch_shape)))
         number -= _num_neighbours(d)
     return jax.tree.unflatten(treedef, moved)
 
 
-def _slope(q: PyTree, z: PyTree, changes: jax.Array) -> list[jax.Array]:
-    """The coefficients of the means of q in the local expectation of f.
+def _slopes(q: PyTree, z: PyTree, changes: jax.Array) -> list[jax.Array]:
+    """The coefficients of the probabilities in the local expectation of f.
 
     Args:
       q: pytree of distributions.
@@ -220,20 +188,18 @@ def _slope(q: PyTree, z: PyTree, changes: jax.Array) -> list[jax.Array]:
       changes: f at every neighbour, in the order of their numbers, less f(z).
 
     Returns:
-      An array of the sample's shape for every leaf of q.
+      ``[*batch_shape, classes]`` for every distribution.
     """
     leaves, treedef = flatten(q)
     slopes, start = [], 0
     for d, x in zip(leaves, treedef.flatten_up_to(z), strict=True):
-        index, num_classes = _classes(d, x), _num_classes(d)
+        index = _classes(d, x)
         end = start + _num_neighbours(d)
-        by_distance = changes[start:end].reshape(index.size, num_classes - 1)
+        by_distance = changes[start:end].reshape(index.size, d.num_classes - 1)
         by_distance = jnp.pad(by_distance, ((0, 0), (1, 0)))
-        distance = jnp.arange(num_classes, dtype=index.dtype)[None] - index[:, None]
-        by_class = jnp.take_along_axis(by_distance, distance % num_classes, axis=-1)
-        if isinstance(d, Bernoulli):
-            slopes.append((by_class[:, 1] - by_class[:, 0]).reshape(d.batch_shape))
-        else:
-            slopes.append(by_class.reshape(x.shape))
+        classes = jnp.arange(d.num_classes, dtype=index.dtype)
+        distance = (classes[None] - index[:, None]) % d.num_classes
+        by_class = jnp.take_along_axis(by_distance, distance, axis=-1)
+        slopes.append(by_class.reshape(*d.batch_shape, d.num_classes))
         start = end
     return slopes

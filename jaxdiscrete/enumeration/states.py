@@ -14,14 +14,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_kind
-from jaxdiscrete.core.latents import flatten, freeze, latents, log_prob
-from jaxdiscrete.core.precision import wide, wide_dtype
-from jaxdiscrete.core.rules import attach
+from jaxdiscrete.core.latents import flatten, latents
+from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.typing import PyTree
-from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
+from jaxdiscrete.core.varying import match_varying
 from jaxdiscrete.noise import sample_gumbel
-from jaxdiscrete.score_function.mechanism import vary_like
 
 
 class States(NamedTuple):
@@ -40,22 +37,9 @@ class States(NamedTuple):
     log_rest: jax.Array
 
 
-def check_states(name: str, q: PyTree, what: str, count: int) -> None:
-    """Raises unless q holds built-in variables with ``count`` joint states or more."""
-    kinds = (Bernoulli, OneHotCategorical)
-    check_kind(name, q, kinds, variables="binary or categorical")
-    total = num_joint_states(q)
-    if count > total:
-        raise ValueError(
-            f"Expected {what} <= {total}, the number of joint states of q, in "
-            f"jaxdiscrete.{name}, got {count}. Use jaxdiscrete.exact, which sums over "
-            "all of them."
-        )
-
-
 def num_joint_states(q: PyTree) -> int:
     """The number of joint states of a pytree of distributions."""
-    return math.prod(d.num_states for d in latents(q))
+    return math.prod(d.num_classes ** math.prod(d.batch_shape) for d in latents(q))
 
 
 def log_prob_table(q: PyTree) -> jax.Array:
@@ -63,8 +47,8 @@ def log_prob_table(q: PyTree) -> jax.Array:
 
     Rows with fewer classes than the longest end in ``-inf``.
     """
-    tables = [_table(d) for d in latents(q)]
-    dtype = wide_dtype(*(t.dtype for t in tables))
+    tables = [d.log_probabilities().reshape(-1, d.num_classes) for d in latents(q)]
+    dtype = at_least_float32(*(t.dtype for t in tables))
     width = max(t.shape[-1] for t in tables)
 
     def pad(t: jax.Array) -> jax.Array:
@@ -72,13 +56,6 @@ def log_prob_table(q: PyTree) -> jax.Array:
         return jnp.pad(t.astype(dtype), padding, constant_values=-jnp.inf)
 
     return jnp.concatenate([pad(t) for t in tables])
-
-
-def _table(d: Bernoulli | OneHotCategorical) -> jax.Array:
-    if isinstance(d, OneHotCategorical):
-        return d.location().reshape(-1, d.num_classes)
-    logits = wide(jnp.asarray(d.logits)).reshape(-1)
-    return jnp.stack([jax.nn.log_sigmoid(-logits), jax.nn.log_sigmoid(logits)], -1)
 
 
 def states_of(q: PyTree, choices: jax.Array) -> PyTree:
@@ -96,10 +73,7 @@ def states_of(q: PyTree, choices: jax.Array) -> PyTree:
     for d in leaves:
         stop = start + math.prod(d.batch_shape)
         index = choices[:, start:stop].reshape(-1, *d.batch_shape)
-        if isinstance(d, OneHotCategorical):
-            samples.append(jax.nn.one_hot(index, d.num_classes, dtype=d.dtype))
-        else:
-            samples.append(index.astype(d.dtype))
+        samples.append(d.from_classes(index))
         start = stop
     return jax.tree.unflatten(treedef, samples)
 
@@ -109,7 +83,7 @@ def sample_without_replacement(key: jax.Array, q: PyTree, k: int) -> States:
 
     Args:
       key: PRNG key.
-      q: pytree of :class:`Bernoulli` and :class:`OneHotCategorical`.
+      q: pytree of distributions with classes.
       k: how many, at most the number of joint states. Static.
 
     Returns:
@@ -125,7 +99,7 @@ def top_states(q: PyTree, k: int) -> States:
     """The k most likely joint states.
 
     Args:
-      q: pytree of :class:`Bernoulli` and :class:`OneHotCategorical`.
+      q: pytree of distributions with classes.
       k: how many, at most the number of joint states. Static.
 
     Returns:
@@ -175,9 +149,9 @@ def _beam_search(table: jax.Array, k: int, noise: jax.Array | None) -> States:
     # The law of the order does not depend on the largest Gumbel of all, which may
     # therefore be any number: it is zero.
     root = jnp.where(jnp.arange(k) == 0, 0.0, -jnp.inf).astype(table.dtype)
-    root = vary_like(root, witness)
+    root = match_varying(root, witness)
     (log_probs, _), (kept, pruned) = jax.lax.scan(extend, (root, root), (table, noise))
-    leaves = vary_like(jnp.arange(k, dtype=jnp.int32), witness)
+    leaves = match_varying(jnp.arange(k, dtype=jnp.int32), witness)
     _, choices = jax.lax.scan(trace_back, leaves, kept, reverse=True)
     choices = choices.T
     is_impossible = log_probs[:, None] == -jnp.inf
@@ -196,24 +170,3 @@ def _log1mexp(x: jax.Array) -> jax.Array:
     """``log(1 - exp(-x))`` for x >= 0."""
     is_small = x < math.log(2.0)
     return jnp.where(is_small, jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
-
-
-def weighted_sum(
-    values: jax.Array, weights: jax.Array, q: PyTree, z: PyTree, signals: jax.Array
-) -> jax.Array:
-    """The sum of weighted values, whose gradient to q is one of weighted scores.
-
-    Args:
-      values: ``[k]``, live.
-      weights: ``[k]``, of the values.
-      q: pytree of distributions.
-      z: states along a leading axis of k.
-      signals: ``[k]``, of the scores.
-
-    Returns:
-      A scalar in the dtype of the values.
-    """
-    terms = wide(values)
-    total = jnp.sum(terms * freeze(weights).astype(terms.dtype)).astype(values.dtype)
-    log_probs = jax.vmap(lambda x: log_prob(q, x))(freeze(z))
-    return attach(total, [log_probs], [freeze(signals)])

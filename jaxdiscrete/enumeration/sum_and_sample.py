@@ -2,78 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import (
-    check_count,
-    check_objective,
-    evaluate_optional_baseline,
+from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.facts import EVERY_SAMPLE, Calls, facts
+from jaxdiscrete.core.latents import score
+from jaxdiscrete.core.needs import FINITE
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.core.varying import freeze_varying
+from jaxdiscrete.enumeration.mechanism import (
+    Signal,
+    WeightedStates,
+    weighted_states,
 )
-from jaxdiscrete.core.latents import freeze
-from jaxdiscrete.core.rules import tap
-from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree
 from jaxdiscrete.enumeration.states import (
-    check_states,
     num_joint_states,
     sample_without_replacement,
-    states_of,
     top_states,
-    weighted_sum,
 )
-from jaxdiscrete.score_function.mechanism import as_signal, evaluate
+from jaxdiscrete.score_function.mechanism import train_by_second_moment
 
 
-def _sum_and_sample(
-    f: Objective,
-    *,
-    check: Callable[[PyTree], None],
-    draw: Callable[[jax.Array, PyTree], tuple[jax.Array, jax.Array]],
-    baseline: Baseline | None,
-    has_aux: bool,
-) -> Estimator:
-    """Builds an estimator from its states and their weights.
-
-    Args:
-      f: the objective.
-      check: ``q -> None``, raises before any compute.
-      draw: ``(key, q) -> (choices, weights)``, for the frozen q: each state with its
-        probability, but the last one, which is sampled, with the mass of all that
-        are left.
-      baseline: scalar or callable of ``args``, or None.
-      has_aux: whether f returns ``(value, aux)``.
-
-    Returns:
-      ``estimate(key, q, *args)``.
-    """
-
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check(q)
-        check_objective(f, key, q, args, has_aux)
-        level = evaluate_optional_baseline("baseline", baseline, args)
-        choices, weights = draw(key, freeze(q))
-        z = states_of(q, choices)
-        values, aux = jax.vmap(lambda x: evaluate(f, x, args, has_aux))(z)
-        signals = weights * as_signal(values).astype(weights.dtype)
-        if level is not None:
-            signals = signals - weights * level.astype(weights.dtype)
-        value = weighted_sum(values, weights, q, z, signals)
-        if level is not None:
-            # All of the variance is that of the last term.
-            value = tap(value, 0.5 * jnp.square(signals[-1]))
-        return (value, aux) if has_aux else value
-
-    return estimate
-
-
+@facts(
+    calls=EVERY_SAMPLE,
+    needs=FINITE,
+    reference="Liang et al. 2018; Kool et al. 2020",
+)
 def sum_and_sample(
     f: Objective,
     *,
     num_samples: int,
     baseline: Baseline | None = None,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
     has_aux: bool = False,
 ) -> Estimator:
     r"""Score-function estimator that sums some drawn states and samples the rest.
@@ -91,9 +56,13 @@ def sum_and_sample(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       num_samples: ``K >= 1``, at most the number of joint states. Static. 1 is
         REINFORCE.
-      baseline: c, a scalar array or ``baseline(*args) -> scalar`` with its inputs
-        stopped. What ``jax.grad`` returns for it is the gradient of
-        :math:`\tfrac12 w^2 (f(b) - c)^2`, with w the weight of b. Default: none.
+      baseline: c, a scalar or ``baseline(*args) -> scalar`` with its inputs stopped,
+        trained by the variance; in :func:`least_squares` by the squared error of f(b).
+        Default: none.
+      chunk_size: at how many states f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      sharding: where the states lie, as in :func:`reinforce_loo`. Default: as the
+        compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of K.
 
@@ -104,8 +73,7 @@ def sum_and_sample(
     Raises:
       ValueError: if ``num_samples < 1``; when called, if q has fewer joint states, or
         if f or the baseline does not return one real scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli` and
-        :class:`OneHotCategorical`.
+      TypeError: when called, if q holds anything but variables with classes.
 
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(3))
@@ -122,25 +90,37 @@ def sum_and_sample(
     name = "sum_and_sample"
     check_count(name, "num_samples", num_samples, 1, "Ask for one or more.")
 
-    def draw(key: jax.Array, q: PyTree) -> tuple[jax.Array, jax.Array]:
+    def states(key: jax.Array, q: PyTree) -> WeightedStates:
         drawn = sample_without_replacement(key, q, num_samples)
         log_left = jnp.logaddexp(drawn.log_probs[-1], drawn.log_rest)
-        return drawn.choices, jnp.exp(drawn.log_probs.at[-1].set(log_left))
+        log_weights = drawn.log_probs.at[-1].set(log_left)
+        return WeightedStates(drawn.choices, jnp.exp(log_weights))
 
-    return _sum_and_sample(
+    return weighted_states(
+        name,
         f,
-        check=lambda q: check_states(name, q, "num_samples", num_samples),
-        draw=draw,
-        baseline=baseline,
+        states=states,
+        signal=_centred_by(baseline),
+        what="num_samples",
+        count=num_samples,
+        chunk_size=chunk_size,
+        sharding=sharding,
         has_aux=has_aux,
     )
 
 
+@facts(
+    calls=Calls("K + 1", lambda size: size.num_samples + 1),
+    needs=FINITE,
+    reference="Liu et al. 2019",
+)
 def partial_enumeration(
     f: Objective,
     *,
     num_states: int,
     baseline: Baseline | None = None,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
     has_aux: bool = False,
 ) -> Estimator:
     r"""Score-function estimator that sums the likeliest states and samples the rest.
@@ -159,6 +139,10 @@ def partial_enumeration(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       num_states: ``N >= 1``, at most the number of joint states. Static.
       baseline: c, as in :func:`sum_and_sample`. Default: none.
+      chunk_size: at how many states f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      sharding: where the states lie, as in :func:`reinforce_loo`. Default: as the
+        compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of the calls.
 
@@ -169,8 +153,7 @@ def partial_enumeration(
     Raises:
       ValueError: if ``num_states < 1``; when called, if q has fewer joint states, or
         if f or the baseline does not return one real scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli` and
-        :class:`OneHotCategorical`.
+      TypeError: when called, if q holds anything but variables with classes.
 
     Example:
       >>> q = jd.Bernoulli(jnp.array([0.0, 2.0, -9.0]))
@@ -185,7 +168,7 @@ def partial_enumeration(
     name = "partial_enumeration"
     check_count(name, "num_states", num_states, 1, "Ask for one or more.")
 
-    def draw(key: jax.Array, q: PyTree) -> tuple[jax.Array, jax.Array]:
+    def states(key: jax.Array, q: PyTree) -> WeightedStates:
         # Where a single state is left it is the sample, whatever the key.
         size = min(num_states, num_joint_states(q) - 1)
         summed = top_states(q, size)
@@ -198,12 +181,50 @@ def partial_enumeration(
         sampled = drawn.choices[jnp.argmax(is_left)]
         choices = jnp.concatenate([summed.choices, sampled[None, :]])
         log_weights = jnp.append(summed.log_probs, summed.log_rest)
-        return choices, jnp.exp(log_weights)
+        return WeightedStates(choices, jnp.exp(log_weights))
 
-    return _sum_and_sample(
+    return weighted_states(
+        name,
         f,
-        check=lambda q: check_states(name, q, "num_states", num_states),
-        draw=draw,
-        baseline=baseline,
+        states=states,
+        signal=_centred_by(baseline),
+        what="num_states",
+        count=num_states,
+        chunk_size=chunk_size,
+        sharding=sharding,
         has_aux=has_aux,
     )
+
+
+def _centred_by(baseline: Baseline | None) -> Signal:
+    """The signals of states whose last one is sampled, less a baseline."""
+
+    def signal(
+        value: jax.Array,
+        q: PyTree,
+        z: PyTree,
+        values: jax.Array,
+        states: WeightedStates,
+        args: tuple[Any, ...],
+    ) -> tuple[jax.Array, jax.Array]:
+        b = evaluate_baseline(baseline, args)
+        weights = states.weights
+        values = values.astype(weights.dtype)
+        signals = weights * b.subtract_from(values)
+        value = b.fit(value, values[-1])
+        if b.by_variance is None:
+            return value, signals
+        frozen_q = freeze_varying(q, values[0])
+        scores = jax.vmap(lambda x: score(frozen_q, x))(z)
+
+        def gradient(c: jax.Array) -> PyTree:
+            of_c = weights * (values - c.astype(weights.dtype))
+            return jax.tree.map(
+                lambda s: jnp.tensordot(of_c.astype(s.dtype), s, axes=1), scores
+            )
+
+        trained = (b.by_variance,)
+        value = train_by_second_moment(value, gradient, trained, like=values[0])
+        return value, signals
+
+    return signal

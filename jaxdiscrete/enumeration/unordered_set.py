@@ -7,21 +7,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count, check_objective
-from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
+from jaxdiscrete.core.needs import FINITE
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.distributions.set_probability import SetWeights, set_weights
-from jaxdiscrete.enumeration.states import (
-    check_states,
-    sample_without_replacement,
-    states_of,
-    weighted_sum,
-)
-from jaxdiscrete.score_function.mechanism import as_signal, evaluate
+from jaxdiscrete.enumeration.mechanism import WeightedStates, weighted_states
+from jaxdiscrete.enumeration.states import sample_without_replacement
 
 
+@facts(calls=EVERY_SAMPLE, needs=FINITE, reference="Kool et al. 2020")
 def unordered_set(
-    f: Objective, *, num_samples: int, has_aux: bool = False
+    f: Objective,
+    *,
+    num_samples: int,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
+    has_aux: bool = False,
 ) -> Estimator:
     r"""Score-function estimator of a set of distinct samples, with its own baseline.
 
@@ -41,6 +43,10 @@ def unordered_set(
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       num_samples: ``K >= 2``, at most the number of joint states. Static.
+      chunk_size: at how many states f runs at a time, each chunk recomputed in the
+        backward pass. Static. Default: all at once.
+      sharding: where the states lie, as in :func:`reinforce_loo`. Default: as the
+        compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of K.
 
@@ -52,8 +58,7 @@ def unordered_set(
     Raises:
       ValueError: if ``num_samples < 2``; when called, if q has fewer joint states, or
         if f does not return one real scalar.
-      TypeError: when called, if q holds anything but :class:`Bernoulli` and
-        :class:`OneHotCategorical`.
+      TypeError: when called, if q holds anything but variables with classes.
 
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(3))
@@ -70,18 +75,32 @@ def unordered_set(
     remedy = "With one sample use jaxdiscrete.reinforce or jaxdiscrete.nvil."
     check_count("unordered_set", "num_samples", num_samples, 2, remedy)
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_states("unordered_set", q, "num_samples", num_samples)
-        check_objective(f, key, q, args, has_aux)
-        drawn = sample_without_replacement(key, freeze(q), num_samples)
-        z = states_of(q, drawn.choices)
-        values, aux = jax.vmap(lambda x: evaluate(f, x, args, has_aux))(z)
+    def states(key: jax.Array, q: PyTree) -> WeightedStates:
+        drawn = sample_without_replacement(key, q, num_samples)
         weights = set_weights(drawn.log_probs, drawn.log_rest)
-        signals = unordered_set_signals(as_signal(values), weights)
-        value = weighted_sum(values, weights.first, q, z, signals)
-        return (value, aux) if has_aux else value
+        return WeightedStates(drawn.choices, weights.first, weights)
 
-    return estimate
+    def signal(
+        value: jax.Array,
+        q: PyTree,
+        z: PyTree,
+        values: jax.Array,
+        states: WeightedStates,
+        args: tuple[Any, ...],
+    ) -> tuple[jax.Array, jax.Array]:
+        return value, unordered_set_signals(values, states.extra)
+
+    return weighted_states(
+        "unordered_set",
+        f,
+        states=states,
+        signal=signal,
+        what="num_samples",
+        count=num_samples,
+        chunk_size=chunk_size,
+        sharding=sharding,
+        has_aux=has_aux,
+    )
 
 
 def unordered_set_signals(values: jax.Array, weights: SetWeights) -> jax.Array:

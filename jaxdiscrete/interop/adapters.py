@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdiscrete.core.checks import key_keyword, takes_key_first
+from jaxdiscrete.core.signatures import key_keyword, takes_key_first
 from jaxdiscrete.core.typing import PyTree, Reparametrisable, Sampler, Shape
 
 
@@ -17,9 +17,10 @@ def as_sampler(distribution: Any) -> Sampler:
 
     Any object with ``log_prob(z)`` and a ``sample`` that takes a PRNG key, first or by
     the name ``key``, ``seed``, ``rng_key`` or ``rng``. The estimators that need only
-    ``sample`` and ``log_prob`` take it: :func:`reinforce` without a trained baseline,
-    :func:`nvil`, :func:`reinforce_loo`. z is what the distribution draws, often an
-    integer; an array of log-probabilities is summed, over batch and event alike.
+    ``sample`` and ``log_prob`` take it: :func:`reinforce` without a baseline that is
+    trained by the variance, :func:`nvil`, :func:`reinforce_loo`. z is what the
+    distribution draws, often an integer; an array of log-probabilities is summed, over
+    batch and event alike.
 
     **Build the distribution inside the function that is differentiated**, from its
     parameters. The result is a pytree where the distribution is one, but its leaves

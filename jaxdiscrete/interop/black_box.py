@@ -52,7 +52,7 @@ def black_box(
     Raises:
       TypeError: if ``dtype`` is not floating, or float64 without x64 enabled.
       RuntimeError: when the result is computed, with the message of what
-        ``fn`` raised; or if it did not return real numbers, one a sample.
+        ``fn`` raised; or if it did not return real numbers, one per sample.
 
     Example:
       >>> def longest_run(z):  # NumPy and Python control flow
@@ -125,7 +125,7 @@ def _with_batch_axis(
     """One batch axis for all arrays, and the axes that were flattened into it.
 
     Args:
-      values: arrays with one leading axis a vmap, of length 1 where not mapped.
+      values: arrays with one leading axis per vmap, of length 1 where not mapped.
       ranks: their ranks without those axes.
     """
     leading = [x.shape[: x.ndim - n] for x, n in zip(values, ranks, strict=True)]
@@ -156,7 +156,7 @@ def _as_numbers(value: Any, shape: Shape, dtype: np.dtype) -> np.ndarray:
             + (
                 "Reduce it inside fn, or pass batched=True to a function of a batch."
                 if shape == ()
-                else "With batched=True it returns one number a sample."
+                else "With batched=True it returns one number per sample."
             )
         )
     return result.astype(dtype)

@@ -7,27 +7,40 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import (
-    check_count,
-    check_differentiable,
-    check_latents,
-    check_objective,
+from jaxdiscrete.core.batches import check_chunk_size
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
+from jaxdiscrete.core.latents import (
+    broadcast_to_latents,
+    mean,
+    parameters_in_float32,
+    score,
 )
-from jaxdiscrete.core.latents import draw, mean, score, spread, widen
+from jaxdiscrete.core.needs import RELAXABLE
+from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import linear_form
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree, Relaxable
-from jaxdiscrete.multi_sample.mechanism import mean_of_others, samples_with_slopes
-from jaxdiscrete.score_function.mechanism import (
-    add_gradients,
-    as_signal,
-    attach_and_train,
-    freeze_like_sample,
-    scalar_part,
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.core.varying import freeze_varying
+from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
+from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.score_function.mechanism import add_gradients, attach_and_train
+
+
+@facts(
+    calls=EVERY_SAMPLE,
+    needs=RELAXABLE,
+    differentiates=True,
+    reference="Titsias & Shi 2022",
 )
-
-
 def double_cv(
-    f: Objective, *, num_samples: int, scale: PyTree, has_aux: bool = False
+    f: Objective,
+    *,
+    num_samples: int,
+    scale: PyTree,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
+    has_aux: bool = False,
 ) -> Estimator:
     r"""Leave-one-out with a second, linear control variate from the other samples.
 
@@ -52,6 +65,10 @@ def double_cv(
         trained by the variance. Start from 0: where the derivative at a hard sample
         says little of f at the others, as for :math:`(z-\tfrac12)^2` on bits, 1 adds
         variance.
+      chunk_size: how many samples run at a time, as in :func:`reinforce_loo`. Static.
+        Default: all at once.
+      sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
+        compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of K.
 
@@ -77,22 +94,27 @@ def double_cv(
     """
     remedy = "The slope at each sample comes from the others."
     check_count("double_cv", "num_samples", num_samples, 2, remedy)
-    plain = scalar_part(f, has_aux)
+    check_chunk_size("double_cv", chunk_size)
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents("double_cv", q, needs=Relaxable)
-        check_objective(f, key, q, args, has_aux)
-        shapes = jax.eval_shape(lambda k: draw(k, q), key)
-        check_differentiable("double_cv", "f", plain, shapes, args)
-        eta = spread("scale", scale, q)
-
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
+        eta = broadcast_to_latents("scale", scale, q)
         z, values, slopes, aux = samples_with_slopes(
-            f, key, q, args, num_samples, has_aux
+            objective,
+            key,
+            q,
+            args,
+            num_samples=num_samples,
+            chunk_size=chunk_size,
+            sharding=sharding,
         )
+        if is_checking():
+            return with_path_to(values.mean(), q), aux
         signals = as_signal(values)
-        frozen_q = freeze_like_sample(q, signals[0])
+        frozen_q = freeze_varying(q, signals[0])
         scores = jax.vmap(lambda x: score(frozen_q, x))(z)
-        means, pull_through_mean = jax.vjp(mean, widen(frozen_q))
+        means, pull_through_mean = jax.vjp(mean, parameters_in_float32(frozen_q))
         slopes = jax.tree.map(lambda s, m: s.astype(m.dtype), slopes, means)
         deviations = jax.vmap(
             lambda x: jax.tree.map(lambda a, m: a.astype(m.dtype) - m, x, means)
@@ -115,12 +137,17 @@ def double_cv(
             average = jax.tree.map(lambda s: s.mean(axis=0), scaled)
             return add_gradients(g, pull_through_mean(average)[0])
 
-        value = attach_and_train(
-            values.mean(), q, frozen_part, (eta,), witness=signals[0]
-        )
-        return (value, aux) if has_aux else value
+        value = attach_and_train(values.mean(), q, frozen_part, (eta,), like=signals[0])
+        return value, aux
 
-    return estimate
+    return estimator(
+        "double_cv",
+        f,
+        body,
+        needs=RELAXABLE,
+        has_aux=has_aux,
+        differentiates=True,
+    )
 
 
 def _dot(a: PyTree, b: PyTree) -> jax.Array:

@@ -6,56 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import (
-    check_count,
-    check_latents,
-    check_objective,
-)
+from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import draw, freeze, log_prob
-from jaxdiscrete.core.rules import attach, value_stays_live
+from jaxdiscrete.core.needs import SAMPLER, Needs
+from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, value_and_slope
+from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.score_function.mechanism import (
-    as_signal,
-    evaluate,
-    freeze_like_sample,
-)
+from jaxdiscrete.core.varying import freeze_varying
 
 #: ``statistic(q, z) -> scalar``, of the frozen q and one sample.
 Statistic = Callable[[PyTree, PyTree], jax.Array]
 #: ``combine(values, statistics, args) -> (value, signals)``: from the values of f at
 #: all samples the value of the estimate and the weight of each score.
 Combine = Callable[[jax.Array, Any, tuple[Any, ...]], tuple[jax.Array, jax.Array]]
-
-
-def sample_keys(
-    key: jax.Array, num_samples: int, sharding: jax.sharding.Sharding | None
-) -> jax.Array:
-    """A key a sample; what is computed from them lies where ``sharding`` says."""
-    keys = jax.random.split(key, num_samples)
-    if sharding is None:
-        return keys
-    return jax.lax.with_sharding_constraint(keys, sharding)
-
-
-def over_samples(
-    one: Callable[[jax.Array], Any], keys: jax.Array, chunk_size: int | None
-) -> Any:
-    """``one(key)`` for every key, all at once or recomputed in chunks.
-
-    Args:
-      one: from a key to a pytree of arrays.
-      keys: one a sample.
-      chunk_size: how many run at a time; None for all.
-
-    Returns:
-      The results along a new leading axis.
-    """
-    if chunk_size is None or chunk_size >= keys.shape[0]:
-        return jax.vmap(one)(keys)
-    # Without the checkpoint lax.map stores the residuals of every chunk.
-    return jax.lax.map(jax.checkpoint(one), keys, batch_size=chunk_size)
 
 
 def multi_sample(
@@ -70,7 +36,7 @@ def multi_sample(
     at_least: int = 2,
     remedy: str = "With one sample use jaxdiscrete.reinforce or jaxdiscrete.nvil.",
     statistic: Statistic | None = None,
-    check: Callable[[PyTree], None] | None = None,
+    needs: Needs = SAMPLER,
 ) -> Estimator:
     """Builds an estimator of several independent samples.
 
@@ -88,55 +54,53 @@ def multi_sample(
       at_least: the least number of samples.
       remedy: what to do with fewer.
       statistic: what combine is told of every sample beside its value.
-      check: ``q -> None``, raises before any compute.
+      needs: what it needs of the distributions in q.
 
     Returns:
       ``estimate(key, q, *args)``.
     """
     check_count(name, "num_samples", num_samples, at_least, remedy)
-    if chunk_size is not None:
-        check_count(name, "chunk_size", chunk_size, 1, "Ask for one or more.")
+    check_chunk_size(name, chunk_size)
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents(name, q)
-        if check is not None:
-            check(q)
-        check_objective(f, key, q, args, has_aux)
-
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
         def one(k: jax.Array) -> Any:
             z = draw(k, q)
-            value, aux = evaluate(f, z, args, has_aux)
+            value, aux = objective(z, *args)
             extra = None
             if statistic is not None:
-                extra = statistic(freeze_like_sample(q, as_signal(value)), z)
+                extra = statistic(freeze_varying(q, as_signal(value)), z)
             return value, log_prob(q, z), extra, aux
 
         keys = sample_keys(key, num_samples, sharding)
-        values, log_probs, extra, aux = over_samples(one, keys, chunk_size)
+        values, log_probs, extra, aux = over_batch(one, keys, chunk_size)
         value, signals = combine(values, extra, args)
-        value = attach(value, [log_probs], [freeze(signals)])
-        return (value, aux) if has_aux else value
+        return attach_gradient(value, [log_probs], [freeze(signals)]), aux
 
-    return estimate
+    return estimator(name, f, body, needs=needs, has_aux=has_aux)
 
 
 def samples_with_slopes(
-    f: Objective,
+    objective: ObjectiveWithAux,
     key: jax.Array,
     q: PyTree,
     args: tuple[Any, ...],
+    *,
     num_samples: int,
-    has_aux: bool,
+    chunk_size: int | None,
+    sharding: jax.sharding.Sharding | None,
 ) -> tuple[PyTree, jax.Array, PyTree, Any]:
     """Independent samples with the value and the derivative of f at each.
 
     Args:
-      f: the objective, differentiable in z.
+      objective: f, differentiable in z.
       key: PRNG key.
       q: pytree of distributions.
       args: the other arguments of f.
       num_samples: how many.
-      has_aux: whether f returns ``(value, aux)``.
+      chunk_size: how many run at a time, None for all.
+      sharding: of the sample axis.
 
     Returns:
       ``(z, values, slopes, aux)``, each with a leading axis of samples. The values are
@@ -145,35 +109,6 @@ def samples_with_slopes(
 
     def one(k: jax.Array) -> Any:
         z = draw(k, q)
-        with value_stays_live():
-            (value, aux), slope = jax.value_and_grad(
-                lambda x: evaluate(f, x, args, has_aux), has_aux=True
-            )(z)
-        return z, value, freeze(slope), aux
+        return z, *value_and_slope(objective, z, args)
 
-    return jax.vmap(one)(sample_keys(key, num_samples, None))
-
-
-def sum_of_others(x: jax.Array) -> jax.Array:
-    """For every sample, the sum over the other ones.
-
-    From sums before and after it rather than by subtraction from the total, so that
-    what remains is exactly independent of it, however large it is.
-
-    Args:
-      x: array whose leading axis is that of the samples.
-
-    Returns:
-      Array of the shape of ``x``.
-    """
-    return _sum_before(x) + _sum_before(x[::-1])[::-1]
-
-
-def mean_of_others(x: jax.Array) -> jax.Array:
-    """For every sample, the mean over the other ones, as :func:`sum_of_others`."""
-    return sum_of_others(x) / (x.shape[0] - 1)
-
-
-def _sum_before(x: jax.Array) -> jax.Array:
-    shifted = jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
-    return jnp.cumsum(shifted, axis=0)
+    return over_batch(one, sample_keys(key, num_samples, sharding), chunk_size)

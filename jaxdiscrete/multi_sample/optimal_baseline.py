@@ -1,4 +1,4 @@
-"""The constant baseline of least variance: leave-one-out, and as a running ratio."""
+"""REINFORCE with the constant baseline of least variance, from the other samples."""
 
 from __future__ import annotations
 
@@ -6,27 +6,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import (
-    check_latents,
-    check_objective,
-    check_trainable_by_variance,
-    evaluate_baseline,
-)
-from jaxdiscrete.core.latents import draw, freeze, score
-from jaxdiscrete.core.rules import tap
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.multi_sample.mechanism import multi_sample, sum_of_others
-from jaxdiscrete.score_function.mechanism import (
-    as_signal,
-    attach_signal,
-    evaluate,
-    freeze_like_sample,
-    squared_norm,
-)
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
+from jaxdiscrete.core.latents import score
+from jaxdiscrete.core.needs import PARAMETERS
+from jaxdiscrete.core.objective import as_signal, squared_norm
+from jaxdiscrete.core.typing import Estimator, Objective
+from jaxdiscrete.multi_sample.leave_one_out import mean_of_others, sum_of_others
+from jaxdiscrete.multi_sample.mechanism import multi_sample
 
 
+@facts(calls=EVERY_SAMPLE, needs=PARAMETERS, reference="Greensmith et al. 2004")
 def reinforce_optimal_baseline(
     f: Objective,
     *,
@@ -74,8 +64,6 @@ def reinforce_optimal_baseline(
       gradient estimates in reinforcement learning, 2004.
     """
 
-    name = "reinforce_optimal_baseline"
-
     def combine(
         values: jax.Array, weights: jax.Array, args: tuple[Any, ...]
     ) -> tuple[jax.Array, jax.Array]:
@@ -83,12 +71,11 @@ def reinforce_optimal_baseline(
         total = sum_of_others(weights)
         is_empty = total == 0
         optimal = sum_of_others(weights * signals) / jnp.where(is_empty, 1.0, total)
-        mean = sum_of_others(signals) / (num_samples - 1)
-        baselines = jnp.where(is_empty, mean, optimal)
+        baselines = jnp.where(is_empty, mean_of_others(signals), optimal)
         return values.mean(), (signals - baselines) / num_samples
 
     return multi_sample(
-        name,
+        "reinforce_optimal_baseline",
         f,
         combine,
         num_samples=num_samples,
@@ -96,67 +83,5 @@ def reinforce_optimal_baseline(
         sharding=sharding,
         has_aux=has_aux,
         statistic=lambda q, z: squared_norm(score(q, z)),
-        check=lambda q: check_trainable_by_variance(name, q),
+        needs=PARAMETERS,
     )
-
-
-def reinforce_running_optimal_baseline(
-    f: Objective,
-    *,
-    weighted_value: ArrayLike,
-    weight: ArrayLike,
-    has_aux: bool = False,
-) -> Estimator:
-    r"""Score-function estimator with the running form of the optimal constant.
-
-    The baseline is ``weighted_value / weight``, running estimates of
-    :math:`E[f|s|^2]` and :math:`E[|s|^2]` that the caller keeps. ``jax.grad`` with
-    respect to them is that of :math:`\frac12(w - |s|^2)^2 + \frac12(u - f|s|^2)^2`, so
-    plain SGD is a moving average. Unbiased. One call of ``f``, which need not be
-    differentiable in z.
-
-    Args:
-      f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      weighted_value: scalar array u, in units of f times a squared score.
-      weight: scalar array w, a squared score. While it is zero the baseline is
-        zero.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
-
-    Returns:
-      ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
-      order. Batch with :func:`jax.vmap`.
-
-    Raises:
-      TypeError, ValueError: when called, if f or an array is not one real scalar,
-        or if q holds a sampler that gives only ``log_prob``.
-
-    Example:
-      >>> estimate = jd.reinforce_running_optimal_baseline(
-      ...     lambda z: 10.0 + z, weighted_value=jnp.array(2.5), weight=jnp.array(0.25))
-      >>> q = jd.Bernoulli(jnp.array(0.0))
-      >>> print(jax.grad(estimate, 1)(jax.random.key(1), q).logits)  # (11 - 10) / 2
-      0.5
-    """
-
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        name = "reinforce_running_optimal_baseline"
-        check_latents(name, q)
-        check_trainable_by_variance(name, q)
-        check_objective(f, key, q, args, has_aux)
-        u = evaluate_baseline("weighted_value", weighted_value, args)
-        w = evaluate_baseline("weight", weight, args)
-
-        z = draw(key, q)
-        value, aux = evaluate(f, z, args, has_aux)
-        signal = as_signal(value)
-        u, w = u.astype(signal.dtype), w.astype(signal.dtype)
-        squared_score = squared_norm(score(freeze_like_sample(q, signal), z))
-        objective = 0.5 * jnp.square(u - signal * squared_score)
-        objective += 0.5 * jnp.square(w - squared_score)
-        is_empty = w == 0
-        level = jnp.where(is_empty, 0.0, u / jnp.where(is_empty, 1.0, w))
-        value = attach_signal(value, q, z, signal - freeze(level))
-        value = tap(value, objective)
-        return (value, aux) if has_aux else value
-
-    return estimate

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.precision import wide, wide_dtype
-from jaxdiscrete.core.rules import attach
+from jaxdiscrete.core.objective import as_signal
+from jaxdiscrete.core.precision import at_least_float32, in_float32
+from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.typing import Shape
-from jaxdiscrete.multi_sample.mechanism import sum_of_others
-from jaxdiscrete.score_function.mechanism import as_signal
+from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
 
 
 def score_function_loss(
@@ -95,7 +95,7 @@ def score_function_loss(
     weight = jnp.ones(group) if importance_weight is None else importance_weight
     weight = as_signal(_as_real("importance_weight", weight, [group, shape]))
     counts = _as_mask(mask, shape)
-    dtype = wide_dtype(reward.dtype, level.dtype, weight.dtype)
+    dtype = at_least_float32(reward.dtype, level.dtype, weight.dtype)
     reward, level, weight = (x.astype(dtype) for x in (reward, level, weight))
 
     def per_step(x: jax.Array) -> jax.Array:
@@ -111,7 +111,7 @@ def score_function_loss(
         first = jnp.argmax(counts, axis=1)[:, None]
         total = jnp.take_along_axis(per_step(reward), first, axis=1)[:, 0]
     value = -jnp.mean(total if weight.ndim == 2 else weight * total)
-    return attach(value, [log_prob], [coefficient])
+    return attach_gradient(value, [log_prob], [coefficient])
 
 
 def leave_one_out(reward: ArrayLike) -> jax.Array:
@@ -147,7 +147,7 @@ def leave_one_out(reward: ArrayLike) -> jax.Array:
             f"got shape {rewards.shape}. A single sample has no others: use a baseline "
             "that is trained."
         )
-    return sum_of_others(as_signal(rewards)) / (rewards.shape[0] - 1)
+    return mean_of_others(as_signal(rewards))
 
 
 def reward_to_go(
@@ -219,9 +219,9 @@ def _as_real(what: str, x: ArrayLike, shapes: list[Shape] | None) -> jax.Array:
         allowed = " or ".join(str(s) for s in dict.fromkeys(shapes))
         raise ValueError(
             f"Expected {what} of shape {allowed}, got shape {x.shape}. Nothing is "
-            "broadcast: give one entry a sample, or one a step."
+            "broadcast: give one entry per sample, or one per step."
         )
-    return wide(x)
+    return in_float32(x)
 
 
 def _as_mask(mask: ArrayLike | None, shape: Shape) -> jax.Array:

@@ -6,11 +6,14 @@ from typing import Any
 
 import jax
 
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
+from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.typing import Estimator, Objective
-from jaxdiscrete.multi_sample.mechanism import multi_sample, sum_of_others
-from jaxdiscrete.score_function.mechanism import as_signal
+from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
+from jaxdiscrete.multi_sample.mechanism import multi_sample
 
 
+@facts(calls=EVERY_SAMPLE, reference="Salimans & Knowles 2014; Kool et al. 2019")
 def reinforce_loo(
     f: Objective,
     *,
@@ -64,8 +67,7 @@ def reinforce_loo(
         values: jax.Array, statistics: Any, args: tuple[Any, ...]
     ) -> tuple[jax.Array, jax.Array]:
         signals = as_signal(values)
-        baselines = sum_of_others(signals) / (num_samples - 1)
-        return values.mean(), (signals - baselines) / num_samples
+        return values.mean(), (signals - mean_of_others(signals)) / num_samples
 
     return multi_sample(
         "reinforce_loo",

@@ -10,32 +10,34 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.core.checks import (
-    check_can_be_stopped,
-    check_count,
-    check_differentiable,
-    check_kind,
-    check_objective,
-    check_scalar,
-)
-from jaxdiscrete.core.latents import draw, freeze, latents
-from jaxdiscrete.core.precision import wide_dtype
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.distributions import Bernoulli
-from jaxdiscrete.multi_sample.mechanism import mean_of_others, samples_with_slopes
-from jaxdiscrete.score_function.mechanism import (
-    as_signal,
-    attach_and_train,
-    freeze_like_sample,
-    scalar_part,
-)
+from jaxdiscrete.core.batches import check_chunk_size
+from jaxdiscrete.core.checks import check_args_are_arrays, check_count, check_scalar
+from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
+from jaxdiscrete.core.latents import flatten, freeze, latents, log_odds, pull_through
+from jaxdiscrete.core.needs import BINARY
+from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
+from jaxdiscrete.core.precision import at_least_float32
+from jaxdiscrete.core.typing import Critic, Estimator, Objective, PyTree
+from jaxdiscrete.core.varying import freeze_varying
+from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
+from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.score_function.mechanism import attach_and_train
 
 
+@facts(
+    calls=EVERY_SAMPLE,
+    needs=BINARY,
+    differentiates=True,
+    reference="Shi et al. 2022",
+)
 def rodeo(
     f: Objective,
-    control: Callable[..., jax.Array],
+    surrogate: Critic,
     *,
     num_samples: int,
+    chunk_size: int | None = None,
+    sharding: jax.sharding.Sharding | None = None,
     has_aux: bool = False,
 ) -> Estimator:
     r"""Leave-one-out with Stein control variates, for binary variables.
@@ -59,16 +61,20 @@ def rodeo(
     H runs ``K (K - 1) (D + 1)`` times, vmapped over pairs of samples and flips of one
     bit, and is never differentiated in its inputs.
 
-    ``jax.grad`` with respect to the arrays that ``control`` closes over is the
+    ``jax.grad`` with respect to the arrays that ``surrogate`` closes over is the
     gradient of the estimator's second moment, as for the critic of :func:`relax`.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      control: H, as ``control(value, change, *args) -> scalar`` of two scalars in at
-        least float32: any callable, such as a small network over its parameters.
+      surrogate: H, as ``surrogate(value, change, *args) -> scalar`` of two scalars in
+        at least float32: any callable, such as a small network over its parameters.
         ``args`` are stopped; features it shares with the model through a closure must
         be stopped by the caller.
       num_samples: ``K >= 2``. Static.
+      chunk_size: how many samples run at a time, as in :func:`reinforce_loo`. Static.
+        Default: all at once.
+      sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
+        compiler decides.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
         with a leading axis of K.
 
@@ -77,16 +83,16 @@ def rodeo(
       order. Batch with :func:`jax.vmap`.
 
     Raises:
-      ValueError: if ``num_samples < 2``; when called, if f or ``control`` does not
+      ValueError: if ``num_samples < 2``; when called, if f or ``surrogate`` does not
         return one real scalar.
       TypeError: when called, if f is not differentiable in z, or if q holds anything
-        but :class:`Bernoulli`.
+        but binary variables.
 
     Example:
       >>> def loss(w, key):
       ...     q = jd.Bernoulli(jnp.zeros(2))
-      ...     control = lambda value, change: w * (value + change)
-      ...     return jd.rodeo(lambda z: z.sum() ** 2, control, num_samples=2)(key, q)
+      ...     surrogate = lambda value, change: w * (value + change)
+      ...     return jd.rodeo(lambda z: z.sum() ** 2, surrogate, num_samples=2)(key, q)
       >>> slope = jax.grad(loss)(0.0, jax.random.key(0))  # of the variance
       >>> print(slope.shape)
       ()
@@ -97,42 +103,49 @@ def rodeo(
     """
     remedy = "The control variate of each sample comes from the others."
     check_count("rodeo", "num_samples", num_samples, 2, remedy)
-    plain = scalar_part(f, has_aux)
+    check_chunk_size("rodeo", chunk_size)
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_kind("rodeo", q, Bernoulli, variables="binary")
-        check_objective(f, key, q, args, has_aux)
-        shapes = jax.eval_shape(lambda k: draw(k, q), key)
-        check_differentiable("rodeo", "f", plain, shapes, args)
-        check_can_be_stopped("control", args)
-        frozen_args = freeze(args)
-        dtype = wide_dtype(*(d.dtype for d in latents(q)))
-        scalar = jax.ShapeDtypeStruct((), dtype)
-        check_scalar("control", lambda x, *r: control(x, x, *r), scalar, frozen_args)
+    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
+        check_args_are_arrays("surrogate", args)
+        scalar = jax.ShapeDtypeStruct((), _dtype(q))
+        check_scalar("surrogate", lambda x, *r: surrogate(x, x, *r), scalar, args)
 
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
+        frozen_args, dtype = freeze(args), _dtype(q)
         z, values, slopes, aux = samples_with_slopes(
-            f, key, q, args, num_samples, has_aux
+            objective,
+            key,
+            q,
+            args,
+            num_samples=num_samples,
+            chunk_size=chunk_size,
+            sharding=sharding,
         )
+        if is_checking():
+            return with_path_to(values.mean(), q), aux
         signals = as_signal(values)
-        frozen_q = freeze_like_sample(q, signals[0])
-        logits = _ravel([d.location()[None] for d in latents(frozen_q)], dtype)[0]
-        z, slopes = _ravel(z, dtype), _ravel(slopes, dtype)
-        scores = z - jax.nn.sigmoid(logits)[None]
-        flip_probabilities = jax.nn.sigmoid((1.0 - 2.0 * z) * logits[None])
+        frozen_q = freeze_varying(q, signals[0])
+        logits = _ravel([log_odds(d)[None] for d in latents(frozen_q)], dtype)[0]
+        bits, flips = _bits_and_flips(frozen_q, z, slopes, dtype)
+        scores = bits - jax.nn.sigmoid(logits)[None]
+        flip_probabilities = jax.nn.sigmoid((1.0 - 2.0 * bits) * logits[None])
 
-        def surrogate(value: jax.Array, change: jax.Array) -> jax.Array:
-            return jnp.asarray(control(value, change, *frozen_args)).astype(dtype)
+        def of_pair(value: jax.Array, change: jax.Array) -> jax.Array:
+            return jnp.asarray(surrogate(value, change, *frozen_args)).astype(dtype)
 
-        def gradient(weights: jax.Array) -> list[jax.Array]:
-            return _unravel(jnp.mean(weights * scores, axis=0), q)
+        def gradient(weights: jax.Array) -> PyTree:
+            row = jnp.mean(weights * scores, axis=0)
+            return pull_through(log_odds, frozen_q, _unravel(row, q))
 
-        def leave_one_out() -> list[jax.Array]:
+        def leave_one_out() -> PyTree:
             advantages = signals - mean_of_others(signals)
             return gradient(advantages.astype(dtype)[:, None])
 
-        def stein() -> list[jax.Array]:
+        def stein() -> PyTree:
             h, at_flips = _surrogate_values(
-                surrogate, signals.astype(dtype), slopes, z, flip_probabilities > 0
+                of_pair, signals.astype(dtype), flips, bits, flip_probabilities > 0
             )
             moved = jnp.mean(flip_probabilities * (at_flips - h[:, None]), axis=1)
             shared = mean_of_others(moved) - moved
@@ -140,11 +153,54 @@ def rodeo(
             return gradient(shared[:, None] + at_flips / at_flips.shape[1])
 
         value = attach_and_train(
-            values.mean(), q, leave_one_out, (), stein, witness=signals[0]
+            values.mean(), q, leave_one_out, (), stein, like=signals[0]
         )
-        return (value, aux) if has_aux else value
+        return value, aux
 
-    return estimate
+    return estimator(
+        "rodeo",
+        f,
+        body,
+        needs=BINARY,
+        has_aux=has_aux,
+        differentiates=True,
+        check=check,
+    )
+
+
+def _dtype(q: PyTree) -> Any:
+    shapes = [jax.eval_shape(log_odds, d) for d in latents(q)]
+    return at_least_float32(*(x.dtype for x in shapes))
+
+
+def _bits_and_flips(
+    q: PyTree, z: PyTree, slopes: PyTree, dtype: Any
+) -> tuple[jax.Array, jax.Array]:
+    """Samples as bits, and the first-order change of f from a bit of 0 to 1.
+
+    Args:
+      q: pytree of binary distributions.
+      z: samples along a leading axis.
+      slopes: the derivative of f there.
+      dtype: of the results.
+
+    Returns:
+      Two arrays ``[samples, variables]``.
+    """
+    leaves, treedef = flatten(q)
+    bits, flips = [], []
+    columns = zip(
+        leaves, treedef.flatten_up_to(z), treedef.flatten_up_to(slopes), strict=True
+    )
+    for d, x, slope in columns:
+        bits.append(jax.vmap(d.to_classes)(x))
+        step = d.from_classes(jnp.ones(d.batch_shape, jnp.int32))
+        step -= d.from_classes(jnp.zeros(d.batch_shape, jnp.int32))
+        change = slope.astype(dtype) * step.astype(dtype)[None]
+        flips.append(
+            change.reshape(*change.shape[: 1 + len(d.batch_shape)], -1).sum(-1)
+        )
+    return _ravel(bits, dtype), _ravel(flips, dtype)
 
 
 def _surrogate_values(
@@ -159,8 +215,8 @@ def _surrogate_values(
     Args:
       surrogate: H, of two scalars.
       signals: ``[K]``, f at the samples.
-      slopes: ``[K, D]``, its derivative there.
-      z: ``[K, D]``, the samples.
+      slopes: ``[K, D]``, its derivative in every bit there.
+      z: ``[K, D]``, the bits of the samples.
       is_possible: ``[K, D]``, whether the sample with that bit flipped has any
         probability; where not, the sample takes its place.
 
@@ -180,13 +236,13 @@ def _surrogate_values(
 
 
 def _ravel(tree: PyTree, dtype: Any) -> jax.Array:
-    """The leaves side by side, one row a sample."""
+    """The leaves side by side, one row per sample."""
     rows = [x.reshape(x.shape[0], -1).astype(dtype) for x in jax.tree.leaves(tree)]
     return jnp.concatenate(rows, axis=1)
 
 
 def _unravel(row: jax.Array, q: PyTree) -> list[jax.Array]:
-    """One array a leaf of q, of its shape."""
+    """One array per leaf of q, of its batch shape."""
     shapes = [d.batch_shape for d in latents(q)]
     ends = np.cumsum([math.prod(shape) for shape in shapes])
     parts = jnp.split(row, ends[:-1])

@@ -5,9 +5,11 @@ from __future__ import annotations
 import jax
 
 from jaxdiscrete.core.checks import check_count, check_temperature
+from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import draw, freeze, map_latents, split_for
+from jaxdiscrete.core.needs import RELAXABLE
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.pathwise.gumbel_softmax import (
+from jaxdiscrete.pathwise.mechanism import (
     hard_forward,
     moving_location,
     pathwise,
@@ -15,8 +17,14 @@ from jaxdiscrete.pathwise.gumbel_softmax import (
 )
 
 
+@facts(
+    needs=RELAXABLE,
+    is_unbiased=False,
+    differentiates=True,
+    reference="Paulus et al. 2021",
+)
 def gumbel_rao(
-    f: Objective, *, temperature: PyTree, num_samples: int, has_aux: bool = False
+    f: Objective, *, temperature: PyTree, num_noise: int, has_aux: bool = False
 ) -> Estimator:
     r"""Biased: straight-through Gumbel-Softmax, Rao-Blackwellised by Monte Carlo.
 
@@ -33,7 +41,7 @@ def gumbel_rao(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       temperature: :math:`\lambda > 0`, as in :func:`gumbel_softmax`. Its gradient is
         that of the surrogate loss.
-      num_samples: ``K >= 1`` relaxed samples, which cost noise and memory and no call
+      num_noise: ``K >= 1`` relaxed samples, which cost noise and memory and no call
         of f. Static.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
@@ -41,7 +49,7 @@ def gumbel_rao(
       ``estimate(key, q, *args) -> scalar``, the value f(z).
 
     Raises:
-      ValueError: if a temperature is known and not positive or ``num_samples < 1``;
+      ValueError: if a temperature is known and not positive or ``num_noise < 1``;
         when called, if shapes do not fit.
       TypeError: when called, if f does not return one real scalar or is not
         differentiable in z, or if q cannot be relaxed.
@@ -49,8 +57,8 @@ def gumbel_rao(
     Example:
       >>> q = jd.OneHotCategorical(jnp.zeros(3))
       >>> f = lambda z: jnp.dot(z, jnp.arange(3.0))
-      >>> for num_samples in (1, 100):
-      ...     estimate = jd.gumbel_rao(f, temperature=0.2, num_samples=num_samples)
+      >>> for num_noise in (1, 100):
+      ...     estimate = jd.gumbel_rao(f, temperature=0.2, num_noise=num_noise)
       ...     grads = jax.vmap(jax.grad(estimate, 1), (0, None))(
       ...         jax.random.split(jax.random.key(0), 200), q)
       ...     print(f"{grads.logits.std(0).max():.1f}")
@@ -63,7 +71,7 @@ def gumbel_rao(
     """
     check_temperature(temperature)
     remedy = "One relaxed sample is as noisy as straight_through_gumbel_softmax."
-    check_count("gumbel_rao", "num_samples", num_samples, 1, remedy)
+    check_count("gumbel_rao", "num_noise", num_noise, 1, remedy)
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         key_sample, key_noise = jax.random.split(key)
@@ -79,7 +87,7 @@ def gumbel_rao(
             zeta = map_latents(lambda d, x: x + moving_location(d), q, freeze(given))
             return relaxed(q, zeta, temperature)
 
-        samples = jax.vmap(soft)(jax.random.split(key_noise, num_samples))
+        samples = jax.vmap(soft)(jax.random.split(key_noise, num_noise))
         return hard_forward(z, jax.tree.map(lambda s: s.mean(axis=0), samples))
 
     return pathwise("gumbel_rao", f, sample, has_aux=has_aux)

@@ -1,97 +1,27 @@
-"""Pathwise estimators: f at the mean, or at a relaxed sample."""
+"""f at a relaxed sample: Gumbel-Softmax, and its deterministic limit, the mean."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import (
-    check_count,
-    check_differentiable,
-    check_latents,
-    check_objective,
-    check_temperature,
+from jaxdiscrete.core.checks import check_count, check_temperature
+from jaxdiscrete.core.facts import facts
+from jaxdiscrete.core.latents import draw_relaxed, freeze, mean, threshold
+from jaxdiscrete.core.needs import RELAXABLE, REPARAMETRISABLE, check_latents
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.distributions.categorical import OneHotCategorical
+from jaxdiscrete.pathwise.mechanism import hard_forward, pathwise, relaxed
+
+
+@facts(
+    needs=RELAXABLE,
+    is_unbiased=False,
+    differentiates=True,
+    is_relaxed=True,
+    reference="",
 )
-from jaxdiscrete.core.latents import (
-    draw_relaxed,
-    freeze,
-    map_latents,
-    mean,
-    spread,
-    threshold,
-)
-from jaxdiscrete.core.typing import (
-    Estimator,
-    Objective,
-    PyTree,
-    Relaxable,
-    Reparametrisable,
-)
-from jaxdiscrete.distributions import OneHotCategorical
-from jaxdiscrete.score_function.mechanism import evaluate, scalar_part
-
-
-def pathwise(
-    name: str,
-    f: Objective,
-    sample: Callable[[jax.Array, PyTree], PyTree],
-    *,
-    has_aux: bool,
-    needs: type = Relaxable,
-    check: Callable[[PyTree], None] | None = None,
-) -> Estimator:
-    """Builds an estimator from a sample that is differentiable in q's parameters.
-
-    Args:
-      name: public name of the estimator, for error messages.
-      f: the objective.
-      sample: ``(key, q) -> z``, in the shapes and dtypes of a hard sample.
-      has_aux: whether f returns ``(value, aux)``.
-      needs: the protocol whose operations ``sample`` uses.
-      check: ``q -> None``, raises before any compute.
-
-    Returns:
-      ``estimate(key, q, *args)``, f at the sample.
-    """
-
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents(name, q, needs=needs)
-        if check is not None:
-            check(q)
-        check_objective(f, key, q, args, has_aux)
-        shapes = jax.eval_shape(lambda k: sample(k, q), key)
-        check_differentiable(name, "f", scalar_part(f, has_aux), shapes, args)
-        value, aux = evaluate(f, sample(key, q), args, has_aux)
-        return (value, aux) if has_aux else value
-
-    return estimate
-
-
-def hard_forward(hard: PyTree, soft: PyTree) -> PyTree:
-    """The hard values with the derivative of the soft ones."""
-    # Grouped so that the added term is exactly zero and hard samples stay exact.
-    return jax.tree.map(lambda h, s: h + (s - jax.lax.stop_gradient(s)), hard, soft)
-
-
-def moving_location(d: Relaxable) -> jax.Array:
-    """Zero, with the derivative of the location; masked classes do not move."""
-    location = d.location()
-    finite = jnp.where(jnp.isneginf(location), 0.0, location)
-    return finite - jax.lax.stop_gradient(finite)
-
-
-def relaxed(
-    q: PyTree, zeta: PyTree, temperature: PyTree, what: str = "temperature"
-) -> PyTree:
-    """The relaxed samples that belong to pre-squashed ones."""
-    fitted = spread(what, temperature, q)
-    return map_latents(lambda d, x, t: d.relax(x, t), q, zeta, fitted)
-
-
 def mean_field(f: Objective, *, has_aux: bool = False) -> Estimator:
     r"""Biased: f at the mean, as if expectation and f could be exchanged.
 
@@ -124,6 +54,13 @@ def mean_field(f: Objective, *, has_aux: bool = False) -> Estimator:
     return pathwise("mean_field", f, sample, has_aux=has_aux)
 
 
+@facts(
+    needs=REPARAMETRISABLE,
+    is_unbiased=False,
+    differentiates=True,
+    is_relaxed=True,
+    reference="Jang et al. 2017; Maddison et al. 2017",
+)
 def gumbel_softmax(
     f: Objective, *, temperature: PyTree, has_aux: bool = False
 ) -> Estimator:
@@ -169,7 +106,7 @@ def gumbel_softmax(
         return relaxed(q, draw_relaxed(key, q), temperature)
 
     return pathwise(
-        "gumbel_softmax", f, sample, has_aux=has_aux, needs=Reparametrisable
+        "gumbel_softmax", f, sample, needs=REPARAMETRISABLE, has_aux=has_aux
     )
 
 

@@ -10,13 +10,33 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_kind, check_temperature
-from jaxdiscrete.core.latents import draw, freeze, map_latents, spread, widen
-from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
-from jaxdiscrete.pathwise.gumbel_softmax import hard_forward, moving_location, pathwise
+from jaxdiscrete.core.checks import check_temperature
+from jaxdiscrete.core.facts import facts
+from jaxdiscrete.core.latents import (
+    draw,
+    freeze,
+    log_odds,
+    map_latents,
+    parameters_in_float32,
+)
+from jaxdiscrete.core.needs import BINARY, FINITE
+from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
+from jaxdiscrete.pathwise.mechanism import (
+    hard_forward,
+    mean_of_classes,
+    moving_log_probabilities,
+    pathwise,
+    temperature_per_variable,
+    tempered,
+)
 
 
+@facts(
+    needs=BINARY,
+    is_unbiased=False,
+    differentiates=True,
+    reference="Gu et al. 2016",
+)
 def half_estimator(f: Objective, *, has_aux: bool = False) -> Estimator:
     r"""Biased: the 1/2-estimator, for binary variables.
 
@@ -36,7 +56,7 @@ def half_estimator(f: Objective, *, has_aux: bool = False) -> Estimator:
     Raises:
       ValueError: when called, if f does not return one real scalar.
       TypeError: when called, if f is not differentiable in z, or if q holds anything
-        but :class:`Bernoulli`.
+        but binary variables.
 
     Example:
       >>> q = jd.Bernoulli(jnp.zeros(3))
@@ -52,24 +72,25 @@ def half_estimator(f: Objective, *, has_aux: bool = False) -> Estimator:
       stochastic neural networks, 2016.
     """
 
-    def slope(d: Bernoulli, z: jax.Array) -> jax.Array:
-        location = d.location()
-        return 0.5 * jax.nn.sigmoid(jnp.where(z > 0.5, -location, location))
+    def soft(d: Finite, z: jax.Array) -> jax.Array:
+        a = log_odds(d)
+        unlikely = jax.nn.sigmoid(jnp.where(d.to_classes(z) == 1, -a, a))
+        moving = 0.5 * freeze(unlikely) * (a - freeze(a))
+        return mean_of_classes(d, jnp.stack([-moving, moving], axis=-1))
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         z = draw(key, q)
-        slopes = freeze(map_latents(slope, q, z))
-        soft = map_latents(
-            lambda d, c: (c * moving_location(d)).astype(d.dtype), q, slopes
-        )
-        return hard_forward(z, soft)
+        return hard_forward(z, map_latents(soft, q, z))
 
-    def check(q: PyTree) -> None:
-        check_kind("half_estimator", q, Bernoulli, variables="binary")
-
-    return pathwise("half_estimator", f, sample, has_aux=has_aux, check=check)
+    return pathwise("half_estimator", f, sample, needs=BINARY, has_aux=has_aux)
 
 
+@facts(
+    needs=FINITE,
+    is_unbiased=False,
+    differentiates=True,
+    reference="Liu et al. 2023",
+)
 def reinmax(
     f: Objective, *, temperature: PyTree = 1.0, has_aux: bool = False
 ) -> Estimator:
@@ -85,9 +106,9 @@ def reinmax(
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      temperature: :math:`\lambda > 0`; one number, an array of the latent's shape,
-        or a pytree of q's structure. Above 1 it trades bias for variance. Receives no
-        gradient. Default: 1.
+      temperature: :math:`\lambda > 0`; one number, an array of the latent's batch
+        shape, or a pytree of q's structure. Above 1 it trades bias for variance.
+        Receives no gradient. Default: 1.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
     Returns:
@@ -97,8 +118,7 @@ def reinmax(
       ValueError: if a temperature is known and not positive; when called, if
         shapes do not fit.
       TypeError: when called, if f does not return one real scalar or is not
-        differentiable in z, or if q holds anything but :class:`Bernoulli` and
-        :class:`OneHotCategorical`.
+        differentiable in z, or if q holds anything but variables with classes.
 
     Example:
       >>> q = jd.OneHotCategorical(jnp.zeros(3))
@@ -114,35 +134,26 @@ def reinmax(
     """
     check_temperature(temperature)
 
-    def soft(
-        d: Bernoulli | OneHotCategorical,
-        wide_d: Bernoulli | OneHotCategorical,
-        z: jax.Array,
-        t: ArrayLike,
-    ) -> jax.Array:
-        first = wide_d.mean()
-        second = 0.5 * (wide_d.relax(wide_d.location(), t) + z.astype(first.dtype))
-        step = moving_location(d)
-        second_order = 2.0 * _covariance_product(d, freeze(second), step)
-        product = second_order - 0.5 * _covariance_product(d, first, step)
-        return product.astype(d.dtype)
+    def soft(d: Finite, frozen_d: Finite, z: jax.Array, t: ArrayLike) -> jax.Array:
+        table = frozen_d.log_probabilities()
+        first = jnp.exp(table)
+        drawn = jax.nn.one_hot(d.to_classes(z), d.num_classes, dtype=table.dtype)
+        second = freeze(0.5 * (tempered(table, t) + drawn))
+        step = moving_log_probabilities(d)
+        change = 2.0 * _covariance_product(second, step)
+        change -= 0.5 * _covariance_product(first, step)
+        return mean_of_classes(d, change)
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         z = draw(key, q)
-        fitted = spread("temperature", temperature, q)
-        return hard_forward(z, map_latents(soft, q, widen(freeze(q)), z, fitted))
+        fitted = temperature_per_variable("temperature", temperature, q)
+        frozen_q = parameters_in_float32(freeze(q))
+        return hard_forward(z, map_latents(soft, q, frozen_q, z, fitted))
 
-    def check(q: PyTree) -> None:
-        kinds = (Bernoulli, OneHotCategorical)
-        check_kind("reinmax", q, kinds, variables="binary and categorical")
-
-    return pathwise("reinmax", f, sample, has_aux=has_aux, check=check)
+    return pathwise("reinmax", f, sample, needs=FINITE, has_aux=has_aux)
 
 
-def _covariance_product(
-    d: Bernoulli | OneHotCategorical, mean: jax.Array, step: jax.Array
-) -> jax.Array:
-    """The covariance of a sample of this mean, times a step of the logits."""
-    if isinstance(d, Bernoulli):
-        return mean * (1.0 - mean) * step
-    return mean * (step - jnp.sum(mean * step, axis=-1, keepdims=True))
+def _covariance_product(probabilities: jax.Array, step: jax.Array) -> jax.Array:
+    """The covariance of one-hot classes, times a step of their log-probabilities."""
+    mean_step = jnp.sum(probabilities * step, axis=-1, keepdims=True)
+    return probabilities * (step - mean_step)

@@ -6,31 +6,35 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_kind, check_positive, check_temperature
+from jaxdiscrete.core.checks import check_positive, check_temperature
+from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import (
+    broadcast_to_latents,
     draw,
     draw_relaxed,
     freeze,
     map_latents,
-    spread,
     threshold,
 )
-from jaxdiscrete.core.typing import (
-    Estimator,
-    Objective,
-    PyTree,
-    Relaxable,
-    Reparametrisable,
-)
-from jaxdiscrete.distributions import Bernoulli, OneHotCategorical
-from jaxdiscrete.pathwise.gumbel_softmax import (
+from jaxdiscrete.core.needs import FINITE, RELAXABLE, REPARAMETRISABLE
+from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree, Relaxable
+from jaxdiscrete.pathwise.mechanism import (
     hard_forward,
-    moving_location,
+    mean_of_classes,
+    moving_log_probabilities,
     pathwise,
     relaxed,
+    temperature_per_variable,
+    tempered,
 )
 
 
+@facts(
+    needs=RELAXABLE,
+    is_unbiased=False,
+    differentiates=True,
+    reference="Bengio et al. 2013; Chung et al. 2017",
+)
 def straight_through(
     f: Objective, *, slope: ArrayLike = 1.0, has_aux: bool = False
 ) -> Estimator:
@@ -79,6 +83,12 @@ def straight_through(
     return pathwise("straight_through", f, sample, has_aux=has_aux)
 
 
+@facts(
+    needs=REPARAMETRISABLE,
+    is_unbiased=False,
+    differentiates=True,
+    reference="Jang et al. 2017",
+)
 def straight_through_gumbel_softmax(
     f: Objective, *, temperature: PyTree, has_aux: bool = False
 ) -> Estimator:
@@ -120,9 +130,15 @@ def straight_through_gumbel_softmax(
         return hard_forward(hard, relaxed(q, zeta, temperature))
 
     name = "straight_through_gumbel_softmax"
-    return pathwise(name, f, sample, has_aux=has_aux, needs=Reparametrisable)
+    return pathwise(name, f, sample, has_aux=has_aux, needs=REPARAMETRISABLE)
 
 
+@facts(
+    needs=RELAXABLE,
+    is_unbiased=False,
+    differentiates=True,
+    reference="Shah et al. 2024",
+)
 def decoupled_straight_through(
     f: Objective,
     *,
@@ -182,7 +198,7 @@ def decoupled_straight_through(
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         zeta = draw_relaxed(key, q)
-        fitted = spread("forward_temperature", forward_temperature, q)
+        fitted = broadcast_to_latents("forward_temperature", forward_temperature, q)
         hard = threshold(q, freeze(map_latents(cool, q, zeta, fitted)))
         soft = relaxed(q, zeta, backward_temperature, "backward_temperature")
         return hard_forward(hard, soft)
@@ -190,6 +206,12 @@ def decoupled_straight_through(
     return pathwise("decoupled_straight_through", f, sample, has_aux=has_aux)
 
 
+@facts(
+    needs=FINITE,
+    is_unbiased=False,
+    differentiates=True,
+    reference="Fan et al. 2022",
+)
 def gapped_straight_through(
     f: Objective, *, temperature: PyTree, gap: float = 1.0, has_aux: bool = False
 ) -> Estimator:
@@ -219,8 +241,7 @@ def gapped_straight_through(
       ValueError: if a temperature or the gap is known and not positive; when called,
         if shapes do not fit.
       TypeError: when called, if f does not return one real scalar or is not
-        differentiable in z, or if q holds anything but :class:`Bernoulli` and
-        :class:`OneHotCategorical`.
+        differentiable in z, or if q holds anything but variables with classes.
 
     Example:
       >>> q = jd.Bernoulli(jnp.array([3.0, -0.2]))
@@ -236,24 +257,19 @@ def gapped_straight_through(
     check_temperature(temperature)
     check_positive("gap", gap, "1 is a good first choice.")
 
-    def separate(d: Bernoulli | OneHotCategorical, z: jax.Array) -> jax.Array:
-        a = d.location()
-        is_drawn = z > 0.5
-        margin = jnp.asarray(gap).astype(a.dtype)
-        if isinstance(d, Bernoulli):
-            return jnp.where(is_drawn, jnp.maximum(a, margin), jnp.minimum(a, -margin))
-        top = jnp.max(a, axis=-1, keepdims=True)
-        return jnp.where(is_drawn, top, jnp.minimum(a, top - margin))
+    def soft(d: Finite, z: jax.Array, t: ArrayLike) -> jax.Array:
+        table = d.log_probabilities()
+        classes = jnp.arange(d.num_classes, dtype=jnp.int32)
+        is_drawn = d.to_classes(z)[..., None] == jnp.broadcast_to(classes, table.shape)
+        top = jnp.max(table, axis=-1, keepdims=True)
+        margin = jnp.asarray(gap).astype(table.dtype)
+        shifted = jnp.where(is_drawn, top, jnp.minimum(table, top - margin))
+        moving = freeze(shifted) + moving_log_probabilities(d)
+        return mean_of_classes(d, tempered(moving, t))
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         z = draw(key, q)
-        shifted = freeze(map_latents(separate, q, z))
-        zeta = map_latents(lambda d, x: x + moving_location(d), q, shifted)
-        return hard_forward(z, relaxed(q, zeta, temperature))
+        fitted = temperature_per_variable("temperature", temperature, q)
+        return hard_forward(z, map_latents(soft, q, z, fitted))
 
-    def check(q: PyTree) -> None:
-        kinds = (Bernoulli, OneHotCategorical)
-        variables = "binary and categorical"
-        check_kind("gapped_straight_through", q, kinds, variables=variables)
-
-    return pathwise("gapped_straight_through", f, sample, has_aux=has_aux, check=check)
+    return pathwise("gapped_straight_through", f, sample, needs=FINITE, has_aux=has_aux)

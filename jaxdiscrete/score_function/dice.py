@@ -7,17 +7,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import (
-    check_latents,
-    check_objective,
-    evaluate_optional_baseline,
-)
+from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
+from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import draw, freeze, log_prob
-from jaxdiscrete.core.precision import wide_dtype
-from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree
-from jaxdiscrete.score_function.mechanism import evaluate
+from jaxdiscrete.core.objective import ObjectiveWithAux
+from jaxdiscrete.core.precision import at_least_float32
+from jaxdiscrete.core.rules import refuse_gradient
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+
+_NOT_TRAINED = (
+    "Expected a baseline of jaxdiscrete.dice that is not differentiated, got a "
+    "derivative of it. Derivatives of every order leave it nothing to be trained by: "
+    "stop it with jax.lax.stop_gradient, and fit it by an estimator of its own, for "
+    "instance jaxdiscrete.nvil."
+)
 
 
+@facts(reference="Foerster et al. 2018")
 def dice(
     f: Objective, *, baseline: Baseline | None = None, has_aux: bool = False
 ) -> Estimator:
@@ -37,8 +44,8 @@ def dice(
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      baseline: b, scalar or ``baseline(*args) -> scalar``. Stopped, and so not
-        trained: it receives no gradient. Default: none.
+      baseline: b, scalar or ``baseline(*args) -> scalar`` with its inputs stopped.
+        Nothing trains it: a derivative of it is an error. Default: none.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
     Returns:
@@ -47,7 +54,8 @@ def dice(
 
     Raises:
       TypeError, ValueError: when called, if f or the baseline does not return one
-        real scalar, or if q holds no distributions.
+        real scalar, or if q holds no distributions; when differentiated, if the
+        baseline is to receive a gradient.
 
     Example:
       >>> q = jd.Bernoulli(jnp.array([1.0, -1.0]))
@@ -67,20 +75,20 @@ def dice(
       2019.
     """
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents("dice", q)
-        check_objective(f, key, q, args, has_aux)
-        level = evaluate_optional_baseline("baseline", baseline, args)
-
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
+        b = evaluate_baseline(baseline, args)
         z = draw(key, q)
-        value, aux = evaluate(f, z, args, has_aux)
+        value, aux = objective(z, *args)
         log_q = log_prob(q, z)
-        dtype = wide_dtype(value.dtype, log_q.dtype)
+        dtype = at_least_float32(value.dtype, log_q.dtype)
         box = jnp.exp(log_q - jax.lax.stop_gradient(log_q)).astype(dtype)
         boxed = box * value.astype(dtype)
+        level = b.by_variance if b.by_error is None else b.by_error
         if level is not None:
-            boxed += (1.0 - box) * freeze(level).astype(dtype)
-        value = boxed.astype(value.dtype)
-        return (value, aux) if has_aux else value
+            stopped = freeze(refuse_gradient(level, _NOT_TRAINED))
+            boxed += (1.0 - box) * stopped.astype(dtype)
+        return boxed.astype(value.dtype), aux
 
-    return estimate
+    return estimator("dice", f, body, has_aux=has_aux)

@@ -1,4 +1,4 @@
-r"""The one mechanism of the unbiased estimators: a score with a control variate.
+r"""The mechanism of the unbiased estimators with one sample.
 
 .. math:: g = (f(z) - b)\,\nabla\log q(z) - h, \qquad E[h] = 0
 
@@ -11,26 +11,27 @@ made of.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import (
-    check_latents,
-    check_objective,
-    evaluate_optional_baseline,
-)
-from jaxdiscrete.core.latents import freeze, is_sampler, log_prob, score
-from jaxdiscrete.core.precision import add_wide, wide
+from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
+from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.latents import freeze, is_sampler, score
+from jaxdiscrete.core.needs import RELAXABLE, Needs
+from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, value_of
+from jaxdiscrete.core.precision import sum_in_float32
 from jaxdiscrete.core.rules import (
-    attach,
+    attach_gradient,
+    attach_objective,
     linear_form,
     second_order_allowed,
-    tap,
 )
-from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree, Relaxable
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.core.varying import freeze_varying, match_varying
 
 
 class Draw(NamedTuple):
@@ -40,73 +41,186 @@ class Draw(NamedTuple):
     noise: PyTree = None
 
 
-#: ``control(q, draw, args, parameters) -> h``, a pytree like the gradient of q.
-Control = Callable[[PyTree, Draw, tuple[Any, ...], Any], PyTree]
+#: ``control(f, q, drawn, args, parameters) -> h``, a pytree like the gradient of q, for
+#: the scalar objective f and frozen q and args.
+Control = Callable[[Objective, PyTree, Draw, tuple[Any, ...], Any], PyTree]
 
 
-def evaluate(
-    f: Objective, z: PyTree, args: tuple[Any, ...], has_aux: bool
-) -> tuple[jax.Array, Any]:
-    """f at a sample, as ``(value, aux)``."""
-    out = f(z, *args)
-    value, aux = out if has_aux else (out, None)
-    return jnp.asarray(value), aux
+def with_control_variate(
+    name: str,
+    f: Objective,
+    *,
+    draw: Callable[[jax.Array, PyTree], Draw],
+    parameters: Callable[[PyTree], Any],
+    baseline: Baseline | None,
+    control: Control | None = None,
+    live_control: Control | None = None,
+    needs: Needs = RELAXABLE,
+    has_aux: bool = False,
+    differentiates: bool = False,
+    check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
+) -> Estimator:
+    """Builds an estimator from its control variate.
+
+    Args:
+      name: public name of the estimator, for error messages.
+      f: the objective.
+      draw: ``(key, q) -> Draw``.
+      parameters: ``q -> parameters``: the arrays of the control variate (scale,
+        temperature), fitted to q; they receive the gradient of ``|g|^2``.
+      baseline: as every ``baseline=``, or None.
+      control: h. Nothing that it closes over receives a gradient.
+      live_control: a further h, whose closed-over arrays (the weights of a critic)
+        are trained by ``|g|^2`` as well.
+      needs: what it needs of the distributions in q.
+      has_aux: whether f returns ``(value, aux)``.
+      differentiates: whether f must be differentiable in z.
+      check: ``(q, shapes of z, args)``, raises before any compute.
+
+    Returns:
+      ``estimate(key, q, *args)``.
+    """
+
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
+        fitted = parameters(q)
+        b = evaluate_baseline(baseline, args)
+        drawn = freeze(draw(key, freeze(q)))
+        value, aux = objective(drawn.z, *args)
+        if is_checking():
+            return with_path_to(value, q), aux
+        signal = as_signal(value)
+        frozen_q, frozen_args = freeze_varying(q, signal), freeze(args)
+        gradient_of_log_q = score(frozen_q, drawn.z)
+        scalar = value_of(objective)
+
+        def frozen_part(by_variance: jax.Array | None, fitted: Any) -> PyTree:
+            weight = b._replace(by_variance=by_variance).subtract_from(signal)
+            g = jax.tree.map(lambda s: weight * s, gradient_of_log_q)
+            if control is None:
+                return g
+            h = control(scalar, frozen_q, drawn, frozen_args, fitted)
+            return jax.tree.map(lambda a, b: a - b, g, h)
+
+        live = None
+        if live_control is not None:
+            live = functools.partial(
+                live_control, scalar, frozen_q, drawn, frozen_args, fitted
+            )
+        value = attach_and_train(
+            value, q, frozen_part, (b.by_variance, fitted), live, like=signal
+        )
+        return b.fit(value, signal), aux
+
+    return estimator(
+        name,
+        f,
+        body,
+        needs=needs,
+        has_aux=has_aux,
+        at=lambda key, q: draw(key, q).z,
+        differentiates=differentiates,
+        check=check,
+    )
 
 
-def scalar_part(f: Objective, has_aux: bool) -> Objective:
-    """f without its auxiliary output."""
-    return (lambda z, *args: f(z, *args)[0]) if has_aux else f
-
-
-def as_signal(value: jax.Array) -> jax.Array:
-    """The value as a weight of the score: stopped, in at least float32."""
-    return wide(jax.lax.stop_gradient(value))
-
-
-def attach_signal(
-    value: jax.Array, q: PyTree, z: PyTree, signal: jax.Array
+def attach_and_train(
+    value: jax.Array,
+    q: PyTree,
+    frozen_part: Callable[..., PyTree],
+    parameters: tuple[Any, ...],
+    live_control: Callable[[], PyTree] | None = None,
+    *,
+    like: jax.Array,
 ) -> jax.Array:
-    """``value``, whose gradient to q is ``signal * grad log q(z)``.
-
-    The rule is attached to the scalar log-probability, so a sampler whose weights
-    are shared by a batch keeps one copy of their gradient.
-    """
-    return attach(value, [log_prob(q, freeze(z))], [signal])
-
-
-def squared_norm(gradient: PyTree) -> jax.Array:
-    """The sum of squares over all leaves, in at least float32."""
-    squares = [jnp.sum(jnp.square(wide(g))) for g in jax.tree.leaves(gradient)]
-    return add_wide(squares)
-
-
-def vary_like(x: jax.Array, witness: jax.Array) -> jax.Array:
-    """``x``, which under shard_map varies over the devices that ``witness`` does.
+    """``value``, which carries a gradient to q and that of ``|g|^2`` to what made it.
 
     Args:
-      x: floating array.
-      witness: floating array of the shape of ``x``, or a scalar.
+      value: scalar, live.
+      q: pytree of distributions, which receive
+        ``g = frozen_part(*parameters) - live_control()``.
+      frozen_part: a pytree of arrays, one per leaf of q. Nothing that it closes over
+        receives a gradient.
+      parameters: its arguments, trained by ``|g|^2``.
+      live_control: a term whose closed-over arrays are trained as well.
+      like: a scalar that varies over devices like the sample.
 
     Returns:
-      ``x`` plus a zero that depends on the witness in type only.
+      ``value``.
     """
-    return x + jnp.where(jnp.isnan(witness), 0.0, 0.0).astype(x.dtype)
+    g, objective = _second_moment(frozen_part, parameters, live_control, like=like)
+    value = attach_gradient(value, jax.tree.leaves(q), jax.tree.leaves(g))
+    return attach_objective(value, objective)
 
 
-def freeze_like_sample(q: PyTree, witness: jax.Array) -> PyTree:
-    """``q`` without gradients, which under shard_map varies like its samples.
+def train_by_second_moment(
+    value: jax.Array,
+    frozen_part: Callable[..., PyTree],
+    parameters: tuple[Any, ...],
+    *,
+    like: jax.Array,
+) -> jax.Array:
+    """As :func:`attach_and_train`, where the gradient to q is attached otherwise."""
+    _, objective = _second_moment(frozen_part, parameters, None, like=like)
+    return attach_objective(value, objective)
 
-    A score with respect to replicated parameters would be summed over the devices
-    before it meets the signal of its own sample.
 
-    Args:
-      q: pytree of distributions with floating leaves.
-      witness: a scalar that varies over devices like the sample.
+def _second_moment(
+    frozen_part: Callable[..., PyTree],
+    parameters: tuple[Any, ...],
+    live_control: Callable[[], PyTree] | None,
+    *,
+    like: jax.Array,
+) -> tuple[PyTree, jax.Array]:
+    """The gradient to q, and a scalar with the gradient of its squared norm."""
+    g, trained, pullback = _frozen_vjp(frozen_part, parameters, like)
+    h = None
+    if live_control is not None:
+        with second_order_allowed():
+            h = live_control()
+        g = jax.tree.map(lambda a, b: a - freeze(b), g, h)
+    # |g|^2 enters as the linear form 2 g . dg, which has the same gradient.
+    two_g = jax.tree.map(lambda x: 2.0 * x, g)
+    objective = linear_form(trained, pullback(two_g))
+    if h is not None:
+        live = linear_form(jax.tree.leaves(h), jax.tree.leaves(two_g))
+        objective = sum_in_float32([objective, -live])
+    return g, objective
 
-    Returns:
-      A pytree of q's structure.
+
+def _frozen_vjp(
+    fn: Callable[..., PyTree], parameters: Any, like: jax.Array
+) -> tuple[PyTree, list[jax.Array], Callable[[PyTree], list[jax.Array]]]:
+    """``fn(*parameters)``, its arrays, and the pullback to them, all stopped.
+
+    Whatever fn closes over, parameters of the model included, sees nothing of the
+    pullback. Integers among the parameters are constants.
     """
-    return jax.tree.map(lambda x: vary_like(x, witness), freeze(q))
+    leaves, treedef = jax.tree.flatten(jax.tree.map(jnp.asarray, parameters))
+    is_trained = [jnp.issubdtype(x.dtype, jnp.floating) for x in leaves]
+    trained = [x for x, yes in zip(leaves, is_trained, strict=True) if yes]
+
+    def of_trained(values: list[jax.Array]) -> PyTree:
+        rest = iter(values)
+        merged = [
+            next(rest) if yes else x for x, yes in zip(leaves, is_trained, strict=True)
+        ]
+        return fn(*jax.tree.unflatten(treedef, merged))
+
+    # A replicated parameter must first vary like the sample, or its derivative would
+    # be summed over devices too early.
+    varying = [match_varying(freeze(x), like) for x in trained]
+    with second_order_allowed():
+        if not trained:
+            return freeze(of_trained([])), [], lambda ct: []
+        out, pull = jax.vjp(of_trained, varying)
+
+    def pullback(ct: PyTree) -> list[jax.Array]:
+        with second_order_allowed():
+            return freeze(pull(ct)[0])
+
+    return freeze(out), trained, pullback
 
 
 def add_gradients(*gradients: PyTree) -> PyTree:
@@ -123,150 +237,10 @@ def scale_gradient(factor: PyTree, gradient: PyTree) -> PyTree:
     return jax.tree.map(one, gradient, factor, is_leaf=is_sampler)
 
 
-def with_control_variate(
-    name: str,
-    f: Objective,
-    *,
-    draw: Callable[[jax.Array, PyTree], Draw],
-    parameters: Callable[[PyTree], Any],
-    baseline: Baseline | None,
-    control: Control | None = None,
-    live_control: Control | None = None,
-    check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
-    has_aux: bool = False,
-) -> Estimator:
-    """Builds an estimator from its control variate.
-
-    Args:
-      name: public name of the estimator, for error messages.
-      f: the objective.
-      draw: ``(key, q) -> Draw``.
-      parameters: ``q -> parameters``: the arrays of the control variate (scale,
-        temperature), fitted to q; they receive the gradient of ``|g|^2``.
-      baseline: scalar or callable of ``args``, trained in the same way, or None.
-      control: ``(q, draw, args, parameters) -> h``. Nothing that it closes over
-        receives a gradient.
-      live_control: a further h, whose closed-over arrays (the weights of a critic)
-        are trained by ``|g|^2`` as well.
-      check: ``(q, shapes of z, args)``, raises before any compute.
-      has_aux: whether f returns ``(value, aux)``.
-
-    Returns:
-      ``estimate(key, q, *args)``.
-    """
-
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents(name, q, needs=Relaxable)
-        check_objective(f, key, q, args, has_aux)
-        fitted = parameters(q)
-        frozen_q, frozen_args = freeze(q), freeze(args)
-        if check is not None:
-            shapes = jax.eval_shape(lambda k: draw(k, frozen_q).z, key)
-            check(frozen_q, shapes, frozen_args)
-        level = evaluate_optional_baseline("baseline", baseline, args)
-
-        drawn = freeze(draw(key, frozen_q))
-        value, aux = evaluate(f, drawn.z, args, has_aux)
-        signal = as_signal(value)
-        frozen_q = freeze_like_sample(q, signal)
-        gradient_of_log_q = score(frozen_q, drawn.z)
-
-        def frozen_part(level: jax.Array | None, fitted: Any) -> PyTree:
-            weight = signal if level is None else signal - level.astype(signal.dtype)
-            g = jax.tree.map(lambda s: weight * s, gradient_of_log_q)
-            if control is None:
-                return g
-            h = control(frozen_q, drawn, frozen_args, fitted)
-            return jax.tree.map(lambda a, b: a - b, g, h)
-
-        value = attach_and_train(
-            value,
-            q,
-            frozen_part,
-            (level, fitted),
-            None
-            if live_control is None
-            else lambda: live_control(frozen_q, drawn, frozen_args, fitted),
-            witness=signal,
-        )
-        return (value, aux) if has_aux else value
-
-    return estimate
-
-
-def attach_and_train(
-    value: jax.Array,
-    q: PyTree,
-    frozen_part: Callable[..., PyTree],
-    parameters: tuple[Any, ...],
-    live_control: Callable[[], PyTree] | None = None,
-    *,
-    witness: jax.Array,
-) -> jax.Array:
-    """``value``, which carries a gradient to q and that of ``|g|^2`` to what made it.
-
-    Args:
-      value: scalar, live.
-      q: pytree of distributions, which receive
-        ``g = frozen_part(*parameters) - live_control()``.
-      frozen_part: a pytree of arrays, one a leaf of q. Nothing that it closes over
-        receives a gradient.
-      parameters: its arguments, trained by ``|g|^2`` where they are floating arrays.
-      live_control: a term whose closed-over arrays are trained as well.
-      witness: a scalar that varies over devices like the sample.
-
-    Returns:
-      ``value``.
-    """
-    g, trained, pullback = _frozen_vjp(frozen_part, parameters, witness)
-    h = None
-    if live_control is not None:
-        with second_order_allowed():
-            h = live_control()
-        g = jax.tree.map(lambda a, b: a - freeze(b), g, h)
-    value = attach(value, jax.tree.leaves(q), jax.tree.leaves(g))
-    # |g|^2 enters as the linear form 2 g . dg, which has the same gradient.
-    twice = jax.tree.map(lambda x: 2.0 * x, g)
-    objective = linear_form(trained, pullback(twice))
-    if h is not None:
-        live = linear_form(jax.tree.leaves(h), jax.tree.leaves(twice))
-        objective = add_wide([objective, -live])
-    return tap(value, objective)
-
-
-def _frozen_vjp(
-    fn: Callable[..., PyTree], parameters: Any, witness: jax.Array
-) -> tuple[PyTree, list[jax.Array], Callable[[PyTree], list[jax.Array]]]:
-    """``fn(*parameters)``, its arrays, and the pullback to them, all stopped.
-
-    Whatever fn closes over, parameters of the model included, sees nothing of the
-    pullback. Python numbers among the parameters are constants and cost no
-    derivative, and so are arrays of integers.
-    """
-    leaves, treedef = jax.tree.flatten(parameters)
-    is_trained = [
-        isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating)
-        for x in leaves
-    ]
-    trained = [x for x, yes in zip(leaves, is_trained, strict=True) if yes]
-
-    def of_trained(values: list[jax.Array]) -> PyTree:
-        rest = iter(values)
-        merged = [
-            next(rest) if yes else x for x, yes in zip(leaves, is_trained, strict=True)
-        ]
-        return fn(*jax.tree.unflatten(treedef, merged))
-
-    # A replicated parameter must first vary like the sample, or its derivative would
-    # be summed over devices too early.
-    varying = [vary_like(freeze(x), witness) for x in trained]
-    with second_order_allowed():
-        if not trained:
-            return freeze(of_trained([])), [], lambda ct: []
-        out, pull = jax.vjp(of_trained, varying)
-
-    def pullback(ct: PyTree) -> list[jax.Array]:
-        with second_order_allowed():
-            return freeze(pull(ct)[0])
-
-    return freeze(out), trained, pullback
+def control_of(
+    value: jax.Array, score_of_z: PyTree, gradient_of_mean: PyTree
+) -> PyTree:
+    """The control ``value * score - gradient of the mean``, in the space of q."""
+    return jax.tree.map(
+        lambda s, m: value.astype(s.dtype) * s - m, score_of_z, gradient_of_mean
+    )

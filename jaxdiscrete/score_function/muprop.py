@@ -10,25 +10,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.core.checks import check_differentiable
+from jaxdiscrete.core.baselines import Baseline
+from jaxdiscrete.core.facts import TWO, facts
 from jaxdiscrete.core.latents import (
+    broadcast_to_latents,
     draw,
     freeze,
     is_sampler,
     latents,
     mean,
+    parameters_in_float32,
     score,
-    spread,
-    widen,
 )
-from jaxdiscrete.core.precision import add_wide, wide
-from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree
+from jaxdiscrete.core.needs import FINITE_RELAXABLE, RELAXABLE
+from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.rules import linear_form
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.core.varying import match_varying
 from jaxdiscrete.score_function.mechanism import (
     Draw,
     add_gradients,
-    scalar_part,
+    control_of,
     scale_gradient,
-    vary_like,
     with_control_variate,
 )
 
@@ -37,35 +40,42 @@ def _hard(key: jax.Array, q: PyTree) -> Draw:
     return Draw(draw(key, q))
 
 
-def _dot(a: PyTree, b: PyTree) -> jax.Array:
-    """The inner product of two pytrees of arrays, in float32 or wider."""
-    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return add_wide([jnp.sum(wide(x) * wide(y)) for x, y in pairs])
-
-
 def _subtract(z: PyTree, m: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: a - b, z, m)
 
 
 def _pull_through_mean(q: PyTree, slope: PyTree) -> PyTree:
     """The gradient of ``slope . mean(q)`` with respect to q."""
-    _, pullback = jax.vjp(mean, widen(q))
-    wide = jax.tree.map(lambda m: m.dtype, jax.eval_shape(mean, widen(q)))
-    return pullback(jax.tree.map(lambda s, dtype: s.astype(dtype), slope, wide))[0]
+    wide_q = parameters_in_float32(q)
+    means, pullback = jax.vjp(mean, wide_q)
+    return pullback(jax.tree.map(lambda s, m: s.astype(m.dtype), slope, means))[0]
 
 
 def _zeroth_and_first_order(
     q: PyTree, s: PyTree, value: jax.Array, slope: PyTree, deviation: PyTree
 ) -> tuple[PyTree, PyTree]:
     """The controls of f(m) and of the linear term, as gradients with respect to q."""
-    constant = jax.tree.map(lambda g: value.astype(g.dtype) * g, s)
+    nothing = jax.tree.map(jnp.zeros_like, s)
     linear_value = _dot(slope, deviation)
-    linear = jax.tree.map(
-        lambda g, mu: linear_value * g - mu, s, _pull_through_mean(q, slope)
+    linear = control_of(linear_value, s, _pull_through_mean(q, slope))
+    return control_of(value, s, nothing), linear
+
+
+def _dot(a: PyTree, b: PyTree) -> jax.Array:
+    """The inner product of two pytrees of arrays, in at least float32."""
+    return linear_form(
+        [in_float32(x) for x in jax.tree.leaves(a)],
+        [in_float32(x) for x in jax.tree.leaves(b)],
     )
-    return constant, linear
 
 
+@facts(
+    calls=TWO,
+    needs=RELAXABLE,
+    differentiates=True,
+    is_relaxed=True,
+    reference="Gu et al. 2016",
+)
 def muprop(
     f: Objective,
     *,
@@ -88,10 +98,10 @@ def muprop(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       value_scale: :math:`s_0`; one number, an array of the latent's shape, or a
         pytree of q's structure. Arrays are trained by the variance. Default: 1.
-      linear_scale: :math:`s_1`, likewise. Default: 1. With 0 only the value at the
-        mean is subtracted.
-      baseline: scalar array or ``baseline(*args) -> scalar``, trained by the
-        variance. Default: none.
+      linear_scale: :math:`s_1`, in the same forms. Default: 1. With 0 only the value
+        at the mean is subtracted.
+      baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
+        squared error in :func:`least_squares`. Default: none.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
     Returns:
@@ -112,27 +122,24 @@ def muprop(
       S. Gu, S. Levine, I. Sutskever, A. Mnih, MuProp: unbiased backpropagation for
       stochastic neural networks, 2016.
     """
-    plain = scalar_part(f, has_aux)
 
     def parameters(q: PyTree) -> Any:
         return (
-            spread("value_scale", value_scale, q),
-            spread("linear_scale", linear_scale, q),
+            broadcast_to_latents("value_scale", value_scale, q),
+            broadcast_to_latents("linear_scale", linear_scale, q),
         )
 
-    def control(q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any) -> PyTree:
+    def control(
+        f: Objective, q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any
+    ) -> PyTree:
         m = mean(q)
-        value, slope = jax.value_and_grad(lambda x: jnp.asarray(plain(x, *args)))(m)
+        value, slope = jax.value_and_grad(lambda x: f(x, *args))(m)
         constant, linear = _zeroth_and_first_order(
             q, score(q, drawn.z), value, slope, _subtract(drawn.z, m)
         )
         return add_gradients(
             scale_gradient(scales[0], constant), scale_gradient(scales[1], linear)
         )
-
-    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
-        del q
-        check_differentiable("muprop", "f", plain, z, args)
 
     return with_control_variate(
         "muprop",
@@ -141,11 +148,18 @@ def muprop(
         control=control,
         parameters=parameters,
         baseline=baseline,
-        check=check,
         has_aux=has_aux,
+        differentiates=True,
     )
 
 
+@facts(
+    calls=TWO,
+    needs=FINITE_RELAXABLE,
+    differentiates=True,
+    is_relaxed=True,
+    reference="Gu et al. 2016",
+)
 def muprop_second_order(
     f: Objective,
     *,
@@ -168,8 +182,8 @@ def muprop_second_order(
       value_scale: scale of f(m), as in :func:`muprop`. Default: 1.
       linear_scale: scale of the linear term. Default: 1.
       quadratic_scale: scale of the quadratic term. Default: 1.
-      baseline: scalar array or ``baseline(*args) -> scalar``, trained by the
-        variance. Default: none.
+      baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
+        squared error in :func:`least_squares`. Default: none.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
     Returns:
@@ -190,21 +204,22 @@ def muprop_second_order(
       S. Gu, S. Levine, I. Sutskever, A. Mnih, MuProp: unbiased backpropagation for
       stochastic neural networks, 2016.
     """
-    plain = scalar_part(f, has_aux)
 
     def parameters(q: PyTree) -> Any:
         return (
-            spread("value_scale", value_scale, q),
-            spread("linear_scale", linear_scale, q),
-            spread("quadratic_scale", quadratic_scale, q),
+            broadcast_to_latents("value_scale", value_scale, q),
+            broadcast_to_latents("linear_scale", linear_scale, q),
+            broadcast_to_latents("quadratic_scale", quadratic_scale, q),
         )
 
-    def control(q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any) -> PyTree:
+    def control(
+        f: Objective, q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any
+    ) -> PyTree:
         m, s = mean(q), score(q, drawn.z)
         deviation = _subtract(drawn.z, m)
         # One evaluation of f serves the value, the slope and every product below.
         (value, slope), derivative = jax.linearize(
-            jax.value_and_grad(lambda x: jnp.asarray(plain(x, *args))), m
+            jax.value_and_grad(lambda x: f(x, *args)), m
         )
         constant, linear = _zeroth_and_first_order(q, s, value, slope, deviation)
 
@@ -213,16 +228,11 @@ def muprop_second_order(
 
         quadratic_value = 0.5 * _dot(deviation, hessian_product(deviation))
         moment = _pull_through_covariance(hessian_product, q, m)
-        quadratic = jax.tree.map(lambda g, mu: quadratic_value * g - mu, s, moment)
         return add_gradients(
             scale_gradient(scales[0], constant),
             scale_gradient(scales[1], linear),
-            scale_gradient(scales[2], quadratic),
+            scale_gradient(scales[2], control_of(quadratic_value, s, moment)),
         )
-
-    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
-        del q
-        check_differentiable("muprop_second_order", "f", plain, z, args)
 
     return with_control_variate(
         "muprop_second_order",
@@ -231,8 +241,9 @@ def muprop_second_order(
         control=control,
         parameters=parameters,
         baseline=baseline,
-        check=check,
+        needs=FINITE_RELAXABLE,
         has_aux=has_aux,
+        differentiates=True,
     )
 
 
@@ -245,22 +256,37 @@ def _pull_through_covariance(
     for i, (d, mi) in enumerate(zip(latents(q), means, strict=True)):
 
         def row(direction: jax.Array, i: int = i) -> jax.Array:
-            still = [vary_like(jnp.zeros_like(x), x) for x in means]
-            still[i] = vary_like(direction, means[i])
-            v = jax.tree.unflatten(treedef, still)
+            zeros = [match_varying(jnp.zeros_like(x), x) for x in means]
+            zeros[i] = match_varying(direction, means[i])
+            v = jax.tree.unflatten(treedef, zeros)
             return jax.tree.leaves(hessian_product(v))[i]
 
         basis = jnp.eye(mi.size, dtype=mi.dtype).reshape(mi.size, *mi.shape)
         hessian = jax.vmap(row)(basis).reshape(mi.size, mi.size)
-        # The coordinates of one variable are indicators of which at most one is set,
-        # so Cov = diag(m) - m m^T within it, and zero between variables.
+        # Variables are independent: only the coordinates of one vary together.
         variable = np.arange(mi.size) // (mi.size // math.prod(d.batch_shape))
         within = jnp.asarray(variable[:, None] == variable[None, :])
-        block = freeze(wide(jnp.where(within, hessian, 0.0)))
-
-        def half_trace(wide_d: Any, block: jax.Array = block) -> jax.Array:
-            mu = wide_d.mean().reshape(-1)
-            return 0.5 * (jnp.diagonal(block) @ mu - mu @ block @ mu)
-
-        gradients.append(jax.grad(half_trace)(widen(d)))
+        block = freeze(in_float32(jnp.where(within, hessian, 0.0)))
+        half_trace = _half_trace(block, variable)
+        gradients.append(jax.grad(half_trace)(parameters_in_float32(d)))
     return jax.tree.unflatten(jax.tree.structure(q, is_leaf=is_sampler), gradients)
+
+
+def _half_trace(block: jax.Array, variable: np.ndarray) -> Callable[[Any], jax.Array]:
+    """Half the trace of ``block`` times the covariance, as a function of d.
+
+    Args:
+      block: ``[n, n]``, zero between coordinates of different variables.
+      variable: ``[n]``, to which variable a coordinate belongs.
+    """
+
+    def of(d: Any) -> jax.Array:
+        probabilities = jnp.exp(d.log_probabilities()).reshape(-1, d.num_classes)
+        weights = probabilities[variable].T.astype(block.dtype)
+        classes = jnp.arange(d.num_classes, dtype=jnp.int32)
+        x = jax.vmap(lambda c: d.from_classes(jnp.full(d.batch_shape, c)))(classes)
+        x = freeze(x.reshape(d.num_classes, -1).astype(block.dtype))
+        mu = d.mean().reshape(-1).astype(block.dtype)
+        return 0.5 * (jnp.sum(weights * x * (x @ block)) - mu @ block @ mu)
+
+    return of

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import (
-    check_latents,
-    check_objective,
-    evaluate_optional_baseline,
-)
+from jaxdiscrete.core.baselines import evaluate_scalar
+from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import draw, freeze
-from jaxdiscrete.core.rules import tap
-from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree
-from jaxdiscrete.score_function.mechanism import as_signal, attach_signal, evaluate
+from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, attach_signal
+from jaxdiscrete.core.rules import attach_objective
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 
+@facts(reference="Mnih & Gregor 2014")
 def nvil(
     f: Objective,
-    baseline: Baseline | None,
     *,
-    centre: jax.Array | float | None = None,
-    variance: jax.Array | float | None = None,
+    baseline: ArrayLike | Callable[..., ArrayLike] | None = None,
+    centre: ArrayLike | None = None,
+    variance: ArrayLike | None = None,
     has_aux: bool = False,
 ) -> Estimator:
     r"""Score-function estimator with NVIL's baselines and variance normalisation.
@@ -43,9 +44,9 @@ def nvil(
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      baseline: scalar array, or ``baseline(*args) -> scalar`` with its inputs
-        stopped. A scalar array trained by SGD is a moving-average baseline. None
-        for none.
+      baseline: scalar, or ``baseline(*args) -> scalar`` with its inputs stopped; by
+        the definition of NVIL fitted as by :func:`least_squares`. A scalar array
+        trained by SGD is a moving-average baseline. Default: none.
       centre: scalar array c, in units of f. Default: none.
       variance: scalar array v, in squared units of f. Default: no normalisation.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
@@ -61,7 +62,7 @@ def nvil(
     Example:
       >>> def loss(c, key):
       ...     q = jd.Bernoulli(jnp.array(0.0))
-      ...     return jd.nvil(lambda z: 10.0 + z, c)(key, q)
+      ...     return jd.nvil(lambda z: 10.0 + z, baseline=c)(key, q)
       >>> print(jax.grad(loss)(jnp.array(0.0), jax.random.key(0)))  # c - f
       -10.0
 
@@ -70,27 +71,27 @@ def nvil(
       networks, 2014.
     """
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents("nvil", q)
-        check_objective(f, key, q, args, has_aux)
-        b = evaluate_optional_baseline("baseline", baseline, args)
-        c = evaluate_optional_baseline("centre", centre, args)
-        v = evaluate_optional_baseline("variance", variance, args)
-
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
         z = draw(key, q)
-        value, aux = evaluate(f, z, args, has_aux)
+        value, aux = objective(z, *args)
         target = as_signal(value)
-        level = jnp.zeros_like(target) if b is None else b.astype(target.dtype)
-        centre_level = jnp.zeros_like(target) if c is None else c.astype(target.dtype)
-        error = target - freeze(centre_level) - level
-        objective = 0.5 * jnp.square(error)
-        objective += 0.5 * jnp.square(target - freeze(level) - centre_level)
-        signal = freeze(error)
-        if v is not None:
-            spread = v.astype(target.dtype)
-            objective += 0.5 * jnp.square(jnp.square(signal) - spread)
-            signal = signal / jnp.sqrt(jnp.maximum(freeze(spread), 1.0))
-        value = tap(attach_signal(value, q, z, signal), objective)
-        return (value, aux) if has_aux else value
 
-    return estimate
+        def part(what: str, given: Any) -> jax.Array:
+            if given is None:
+                return jnp.zeros_like(target)
+            return evaluate_scalar(what, given, args).astype(target.dtype)
+
+        b, c = part("baseline", baseline), part("centre", centre)
+        error = target - freeze(c) - b
+        squares = 0.5 * jnp.square(error)
+        squares += 0.5 * jnp.square(target - freeze(b) - c)
+        signal = freeze(error)
+        if variance is not None:
+            v = part("variance", variance)
+            squares += 0.5 * jnp.square(jnp.square(signal) - v)
+            signal = signal / jnp.sqrt(jnp.maximum(freeze(v), 1.0))
+        return attach_objective(attach_signal(value, q, z, signal), squares), aux
+
+    return estimator("nvil", f, body, has_aux=has_aux)

@@ -4,75 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
+from jaxdiscrete.core.baselines import Baseline
 from jaxdiscrete.core.checks import check_differentiable, check_temperature
-from jaxdiscrete.core.latents import spread
-from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree, Relaxation
+from jaxdiscrete.core.facts import TWO, facts
+from jaxdiscrete.core.latents import broadcast_to_latents
+from jaxdiscrete.core.needs import RELAXABLE
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree, Relaxation
+from jaxdiscrete.pathwise.relaxations import concrete_relaxation
+from jaxdiscrete.score_function.conditional_noise import ConditionalNoise, tied_noise
 from jaxdiscrete.score_function.mechanism import (
     Draw,
-    scalar_part,
     scale_gradient,
     with_control_variate,
 )
-from jaxdiscrete.score_function.relaxed_control import (
-    concrete,
-    independent_control,
-    relaxed_draw,
-    relaxed_draw_with_key,
-    tied_control,
+
+
+@facts(
+    calls=TWO,
+    needs=RELAXABLE,
+    differentiates=True,
+    is_relaxed=True,
+    reference="Tucker et al. 2017",
 )
-
-
-def _rebar(
-    name: str,
-    f: Objective,
-    make_control: Any,
-    draw: Any,
-    temperature: PyTree,
-    scale: PyTree,
-    baseline: Baseline | None,
-    relaxed_f: Objective | None,
-    relaxation: Relaxation,
-    has_aux: bool,
-) -> Estimator:
-    check_temperature(temperature)
-    relaxed = scalar_part(f, has_aux) if relaxed_f is None else relaxed_f
-    control_of_f = make_control(relaxed, relaxation)
-
-    def parameters(q: PyTree) -> Any:
-        return spread("temperature", temperature, q), spread("scale", scale, q)
-
-    def control(q: PyTree, drawn: Draw, args: tuple[Any, ...], fitted: Any) -> PyTree:
-        t, eta = fitted
-        return scale_gradient(eta, control_of_f(q, drawn, args, t))
-
-    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
-        del q
-        what = "f" if relaxed_f is None else "relaxed_f"
-        check_differentiable(name, what, relaxed, z, args)
-
-    return with_control_variate(
-        name,
-        f,
-        draw=draw,
-        control=control,
-        parameters=parameters,
-        baseline=baseline,
-        check=check,
-        has_aux=has_aux,
-    )
-
-
 def rebar(
     f: Objective,
     *,
     temperature: PyTree,
-    scale: PyTree,
+    scale: PyTree = 1.0,
     baseline: Baseline | None = None,
     relaxed_f: Objective | None = None,
-    relaxation: Relaxation = concrete,
+    relaxation: Relaxation = concrete_relaxation,
+    conditional_noise: ConditionalNoise = tied_noise,
     has_aux: bool = False,
 ) -> Estimator:
-    r"""REBAR, with conditional noise tied to the sample's.
+    r"""REBAR: the relaxed objective, given the hard sample, as control variate.
 
     With :math:`\zeta` the relaxed sample, :math:`z` its threshold,
     :math:`\tilde\zeta` the relaxed sample conditioned on z, and
@@ -82,8 +47,8 @@ def rebar(
               + \eta\nabla_\phi c(\zeta) - \eta\nabla_\phi c(\tilde\zeta).
 
     Unbiased for every temperature, scale and relaxation. Two calls of ``f`` and one
-    derivative: f must be differentiable in z, and meaningful between the hard
-    values. One uniform a Bernoulli, one Gumbel a class.
+    derivative, with :func:`independent_noise` three and two: f must be differentiable
+    in z, and meaningful between the hard values.
 
     ``jax.grad`` with respect to temperature, scale and baseline is the gradient of
     the estimator's second moment, hence of its variance: of the squared norm of the
@@ -94,14 +59,17 @@ def rebar(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       temperature: :math:`\lambda > 0`; one number, an array of the latent's shape,
         or a pytree of q's structure. Arrays are trained.
-      scale: :math:`\eta`, likewise; the gradient of each latent has its own.
-      baseline: scalar array or ``baseline(*args) -> scalar``, trained by the
-        variance. Default: none.
+      scale: :math:`\eta`, in the same forms; the gradient of each latent has its own.
+        Arrays are trained. Default: 1.
+      baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
+        squared error in :func:`least_squares`. Default: none.
       relaxed_f: what the control variate evaluates in place of f, of the same
         signature without aux; for instance a hierarchical model relaxed below this
         layer. Default: f.
-      relaxation: :func:`concrete`, or :func:`muprop_relaxation`, with which the
-        paper's experiments were run. Default: concrete.
+      relaxation: :func:`concrete_relaxation`, or :func:`muprop_relaxation`, with which
+        the paper's experiments were run. Default: Concrete.
+      conditional_noise: :func:`tied_noise`, or :func:`independent_noise`, with which
+        the paper's experiments were run. Default: tied.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
     Returns:
@@ -132,70 +100,34 @@ def rebar(
       low-variance, unbiased gradient estimates for discrete latent variable models,
       2017.
     """
-    return _rebar(
+    check_temperature(temperature)
+    draw, control_at = conditional_noise(relaxation)
+
+    def parameters(q: PyTree) -> Any:
+        return (
+            broadcast_to_latents("temperature", temperature, q),
+            broadcast_to_latents("scale", scale, q),
+        )
+
+    def control(
+        f: Objective, q: PyTree, drawn: Draw, args: tuple[Any, ...], fitted: Any
+    ) -> PyTree:
+        t, eta = fitted
+        relaxed = f if relaxed_f is None else relaxed_f
+        return scale_gradient(eta, control_at(relaxed, q, drawn, args, t))
+
+    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
+        if relaxed_f is not None:
+            check_differentiable("rebar", "relaxed_f", relaxed_f, z, args)
+
+    return with_control_variate(
         "rebar",
         f,
-        tied_control,
-        relaxed_draw,
-        temperature,
-        scale,
-        baseline,
-        relaxed_f,
-        relaxation,
-        has_aux,
-    )
-
-
-def rebar_independent(
-    f: Objective,
-    *,
-    temperature: PyTree,
-    scale: PyTree,
-    baseline: Baseline | None = None,
-    relaxed_f: Objective | None = None,
-    relaxation: Relaxation = concrete,
-    has_aux: bool = False,
-) -> Estimator:
-    r"""REBAR, with conditional noise of its own.
-
-    The estimator of :func:`rebar` with :math:`\tilde\zeta` drawn from new noise.
-    Unbiased. Three calls of ``f`` and two derivatives, and noise of its own for the
-    conditional sample.
-
-    Args:
-      f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      temperature: as in :func:`rebar`.
-      scale: as in :func:`rebar`.
-      baseline: as in :func:`rebar`. Default: none.
-      relaxed_f: as in :func:`rebar`. Default: f.
-      relaxation: as in :func:`rebar`. Default: concrete.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
-
-    Returns:
-      ``estimate(key, q, *args) -> scalar``, as :func:`rebar`.
-
-    Raises:
-      TypeError, ValueError: as :func:`rebar`.
-
-    Example:
-      >>> q = jd.OneHotCategorical(jnp.array([0.0, 1.0, -1.0]))
-      >>> f = lambda z: jnp.dot(z, jnp.arange(3.0)) ** 2
-      >>> estimate = jd.rebar_independent(f, temperature=0.5, scale=1.0)
-      >>> print(jax.grad(estimate, 1)(jax.random.key(0), q).logits.shape)
-      (3,)
-
-    References:
-      G. Tucker, A. Mnih, C. J. Maddison, D. Lawson, J. Sohl-Dickstein, REBAR, 2017.
-    """
-    return _rebar(
-        "rebar_independent",
-        f,
-        independent_control,
-        relaxed_draw_with_key,
-        temperature,
-        scale,
-        baseline,
-        relaxed_f,
-        relaxation,
-        has_aux,
+        draw=draw,
+        control=control,
+        parameters=parameters,
+        baseline=baseline,
+        has_aux=has_aux,
+        differentiates=relaxed_f is None,
+        check=check,
     )

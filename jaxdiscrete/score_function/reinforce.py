@@ -6,24 +6,22 @@ from typing import Any
 
 import jax
 
-from jaxdiscrete.core.checks import (
-    check_latents,
-    check_objective,
-    check_trainable_by_variance,
-    evaluate_optional_baseline,
-)
-from jaxdiscrete.core.latents import draw, freeze, score
-from jaxdiscrete.core.rules import tap
-from jaxdiscrete.core.typing import Baseline, Estimator, Objective, PyTree
-from jaxdiscrete.score_function.mechanism import (
+from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
+from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.facts import facts
+from jaxdiscrete.core.latents import draw, freeze, has_parameters, latents, score
+from jaxdiscrete.core.objective import (
+    ObjectiveWithAux,
     as_signal,
     attach_signal,
-    evaluate,
-    freeze_like_sample,
     squared_norm,
 )
+from jaxdiscrete.core.rules import attach_objective, refuse_gradient
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.core.varying import freeze_varying
 
 
+@facts(reference="Williams 1992")
 def reinforce(
     f: Objective, *, baseline: Baseline | None = None, has_aux: bool = False
 ) -> Estimator:
@@ -35,10 +33,10 @@ def reinforce(
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      baseline: scalar array, or ``baseline(*args) -> scalar``. ``jax.grad`` with
-        respect to it, or to what it closes over, is the gradient of the
-        estimator's second moment :math:`(f - b)^2|\nabla\log q|^2`. Its inputs are
-        stopped. A Python number is a constant. Default: none.
+      baseline: scalar, or ``baseline(*args) -> scalar`` with its inputs stopped.
+        ``jax.grad`` with respect to it, or to what it closes over, is the gradient of
+        the estimator's second moment :math:`(f - b)^2|\nabla\log q|^2`; wrapped in
+        :func:`least_squares`, that of a squared error. Default: none.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
 
     Returns:
@@ -47,8 +45,8 @@ def reinforce(
 
     Raises:
       TypeError, ValueError: when called, if f or the baseline does not return one
-        real scalar, if q holds no distributions, or if an array or callable is to
-        be trained as baseline of a sampler that gives only ``log_prob``.
+        real scalar, if q holds no distributions, or if a baseline of a sampler that
+        gives only ``log_prob`` is to be trained by the variance.
 
     Example:
       >>> q = jd.Bernoulli(jnp.array([0.5, -0.5]))
@@ -61,27 +59,36 @@ def reinforce(
     References:
       R. J. Williams, Simple statistical gradient-following algorithms, 1992.
     """
-    # A number has nothing to train, so it works for every sampler.
-    is_trained = callable(baseline) or isinstance(baseline, jax.Array)
 
-    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
-        check_latents("reinforce", q)
-        if is_trained:
-            check_trainable_by_variance("reinforce", q)
-        check_objective(f, key, q, args, has_aux)
-        level = evaluate_optional_baseline("baseline", baseline, args)
-
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
+        b = evaluate_baseline(baseline, args)
         z = draw(key, q)
-        value, aux = evaluate(f, z, args, has_aux)
-        signal = as_signal(value)
-        if level is not None:
-            signal = signal - freeze(level).astype(signal.dtype)
+        value, aux = objective(z, *args)
+        target = as_signal(value)
+        signal = freeze(b.subtract_from(target))
         value = attach_signal(value, q, z, signal)
-        if is_trained and level is not None:
-            slope = (
-                -2.0 * signal * squared_norm(score(freeze_like_sample(q, signal), z))
-            )
-            value = tap(value, level.astype(slope.dtype) * freeze(slope))
-        return (value, aux) if has_aux else value
+        if b.by_variance is not None:
+            value = _train(value, q, z, signal, b.by_variance)
+        return b.fit(value, target), aux
 
-    return estimate
+    return estimator("reinforce", f, body, has_aux=has_aux)
+
+
+def _train(
+    value: jax.Array, q: PyTree, z: PyTree, signal: jax.Array, baseline: jax.Array
+) -> jax.Array:
+    """``value``, which carries the gradient of the second moment to the baseline."""
+    for d in latents(q):
+        if not has_parameters(d):
+            message = (
+                "Expected distributions with parameters that jaxdiscrete.reinforce can "
+                f"see, to train its baseline by the variance, got {type(d).__name__}, "
+                "which gives only log_prob. Fit it by squared error: "
+                "baseline=jaxdiscrete.least_squares(b)."
+            )
+            return attach_objective(value, refuse_gradient(baseline, message))
+    square = squared_norm(score(freeze_varying(q, signal), z))
+    slope = freeze(-2.0 * signal * square)
+    return attach_objective(value, baseline.astype(slope.dtype) * slope)

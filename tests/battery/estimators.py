@@ -8,24 +8,27 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
+from jaxdiscrete.core.facts import ESTIMATORS, Size
+from jaxdiscrete.core.needs import SAMPLER
+
+
+#: One sample of three variables.
+ONE_SAMPLE = Size(num_variables=3)
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """How to build an estimator, and what its docstring promises.
+    """How to build an estimator; what is true of it stands in the package's table.
 
     Attributes:
+      transform: its public name, a key of ESTIMATORS.
       make: ``(f, cv, has_aux) -> estimate``; ``cv`` holds the trained arrays.
-      calls: how often f runs in one gradient.
-      unbiased: whether the gradient is unbiased.
-      differentiates: whether f must be differentiable in z.
-      bare: whether a sampler with only sample and log_prob is enough.
-      multi: whether aux gets a leading axis of samples.
-      reduce: what the value is of the values at those samples, or None where it
+      size: what the number of calls of f depends on, for the problems of the battery.
+      reduce: what the value is of the values at several samples, or None where it
         weights them by the probabilities of the samples.
       oracle: ``f -> estimate``, whose exact gradient is the expected one.
-      kind: the distributions that it takes, a key of KINDS.
-      relaxed: whether f sees relaxed values, so that the value is not f(z).
+      num_repeats: how many estimates it averages.
+      more_calls: calls of f beside those of the table, for an option of the estimator.
       higher_order: whether its derivatives of every order are estimates, which the
         others refuse to give.
       variant: whether another entry has the same code but for one function, so
@@ -35,19 +38,57 @@ class Entry:
         here only with the slow tests.
     """
 
+    transform: str
     make: Callable
-    calls: int = 1
-    unbiased: bool = True
-    differentiates: bool = False
-    bare: bool = False
-    multi: bool = False
+    size: Size = ONE_SAMPLE
     reduce: Callable | None = jnp.mean
     oracle: Callable = jd.exact
-    kind: str = "any"
-    relaxed: bool = False
+    num_repeats: int = 1
+    more_calls: int = 0
     higher_order: bool = False
     variant: bool = False
     built_like: str | None = None
+
+    @property
+    def facts(self):
+        return ESTIMATORS[self.transform]
+
+    @property
+    def calls(self):
+        """How often f runs in one gradient."""
+        return self.num_repeats * self.facts.calls.count(self.size) + self.more_calls
+
+    @property
+    def unbiased(self):
+        return self.facts.is_unbiased
+
+    @property
+    def differentiates(self):
+        return self.facts.differentiates
+
+    @property
+    def relaxed(self):
+        """Whether f sees relaxed values in place of a hard sample."""
+        return self.facts.is_relaxed and not self.facts.is_unbiased
+
+    @property
+    def bare(self):
+        """Whether a sampler with only sample and log_prob is enough."""
+        return self.facts.needs is SAMPLER
+
+    @property
+    def multi(self):
+        """Whether aux gets a leading axis of samples."""
+        of_several = self.facts.family in ("multi_sample", "coupled", "bounds")
+        of_several |= self.facts.calls.formula.startswith("K")
+        return of_several or self.num_repeats > 1
+
+    @property
+    def kind(self):
+        """The distributions of its problems, a key of KINDS."""
+        if self.facts.needs.num_classes == 2:
+            return "binary"
+        return "categorical" if self.facts.family == "coupled" else "any"
 
 
 def critic(weights):
@@ -99,11 +140,11 @@ def _rebar(transform, **extra):
     )
 
 
-def _relax(transform, with_scale):
+def _relax(transform, scale=False, **extra):
     def make(f, cv, aux):
-        scale = {"scale": cv["scale"]} if with_scale else {}
+        options = extra | ({"scale": cv["scale"]} if scale else {})
         weights = critic(cv["weights"])
-        return transform(f, weights, temperature=_t(cv), has_aux=aux, **scale)
+        return transform(f, weights, temperature=_t(cv), has_aux=aux, **options)
 
     return make
 
@@ -128,229 +169,224 @@ def bound_of(num_samples):
 
 
 ALL = {
-    "reinforce": Entry(lambda f, cv, aux: jd.reinforce(f, has_aux=aux), bare=True),
+    "reinforce": Entry("reinforce", lambda f, cv, aux: jd.reinforce(f, has_aux=aux)),
     "reinforce_baseline": Entry(
-        lambda f, cv, aux: jd.reinforce(f, baseline=cv["baseline"], has_aux=aux)
+        "reinforce",
+        lambda f, cv, aux: jd.reinforce(f, baseline=cv["baseline"], has_aux=aux),
     ),
     "nvil": Entry(
+        "nvil",
         lambda f, cv, aux: jd.nvil(
-            f, lambda *args: cv["baseline"], centre=cv["scale"], has_aux=aux
+            f,
+            baseline=lambda *args: cv["baseline"],
+            centre=cv["scale"],
+            has_aux=aux,
         ),
-        bare=True,
     ),
     "dice": Entry(
-        lambda f, cv, aux: jd.dice(f, baseline=cv["baseline"], has_aux=aux),
-        bare=True,
+        "dice",
+        lambda f, cv, aux: jd.dice(
+            f, baseline=jax.lax.stop_gradient(cv["baseline"]), has_aux=aux
+        ),
         higher_order=True,
     ),
     "reinforce_loo": Entry(
+        "reinforce_loo",
         lambda f, cv, aux: jd.reinforce_loo(f, num_samples=3, has_aux=aux),
-        calls=3,
-        bare=True,
-        multi=True,
+        size=Size(num_samples=3),
     ),
     "arm": Entry(
+        "arm",
         lambda f, cv, aux: jd.arm(f, has_aux=aux),
-        calls=2,
-        multi=True,
-        kind="binary",
         built_like="disarm",
     ),
     "disarm": Entry(
+        "disarm",
         lambda f, cv, aux: jd.disarm(f, num_samples=4, has_aux=aux),
-        calls=4,
-        multi=True,
-        kind="binary",
+        size=Size(num_samples=4),
     ),
     "arms": Entry(
+        "arms",
         lambda f, cv, aux: jd.arms(f, num_samples=3, has_aux=aux),
-        calls=3,
-        multi=True,
-        kind="binary",
+        size=Size(num_samples=3),
         built_like="disarm",
     ),
     "arms_gaussian": Entry(
+        "arms",
         lambda f, cv, aux: jd.arms(
             f, num_samples=3, copula=jd.gaussian_copula, has_aux=aux
         ),
-        calls=3,
-        multi=True,
-        kind="binary",
+        size=Size(num_samples=3),
         variant=True,
     ),
     "carms": Entry(
+        "carms",
         lambda f, cv, aux: jd.carms(f, num_samples=3, has_aux=aux),
-        calls=3,
-        multi=True,
-        kind="categorical",
+        size=Size(num_samples=3),
         built_like="disarm_stick_breaking",
     ),
     "disarm_stick_breaking": Entry(
+        "disarm_stick_breaking",
         lambda f, cv, aux: jd.disarm_stick_breaking(f, num_samples=2, has_aux=aux),
-        calls=2,
-        multi=True,
-        kind="categorical",
+        size=Size(num_samples=2),
     ),
     "arsm": Entry(
+        "arsm",
         lambda f, cv, aux: jd.arsm(f, has_aux=aux),
-        calls=4,
-        multi=True,
-        kind="categorical",
+        size=Size(num_classes=3),
         built_like="disarm_stick_breaking",
     ),
     "vimco": Entry(
-        lambda f, cv, aux: jd.vimco(f, num_samples=3, has_aux=aux),
-        calls=3,
-        bare=True,
-        multi=True,
+        "bounds.vimco",
+        lambda f, cv, aux: jd.bounds.vimco(f, num_samples=3, has_aux=aux),
+        size=Size(num_samples=3),
         reduce=log_mean_exp,
         oracle=bound_of(3),
         built_like="reinforce_loo",
     ),
     "multi_sample_nvil": Entry(
-        lambda f, cv, aux: jd.multi_sample_nvil(
-            f, lambda *args: cv["baseline"], num_samples=2, has_aux=aux
+        "bounds.multi_sample_nvil",
+        lambda f, cv, aux: jd.bounds.multi_sample_nvil(
+            f, baseline=lambda *args: cv["baseline"], num_samples=2, has_aux=aux
         ),
-        calls=2,
-        bare=True,
-        multi=True,
+        size=Size(num_samples=2),
         reduce=log_mean_exp,
         oracle=bound_of(2),
         built_like="reinforce_loo",
     ),
     "local_disarm": Entry(
-        lambda f, cv, aux: jd.local_disarm(f, num_samples=2, has_aux=aux),
-        calls=4,
-        multi=True,
+        "bounds.local_disarm",
+        lambda f, cv, aux: jd.bounds.local_disarm(f, num_samples=4, has_aux=aux),
+        size=Size(num_samples=4),
         reduce=lambda values: (
             0.5 * (log_mean_exp(values[:2]) + log_mean_exp(values[2:]))
         ),
         oracle=bound_of(2),
-        kind="binary",
         built_like="disarm",
     ),
     "reinforce_optimal_baseline": Entry(
+        "reinforce_optimal_baseline",
         lambda f, cv, aux: jd.reinforce_optimal_baseline(f, num_samples=3, has_aux=aux),
-        calls=3,
-        multi=True,
+        size=Size(num_samples=3),
         built_like="reinforce_loo",
     ),
     "reinforce_running_optimal_baseline": Entry(
+        "reinforce_running_optimal_baseline",
         lambda f, cv, aux: jd.reinforce_running_optimal_baseline(
             f, weighted_value=cv["baseline"], weight=cv["scale"], has_aux=aux
         ),
         built_like="nvil",
     ),
     "unordered_set": Entry(
+        "unordered_set",
         lambda f, cv, aux: jd.unordered_set(f, num_samples=3, has_aux=aux),
-        calls=3,
-        multi=True,
+        size=Size(num_samples=3),
         reduce=None,
     ),
     "sum_and_sample": Entry(
+        "sum_and_sample",
         lambda f, cv, aux: jd.sum_and_sample(
             f, num_samples=3, baseline=cv["baseline"], has_aux=aux
         ),
-        calls=3,
-        multi=True,
+        size=Size(num_samples=3),
         reduce=None,
         built_like="unordered_set",
     ),
     "partial_enumeration": Entry(
+        "partial_enumeration",
         lambda f, cv, aux: jd.partial_enumeration(
             f, num_states=2, baseline=cv["baseline"], has_aux=aux
         ),
-        calls=3,
-        multi=True,
+        size=Size(num_samples=2),
         reduce=None,
         built_like="unordered_set",
     ),
     "monte_carlo": Entry(
+        "reinforce",
         lambda f, cv, aux: jd.monte_carlo(
             jd.reinforce(f, baseline=cv["baseline"], has_aux=aux),
-            num_samples=3,
+            num_repeats=3,
             has_aux=aux,
         ),
-        calls=3,
-        multi=True,
+        num_repeats=3,
     ),
     "local_expectation": Entry(
-        lambda f, cv, aux: jd.local_expectation(f, has_aux=aux), calls=4
+        "local_expectation",
+        lambda f, cv, aux: jd.local_expectation(f, has_aux=aux),
     ),
     "measure_valued": Entry(
+        "measure_valued",
         lambda f, cv, aux: jd.measure_valued(f, has_aux=aux),
-        calls=4,
-        kind="binary",
         variant=True,
     ),
     "double_cv": Entry(
+        "double_cv",
         lambda f, cv, aux: jd.double_cv(
             f, num_samples=3, scale=cv["scale"], has_aux=aux
         ),
-        calls=3,
-        differentiates=True,
-        multi=True,
+        size=Size(num_samples=3),
     ),
     "rodeo": Entry(
+        "rodeo",
         lambda f, cv, aux: jd.rodeo(
             f, surrogate(cv["weights"]), num_samples=3, has_aux=aux
         ),
-        calls=3,
-        differentiates=True,
-        multi=True,
-        kind="binary",
+        size=Size(num_samples=3),
         built_like="double_cv",
     ),
     "muprop": Entry(
+        "muprop",
         lambda f, cv, aux: jd.muprop(
             f, value_scale=cv["scale"], linear_scale=cv["scale"], has_aux=aux
         ),
-        calls=2,
-        differentiates=True,
         built_like="rebar",
     ),
     "muprop_second_order": Entry(
+        "muprop_second_order",
         lambda f, cv, aux: jd.muprop_second_order(
             f, quadratic_scale=cv["scale"], baseline=cv["baseline"], has_aux=aux
         ),
-        calls=2,
-        differentiates=True,
         built_like="rebar",
     ),
-    "rebar": Entry(_rebar(jd.rebar), calls=2, differentiates=True),
+    "rebar": Entry("rebar", _rebar(jd.rebar)),
     "rebar_muprop_relaxation": Entry(
+        "rebar",
         _rebar(jd.rebar, relaxation=jd.muprop_relaxation),
-        calls=2,
-        differentiates=True,
         variant=True,
     ),
     "rebar_independent": Entry(
-        _rebar(jd.rebar_independent),
-        calls=3,
-        differentiates=True,
+        "rebar",
+        _rebar(jd.rebar, conditional_noise=jd.independent_noise),
+        more_calls=1,
         built_like="rebar",
     ),
     "rebar_independent_muprop_relaxation": Entry(
-        _rebar(jd.rebar_independent, relaxation=jd.muprop_relaxation),
-        calls=3,
-        differentiates=True,
+        "rebar",
+        _rebar(
+            jd.rebar,
+            conditional_noise=jd.independent_noise,
+            relaxation=jd.muprop_relaxation,
+        ),
+        more_calls=1,
         variant=True,
     ),
-    "relax": Entry(_relax(jd.relax, False)),
+    "relax": Entry("relax", _relax(jd.relax)),
     "relax_scale": Entry(
-        _relax(jd.relax, True),
-        calls=2,
-        differentiates=True,
+        "relax_rebar",
+        _relax(jd.relax_rebar, scale=True),
         built_like="relax",
     ),
-    "relax_independent": Entry(_relax(jd.relax_independent, False), variant=True),
+    "relax_independent": Entry(
+        "relax", _relax(jd.relax, conditional_noise=jd.independent_noise), variant=True
+    ),
     "relax_independent_scale": Entry(
-        _relax(jd.relax_independent, True),
-        calls=3,
-        differentiates=True,
+        "relax_rebar",
+        _relax(jd.relax_rebar, scale=True, conditional_noise=jd.independent_noise),
+        more_calls=1,
         built_like="relax",
     ),
     "control_variate": Entry(
+        "control_variate",
         lambda f, cv, aux: jd.control_variate(
             f,
             lambda z, *args: sum(jnp.sum(x) for x in jax.tree.leaves(z)),
@@ -364,67 +400,55 @@ ALL = {
         built_like="reinforce_baseline",
     ),
     "mean_field": Entry(
+        "mean_field",
         lambda f, cv, aux: jd.mean_field(f, has_aux=aux),
-        unbiased=False,
-        differentiates=True,
-        relaxed=True,
         built_like="gumbel_softmax",
     ),
     "gumbel_softmax": Entry(
+        "gumbel_softmax",
         lambda f, cv, aux: jd.gumbel_softmax(f, temperature=_t(cv), has_aux=aux),
-        unbiased=False,
-        differentiates=True,
-        relaxed=True,
     ),
     "straight_through": Entry(
+        "straight_through",
         lambda f, cv, aux: jd.straight_through(f, has_aux=aux),
-        unbiased=False,
-        differentiates=True,
         built_like="gumbel_softmax",
     ),
     "half_estimator": Entry(
+        "half_estimator",
         lambda f, cv, aux: jd.half_estimator(f, has_aux=aux),
-        unbiased=False,
-        differentiates=True,
-        kind="binary",
         built_like="straight_through_gumbel_softmax",
     ),
     "reinmax": Entry(
+        "reinmax",
         lambda f, cv, aux: jd.reinmax(f, temperature=_t(cv), has_aux=aux),
-        unbiased=False,
-        differentiates=True,
         built_like="straight_through_gumbel_softmax",
     ),
     "gapped_straight_through": Entry(
+        "gapped_straight_through",
         lambda f, cv, aux: jd.gapped_straight_through(
             f, temperature=_t(cv), has_aux=aux
         ),
-        unbiased=False,
-        differentiates=True,
         built_like="straight_through_gumbel_softmax",
     ),
     "gumbel_rao": Entry(
+        "gumbel_rao",
         lambda f, cv, aux: jd.gumbel_rao(
-            f, temperature=_t(cv), num_samples=4, has_aux=aux
+            f, temperature=_t(cv), num_noise=4, has_aux=aux
         ),
-        unbiased=False,
-        differentiates=True,
         built_like="straight_through_gumbel_softmax",
     ),
     "decoupled_straight_through": Entry(
+        "decoupled_straight_through",
         lambda f, cv, aux: jd.decoupled_straight_through(
             f, forward_temperature=2.0, backward_temperature=_t(cv), has_aux=aux
         ),
-        unbiased=False,
-        differentiates=True,
         built_like="straight_through_gumbel_softmax",
     ),
     "straight_through_gumbel_softmax": Entry(
+        "straight_through_gumbel_softmax",
         lambda f, cv, aux: jd.straight_through_gumbel_softmax(
             f, temperature=_t(cv), has_aux=aux
         ),
-        unbiased=False,
-        differentiates=True,
     ),
 }
 

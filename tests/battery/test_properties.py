@@ -232,11 +232,11 @@ def test_value_is_f_at_the_sample(name):
 
 
 @mechanism
-def test_value_and_grads_is_the_gradient_and_its_square(name):
+def test_value_and_moments_is_the_gradient_and_its_square(name):
     estimate = build(name, mixed_f)
     out, (value, gradient) = jax.jit(
         lambda q: (
-            jd.value_and_grads(estimate)(KEY, q),
+            jd.value_and_moments(estimate)(KEY, q),
             jax.value_and_grad(estimate, argnums=1)(KEY, q),
         )
     )(mixed(name))

@@ -79,7 +79,7 @@ LIBRARY = {
     "arm": lambda f, cv: jd.arm(f),
     "disarm": lambda f, cv: jd.disarm(f),
     "reinmax": lambda f, cv: jd.reinmax(f),
-    "vimco, 4": lambda f, cv: negated(jd.vimco(lambda z: -f(z), num_samples=4)),
+    "vimco, 4": lambda f, cv: negated(jd.bounds.vimco(lambda z: -f(z), num_samples=4)),
 }
 
 # Against leave-one-out at two samples, in variance times time; not written by hand.

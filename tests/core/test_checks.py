@@ -28,9 +28,9 @@ TEMPERATURES = [0.0, -1.0, float("nan"), np.array([0.5, -0.5]), jnp.array(-0.1)]
     "transform",
     [
         lambda t: jd.rebar(total, temperature=t, scale=1.0),
-        lambda t: jd.rebar_independent(total, temperature=t, scale=1.0),
+        lambda t: jd.rebar(total, temperature=t, conditional_noise=jd.independent_noise),
         lambda t: jd.relax(total, total, temperature=t),
-        lambda t: jd.relax_independent(total, total, temperature=t),
+        lambda t: jd.relax_rebar(total, total, temperature=t),
         lambda t: jd.gumbel_softmax(total, temperature=t),
         lambda t: jd.straight_through_gumbel_softmax(total, temperature=t),
         lambda t: jd.decoupled_straight_through(
@@ -40,7 +40,7 @@ TEMPERATURES = [0.0, -1.0, float("nan"), np.array([0.5, -0.5]), jnp.array(-0.1)]
             total, forward_temperature=1.0, backward_temperature=t
         ),
         lambda t: jd.gapped_straight_through(total, temperature=t),
-        lambda t: jd.gumbel_rao(total, temperature=t, num_samples=2),
+        lambda t: jd.gumbel_rao(total, temperature=t, num_noise=2),
         lambda t: jd.reinmax(total, temperature=t),
         lambda t: jd.sample_gumbel_softmax(KEY, jnp.zeros(2), t),
     ],

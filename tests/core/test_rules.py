@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
-from jaxdiscrete.core.rules import attach, tap, value_stays_live
+from jaxdiscrete.core.rules import attach_gradient, attach_objective, value_stays_live
 from tests.helpers.trees import assert_close
 
 
@@ -13,7 +13,7 @@ def test_attach_gives_its_gradient_and_passes_the_cotangent():
     def loss(theta, params):
         value = jnp.sin(theta)
         grads = [jnp.array([1.0, 2.0]), jnp.array(3.0)]
-        return 5.0 * attach(value, params, grads)
+        return 5.0 * attach_gradient(value, params, grads)
 
     params = [jnp.zeros(2, jnp.bfloat16), jnp.array(0.5)]
     to_theta, to_params = jax.grad(loss, (0, 1))(0.3, params)
@@ -24,7 +24,7 @@ def test_attach_gives_its_gradient_and_passes_the_cotangent():
 
 def test_attach_gives_nothing_to_its_gradients():
     def loss(g):
-        return attach(jnp.array(1.0), [jnp.array(2.0)], [g])
+        return attach_gradient(jnp.array(1.0), [jnp.array(2.0)], [g])
 
     assert jax.grad(loss)(jnp.array(3.0)) == 0.0
 
@@ -34,7 +34,7 @@ def test_attach_gives_nothing_to_its_gradients():
 def test_tap_minimises_whatever_the_sign(weight, dtype):
     def loss(theta, psi):
         value = theta.astype(dtype) ** 2
-        return weight * tap(value, psi**2)
+        return weight * attach_objective(value, psi**2)
 
     to_theta, to_psi = jax.grad(loss, (0, 1))(jnp.float32(3.0), jnp.float32(5.0))
     assert to_theta == weight * 6.0
@@ -114,7 +114,7 @@ def test_other_generators(impl):
 
     for estimate in (
         jd.reinforce_loo(f, num_samples=3),
-        jd.rebar_independent(f, temperature=0.5, scale=1.0),
+        jd.rebar(f, temperature=0.5, conditional_noise=jd.independent_noise),
     ):
         gradient = jax.jit(jax.grad(estimate, 1))(key, q)
         assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient))

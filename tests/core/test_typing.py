@@ -77,7 +77,7 @@ def test_a_distribution_of_ones_own_gets_every_estimator():
         jd.reinforce_loo(f, num_samples=2),
         jd.muprop(f),
         jd.rebar(f, temperature=0.5, scale=jnp.array(0.8)),
-        jd.rebar_independent(f, temperature=0.5, scale=0.8),
+        jd.rebar(f, temperature=0.5, scale=0.8, conditional_noise=jd.independent_noise),
         jd.relax(f, lambda z: jnp.sum(z**3), temperature=0.5),
     ):
         assert_unbiased(gradient_samples(estimate, q), exact_gradient(f, q))

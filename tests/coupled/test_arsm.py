@@ -17,7 +17,7 @@ def test_two_classes_of_arsm_are_arm():
     keys = jax.random.split(KEY, 20)
     estimate = jax.vmap(jax.grad(estimate, 1, has_aux=True), (0, None))
     gradient, z = jax.jit(estimate)(keys, q)
-    noise = jax.vmap(lambda k: jd.sample_exponential(k, (3, 2)))(keys)
+    noise = jax.vmap(lambda k: jd.noise.sample_exponential(k, (3, 2)))(keys)
     u = noise[..., 1] / noise.sum(axis=-1)
     p = jax.nn.sigmoid(logits[:, 0] - logits[:, 1])[None]
     assert bool(jnp.all((z[:, 0, :, 0] > 0) == (u > 1.0 - p)))

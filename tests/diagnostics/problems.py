@@ -21,7 +21,7 @@ def rebar(f):
     return jd.rebar(f, temperature=0.5, scale=jnp.array(0.8))
 
 
-def measure(estimators, q=Q, *args, f=cubic, num_samples=200, **options):
+def measure(estimators, q=Q, *args, f=cubic, num_gradients=200, **options):
     return jd.measure(
-        estimators, KEY, q, *args, f=f, num_samples=num_samples, **options
+        estimators, KEY, q, *args, f=f, num_gradients=num_gradients, **options
     )

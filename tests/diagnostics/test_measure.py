@@ -31,7 +31,7 @@ def test_readings_are_those_of_enumeration():
     )
     directional = np.sqrt((p @ along**2) / (p @ (g**2).sum(1) - p @ along**2))
 
-    result = measure({"reinforce": jd.reinforce}, num_samples=100_000)
+    result = measure({"reinforce": jd.reinforce}, num_gradients=100_000)
     reading = result.estimators["reinforce"]
     assert result.oracle.is_exact
     np.testing.assert_allclose(result.oracle.mean, mean, rtol=1e-5)
@@ -59,7 +59,7 @@ def test_readings_are_those_of_enumeration():
 def test_bias_is_found():
     names = {"gumbel_softmax": lambda f: jd.gumbel_softmax(f, temperature=0.5)}
     names |= {"mean_field": jd.mean_field, "rebar": rebar, "exact": jd.exact}
-    result = measure(names, num_samples=20_000)
+    result = measure(names, num_gradients=20_000)
     readings = result.estimators
     assert readings["gumbel_softmax"].max_abs_z > 10
     assert readings["mean_field"].max_abs_z > 1000
@@ -90,9 +90,9 @@ def test_calls_of_f_are_counted():
 
 
 def test_chunks_change_nothing_but_memory():
-    whole = measure({"loo": loo}, num_samples=100)
+    whole = measure({"loo": loo}, num_gradients=100)
     for chunk_size in (7, 50):
-        parts = measure({"loo": loo}, num_samples=100, chunk_size=chunk_size)
+        parts = measure({"loo": loo}, num_gradients=100, chunk_size=chunk_size)
         for name, reading in whole.estimators.items():
             other = parts.estimators[name]
             for field in READINGS:
@@ -141,18 +141,18 @@ def test_a_coordinate_without_gradient_is_no_noise():
 
 
 def test_a_random_oracle_counts_with_its_error():
-    options = {"oracle": lambda f: loo(f, 10), "num_oracle_samples": 4000}
-    result = measure({"loo": loo}, num_samples=1000, **options)
+    options = {"oracle": lambda f: loo(f, 10), "num_oracle_gradients": 4000}
+    result = measure({"loo": loo}, num_gradients=1000, **options)
     exact = flat(jax.grad(jd.exact(cubic), 1)(KEY, Q))
     oracle, reading = result.oracle, result.estimators["loo"]
     assert str(oracle) == "the mean of 4,000 gradients of the given oracle"
     assert not oracle.is_exact
-    assert oracle.num_samples == 4000
+    assert oracle.num_gradients == 4000
     assert np.all(np.abs(oracle.mean - exact) < 4.5 * oracle.standard_error)
     np.testing.assert_allclose(
         reading.bias_error, np.hypot(reading.standard_error, oracle.standard_error)
     )
-    assert measure({"loo": loo}, num_samples=50, oracle=loo).oracle.num_samples == 50
+    assert measure({"loo": loo}, num_gradients=50, oracle=loo).oracle.num_gradients == 50
 
 
 def test_an_oracle_that_is_not_random_is_exact():
@@ -166,8 +166,8 @@ def test_an_oracle_that_is_not_random_is_exact():
 def test_without_an_oracle_there_is_no_bias():
     """Too many states; the direction is then that of the mean."""
     estimators = {"loo": loo}
-    result = measure(estimators, max_states=7, num_samples=20_000)
-    known = measure(estimators, max_states=8, num_samples=20_000)
+    result = measure(estimators, max_states=7, num_gradients=20_000)
+    known = measure(estimators, max_states=8, num_gradients=20_000)
     assert result.oracle is None
     assert "No oracle, so no bias" in str(result)
     assert "|bias|" not in str(result)
@@ -211,7 +211,7 @@ def result():
         "leave-one-out": loo,
         "mean field": jd.mean_field,
     }
-    return measure(names, f=lambda z: 5.0 + cubic(z), num_samples=500)
+    return measure(names, f=lambda z: 5.0 + cubic(z), num_gradients=500)
 
 
 def test_what_is_not_finite_names_the_estimator():
@@ -255,9 +255,9 @@ def test_what_is_not_finite_names_the_estimator():
             "estimator 'x' of jaxdiscrete.measure to return one real scalar",
         ),
         ({"x": loo}, {"oracle": 1}, TypeError, "Expected oracle of.*got int"),
-        ({"x": loo}, {"num_samples": 1}, ValueError, "num_samples >= 2.*two gradients"),
+        ({"x": loo}, {"num_gradients": 1}, ValueError, "num_gradients >= 2.*two gradients"),
         ({"x": loo}, {"chunk_size": 0}, ValueError, "chunk_size >= 1"),
-        ({"x": loo}, {"num_oracle_samples": 1}, ValueError, "num_oracle_samples >= 2"),
+        ({"x": loo}, {"num_oracle_gradients": 1}, ValueError, "num_oracle_gradients >= 2"),
     ],
 )
 def test_bad_input(estimators, options, error, match):

@@ -18,13 +18,13 @@ def result():
         "leave-one-out": loo,
         "mean field": jd.mean_field,
     }
-    return measure(names, f=lambda z: 5.0 + cubic(z), num_samples=500)
+    return measure(names, f=lambda z: 5.0 + cubic(z), num_gradients=500)
 
 
 def test_to_dict_is_plain_json(result):
     data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert data == result.to_dict()
-    assert data["num_samples"] == 500
+    assert data["num_gradients"] == 500
     assert data["coordinates"] == [f"q.logits[{i}]" for i in range(3)]
     assert data["oracle"]["is_exact"] is True
     reading = result.estimators["reinforce"]

@@ -59,7 +59,7 @@ def keys(seed=0, num=NUM_DRAWS):
 
 def test_one_gumbel_would_not_do_for_a_bernoulli():
     """The trap: sigmoid of a single Gumbel gives P(z = 1) = .632 at logit 0."""
-    one = jd.sample_gumbel(jax.random.key(0), (NUM_DRAWS,))
+    one = jd.noise.sample_gumbel(jax.random.key(0), (NUM_DRAWS,))
     assert abs(float((one > 0).mean()) - 0.632) < 0.005
     z = jax.vmap(jd.Bernoulli(jnp.array(0.0)).sample)(keys())
     assert abs(float(z.mean()) - 0.5) < 4.5 * 0.5 / NUM_DRAWS**0.5

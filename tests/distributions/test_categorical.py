@@ -78,8 +78,8 @@ def as_index(q):
     "sample",
     [
         as_index(jd.OneHotCategorical(LOGITS)),
-        lambda key: jd.gumbel_max(key, LOGITS),
-        lambda key: jd.exponential_race(key, LOGITS),
+        lambda key: jd.noise.gumbel_max(key, LOGITS),
+        lambda key: jd.noise.exponential_race(key, LOGITS),
         lambda key: jnp.argmax(
             jd.OneHotCategorical(LOGITS).threshold(
                 jd.OneHotCategorical(LOGITS).relaxed_sample(key)

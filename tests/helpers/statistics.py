@@ -38,7 +38,7 @@ def assert_unbiased(samples, expected):
         np.zeros_like(expected),
         names,
         k_sigma=K_SIGMA,
-        visible=VISIBLE,
+        detectable_bias=VISIBLE,
     )
 
 

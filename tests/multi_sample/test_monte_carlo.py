@@ -18,7 +18,7 @@ def relative_error_of_a_variance(num=200_000):
 @pytest.mark.parametrize("num_samples", [2, 5])
 def test_variance_of_the_mean_falls_as_one_over_m(num_samples):
     one = jd.reinforce(f)
-    many = jd.monte_carlo(one, num_samples=num_samples)
+    many = jd.monte_carlo(one, num_repeats=num_samples)
     ratio = variance(one) / variance(many)
     assert abs(ratio / num_samples - 1.0) < 2 * relative_error_of_a_variance()
 
@@ -29,7 +29,7 @@ def test_chunks_give_the_same_gradient(chunk_size):
 
     def loss(q, cv, chunk_size):
         one = jd.rebar(f, temperature=cv["t"], scale=cv["s"])
-        many = jd.monte_carlo(one, num_samples=8, chunk_size=chunk_size)
+        many = jd.monte_carlo(one, num_repeats=8, chunk_size=chunk_size)
         return many(KEY, q)
 
     both = jax.jit(jax.value_and_grad(loss, (0, 1)), static_argnums=2)
@@ -46,7 +46,7 @@ def test_chunked_samples_need_the_memory_of_one_chunk():
 
     def step(num_samples, chunk_size):
         estimate = jd.monte_carlo(
-            jd.reinforce(g), num_samples=num_samples, chunk_size=chunk_size
+            jd.reinforce(g), num_repeats=num_samples, chunk_size=chunk_size
         )
         gradient = jax.grad(lambda q, w: estimate(KEY, q, w), argnums=(0, 1))
         return temporary_bytes(gradient, q, weights)
@@ -59,14 +59,14 @@ def test_chunked_samples_need_the_memory_of_one_chunk():
 
 def test_number_of_samples_is_a_static_integer():
     with pytest.raises(TypeError, match="to be a Python int, got float"):
-        jd.reinforce_loo(jnp.sum, num_samples=2.0)
+        jd.reinforce_loo(jnp.sum, num_repeats=2.0)
     with pytest.raises(
         ValueError, match=r"num_samples >= 1 in jaxdiscrete\.monte_carlo"
     ):
-        jd.monte_carlo(jd.reinforce(jnp.sum), num_samples=0)
+        jd.monte_carlo(jd.reinforce(jnp.sum), num_repeats=0)
     with pytest.raises(
         ValueError, match=r"num_samples >= 1 in jaxdiscrete\.monte_carlo"
     ):
-        jd.monte_carlo(jd.reinforce(jnp.sum), num_samples=-1, chunk_size=4)
+        jd.monte_carlo(jd.reinforce(jnp.sum), num_repeats=-1, chunk_size=4)
     with pytest.raises(ValueError, match=r"chunk_size >= 1 in jaxdiscrete"):
-        jd.monte_carlo(jd.reinforce(jnp.sum), num_samples=4, chunk_size=0)
+        jd.monte_carlo(jd.reinforce(jnp.sum), num_repeats=4, chunk_size=0)

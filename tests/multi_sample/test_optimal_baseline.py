@@ -10,7 +10,7 @@ from tests.multi_sample.problems import KEY, Q, f, variance
 
 
 def test_leave_one_out_and_optimal_baseline_are_below_reinforce():
-    plain = variance(jd.monte_carlo(jd.reinforce(f), num_samples=4))
+    plain = variance(jd.monte_carlo(jd.reinforce(f), num_repeats=4))
     for transform in (jd.reinforce_loo, jd.reinforce_optimal_baseline):
         assert variance(transform(f, num_samples=4)) < 0.5 * plain
 

@@ -39,9 +39,9 @@ def of_batches(rows):
 
 @pytest.fixture(scope="module")
 def rao_batches():
-    def of(num_samples, seed):
+    def of(num_noise, seed):
         estimate = jd.gumbel_rao(
-            simplex_quadratic, temperature=0.5, num_samples=num_samples
+            simplex_quadratic, temperature=0.5, num_noise=num_noise
         )
         return batches_of(estimate, seed)
 
@@ -49,12 +49,12 @@ def rao_batches():
     return {0: batches_of(coupled, 0)} | {k: of(k, k) for k in (1, 2, 8)}
 
 
-@pytest.mark.parametrize("num_samples", [1, 8])
+@pytest.mark.parametrize("num_noise", [1, 8])
 def test_gumbel_rao_has_the_mean_of_straight_through_gumbel_softmax(
-    rao_batches, num_samples
+    rao_batches, num_noise
 ):
     expected, se_expected = of_batches(rao_batches[0][0])
-    found, se_found = of_batches(rao_batches[num_samples][0])
+    found, se_found = of_batches(rao_batches[num_noise][0])
     se = np.hypot(se_expected, se_found)
     assert np.all(K_SIGMA * se < 0.15 * np.abs(expected).max()), "underpowered"
     assert np.all(np.abs(found - expected) < K_SIGMA * se)
@@ -74,8 +74,8 @@ def test_variance_of_gumbel_rao_falls_with_the_noise_given_the_sample(rao_batche
 
 
 def test_gumbel_rao_needs_a_relaxed_sample():
-    match = r"num_samples >= 1 in jaxdiscrete\.gumbel_rao, got 0\. One relaxed sample"
+    match = r"num_noise >= 1 in jaxdiscrete\.gumbel_rao, got 0\. One relaxed sample"
     with pytest.raises(ValueError, match=match):
-        jd.gumbel_rao(jnp.sum, temperature=1.0, num_samples=0)
-    with pytest.raises(TypeError, match=r"num_samples of .*gumbel_rao to be a Py"):
-        jd.gumbel_rao(jnp.sum, temperature=1.0, num_samples=2.0)
+        jd.gumbel_rao(jnp.sum, temperature=1.0, num_noise=0)
+    with pytest.raises(TypeError, match=r"num_noise of .*gumbel_rao to be a Py"):
+        jd.gumbel_rao(jnp.sum, temperature=1.0, num_noise=2.0)

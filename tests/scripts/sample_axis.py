@@ -33,7 +33,7 @@ def main(batch, samples, port=None, num_processes=1, process_id=0):
     result = {}
     for name, estimate in {
         "reinforce_loo": jd.reinforce_loo(log_weight, num_samples=8, sharding=where),
-        "vimco": jd.vimco(log_weight, num_samples=8, sharding=where),
+        "vimco": jd.bounds.vimco(log_weight, num_samples=8, sharding=where),
         "disarm": jd.disarm(log_weight, num_samples=16, sharding=where),
     }.items():
 

@@ -177,7 +177,7 @@ def test_scale_and_step_receive_no_gradient():
 @both
 def test_descent_finds_the_cheapest_decision(transform, solver):
     is_subset_of_imle = transform is imle and solver is two_best
-    noise = {"noise": jd.sum_of_gamma(2)} if is_subset_of_imle else {}
+    noise = {"noise": jd.noise.sum_of_gamma(2)} if is_subset_of_imle else {}
     cost = jnp.array([1.0, -1.0, 3.0, 0.3, -2.5])
     f = lambda z: jnp.dot(z, cost) + 0.1 * jnp.sum(z**2) ** 2  # noqa: E731
     gradient = jax.grad(transform(f, solver, num_samples=16, **noise), argnums=1)
@@ -248,8 +248,8 @@ def test_numbers_are_checked():
     with pytest.raises(ValueError, match=r"Expected step_size > 0, got -1.0. It is t"):
         imle(curved, step_size=-1.0)
     with pytest.raises(ValueError, match=r"k >= 1 in jaxdiscrete\.sum_of_gamma, got 0"):
-        jd.sum_of_gamma(0)
+        jd.noise.sum_of_gamma(0)
     with pytest.raises(TypeError, match=r"num_terms of .*sum_of_gamma to be a Pyth"):
-        jd.sum_of_gamma(1, num_terms=2.0)
+        jd.noise.sum_of_gamma(1, num_terms=2.0)
     with pytest.raises(ValueError, match=r"temperature > 0, got 0.0. 1 is standard"):
-        jd.sum_of_gamma(1, temperature=0.0)
+        jd.noise.sum_of_gamma(1, temperature=0.0)

@@ -12,22 +12,24 @@ from tests.helpers.trees import assert_close
 from tests.solvers.problems import KEY, THETA, curved, linear, perturbed
 
 
-@pytest.mark.parametrize("sigma", [1.0, jnp.array(0.7)])
-def test_perturbed_optimizer_is_unbiased_for_linear_objectives(sigma):
+@pytest.mark.parametrize("noise_scale", [1.0, jnp.array(0.7)])
+def test_perturbed_optimizer_is_unbiased_for_linear_objectives(noise_scale):
     """Argmax with Gumbel noise is a sample of the categorical."""
-    estimate = perturbed(linear, num_samples=16, sigma=sigma)
+    estimate = perturbed(linear, num_noise=16, noise_scale=noise_scale)
     gradient = jax.grad(lambda key, d: estimate(key, d.logits), argnums=1)
     keys = jax.random.split(KEY, 100_000)
     q = jd.OneHotCategorical(THETA)
     samples = jax.jit(jax.vmap(gradient, (0, None)))(keys, q).logits
-    exact = exact_gradient(linear, jd.OneHotCategorical(THETA / sigma)) / sigma
+    exact = (
+        exact_gradient(linear, jd.OneHotCategorical(THETA / noise_scale)) / noise_scale
+    )
     assert_unbiased(samples, exact)
 
 
 def test_perturbed_optimizer_takes_normal_noise():
     """The difference of two normals has variance 2."""
     noise = optax.perturbations.Normal()
-    estimate = perturbed(linear, sigma=0.5, noise=noise, num_samples=8)
+    estimate = perturbed(linear, noise_scale=0.5, noise=noise, num_noise=8)
     theta = jnp.array([0.3, -0.1, -jnp.inf, -jnp.inf])
     keys = jax.random.split(KEY, 50_000)
     samples = jax.jit(jax.vmap(jax.grad(estimate, 1), (0, None)))(keys, theta)

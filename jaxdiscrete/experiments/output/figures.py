@@ -29,7 +29,7 @@ COLOURS = (
 )
 LINE_STYLES = ("-", "--", ":")
 #: The same numbers give the same bytes; a name with "$" is no formula.
-_REPRODUCIBLE = {
+_REPRODUCIBLE: dict[Any, Any] = {
     "svg.hashsalt": "jaxdiscrete",
     "svg.fonttype": "path",
     "text.parse_math": False,
@@ -103,6 +103,8 @@ def save_curves(
         for ax, candidates in zip(axes, _PANELS, strict=True):
             metric = next(m for m in candidates if m in first)
             _draw_curves(ax, metric, _lines(runs, metric))
+            if len(ax.lines) > len(runs):
+                ax.set_ylabel("ELBO (nats)")
         if len(runs) > 1:
             handles, names = axes[0].get_legend_handles_labels()
             figure.legend(handles, names, loc="outside right center", frameon=False)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from jaxdiscrete.experiments.output.records import Statistic
 
 #: In place of a number that is missing.
 MISSING = "–"  # noqa: RUF001
-_MOST_DECIMALS = 6
+_MOST_DECIMALS = 7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Metric:
 
 
 def _bounds() -> dict[str, Metric]:
-    found = {}
+    found: dict[str, Metric] = {}
     for part, name in (("train", "train"), ("valid", "valid."), ("test", "test")):
         for bound, words in (("elbo", "ELBO"), ("bound", "IW bound")):
             metric = Metric(f"{name} {words}", "nats", 2, starts_far_off=True)
@@ -50,7 +51,7 @@ METRICS: dict[str, Metric] = _bounds() | {
     "bias": Metric("bias"),
     "bias_in_standard_errors": Metric("bias in standard errors", decimals=2),
     "epoch": Metric("epoch", decimals=2),
-    "steps_per_second": Metric("steps per second", decimals=0),
+    "steps_per_second": Metric("steps per second"),
     "seconds": Metric("time", "s", 1),
 }
 
@@ -60,14 +61,15 @@ def find_metric(name: str) -> Metric:
     return METRICS.get(name) or Metric(name.replace("_", " "))
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Metrics in the order in which they are declared, the others behind them."""
+    order = {name: i for i, name in enumerate(METRICS)}
+    return sorted(names, key=lambda name: order.get(name, len(order)))
+
+
 def label(name: str) -> str:
     """A metric's name for people: ``test_elbo`` is "test ELBO"."""
     return find_metric(name).label
-
-
-def is_finite(value: float | None) -> bool:
-    """Tells a number from one that is missing."""
-    return value is not None and math.isfinite(value)
 
 
 def as_given(value: float | None) -> str:
@@ -92,8 +94,8 @@ def number(value: float | None, metric: str) -> str:
 def statistic(value: Statistic | None, metric: str) -> str:
     """A mean with its standard error, for instance "-4.31 ± 0.02".
 
-    The error has the decimals of its metric, or more where they would show zero; where
-    the metric has none, both numbers have the decimals of the error's first two digits.
+    Both have the decimals of the metric, or as many as show the error's first digit;
+    where the metric has none, as many as show the error's first two digits.
     """
     if value is None:
         return MISSING
@@ -106,10 +108,11 @@ def statistic(value: Statistic | None, metric: str) -> str:
     declared = find_metric(metric).decimals
     if declared is not None:
         decimals = min(max(declared, leading), _MOST_DECIMALS)
-        return f"{number(mean, metric)} ± {_fixed(error, decimals)}"
-    decimals = max(leading + 1, 0)
-    if decimals > _MOST_DECIMALS:
-        return f"{mean:.3g} ± {error:.2g}"
+    elif leading < _MOST_DECIMALS:
+        decimals = max(leading + 1, 0)
+    else:
+        size = math.floor(math.log10(abs(mean))) if mean else -leading
+        return f"{mean:.{max(size + leading + 1, 1)}e} ± {error:.1e}"
     return f"{_fixed(mean, decimals)} ± {_fixed(error, decimals)}"
 
 

@@ -70,7 +70,9 @@ def to_rich(table: Table) -> RichTable:
         justify: Literal["left", "right"]
         justify = "right" if column.kind == "number" else "left"
         wraps = column.kind == "sentence"
-        result.add_column(column.name, justify=justify, no_wrap=not wraps)
+        result.add_column(
+            column.name, justify=justify, no_wrap=not wraps, overflow="fold"
+        )
     for row in table.rows:
         result.add_row(*map(_rich_cell, row))
     return result

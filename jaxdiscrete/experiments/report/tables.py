@@ -9,6 +9,7 @@ from jaxdiscrete.experiments.output.formatting import (
     as_given,
     count,
     duration,
+    in_order,
     label,
     number,
     setting,
@@ -117,7 +118,7 @@ def expectations(result: Result) -> Table | None:
 
 def final_metrics(result: Result) -> Table | None:
     """Every metric of every run at the end of training; None without runs."""
-    metrics = _union(run.final for run in result.runs.values())
+    metrics = in_order(_union(run.final for run in result.runs.values()))
     columns = [Column("Run"), Column("Calls of f", "number")]
     columns += [Column(label(metric), "number") for metric in metrics]
     rows = []

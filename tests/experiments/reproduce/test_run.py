@@ -7,17 +7,26 @@ import shutil
 import pytest
 from rich.console import Console
 
-from jaxdiscrete.experiments import files, reproduce, runs, trajectory
 from jaxdiscrete.experiments.cli import main
-from jaxdiscrete.experiments.config import load_experiment
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.measurements import at_length
+from jaxdiscrete.experiments.output import codec
+from jaxdiscrete.experiments.output.records import RunSummary
+from jaxdiscrete.experiments.reproduce import run as reproduce
+from jaxdiscrete.experiments.reproduce.results import Result, StoredResult
+from jaxdiscrete.experiments.runs import train as training_runs
+from jaxdiscrete.experiments.runs import trajectory
 
 pytestmark = pytest.mark.usefixtures("cheap_programs")
 SILENT = Console(quiet=True)
 PUBLISHED = {
     "a/plain": {
+        "paper": "Tiny",
+        "experiment": "two estimators",
+        "dataset": "digits",
+        "model": "two latents",
+        "estimator": "plain",
         "value": 40.0,
+        "stderr": None,
         "metric": "negative ELBO (nats)",
         "table": "Table 1",
         "source": "a paper",
@@ -53,7 +62,7 @@ trajectory = true
 [[claim.expectations]]
 text = "An ELBO is positive"
 metric = "test_elbo"
-inside = ["plain"]
+within = ["plain"]
 range = [0.0, 100.0]
 
 [short]
@@ -92,7 +101,7 @@ title = "Toy"
 [[claim.expectations]]
 text = "The exact gradient finds the optimum"
 metric = "theta"
-inside = ["exact"]
+within = ["exact"]
 range = [0.0, 0.5]
 
 [short]
@@ -158,20 +167,20 @@ def no_training(monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(runs, "train", fail)
+    monkeypatch.setattr(training_runs, "train", fail)
     monkeypatch.setattr(trajectory, "measure", fail)
 
 
 @pytest.fixture
 def trained(monkeypatch):
     """The names of the runs that are trained, and whether each was resumed."""
-    names, train = [], runs.train
+    names, train = [], training_runs.train
 
     def record(config, folder, screen, *, resume=False, **options):
         names.append((folder.name, resume))
         return train(config, folder, screen, resume=resume, **options)
 
-    monkeypatch.setattr(runs, "train", record)
+    monkeypatch.setattr(training_runs, "train", record)
     return names
 
 
@@ -184,74 +193,55 @@ def again(folder):
 
 def stored(folder):
     path = folder / "out" / "paper" / "tiny" / "short" / "result.json"
-    return json.loads(path.read_text())
+    return codec.read(path, StoredResult).result
 
 
 def test_results_stand_beside_the_claim(first):
     result = stored(first)
-    assert result["experiment"] == "paper/tiny"
-    assert result["command"] == "jaxdiscrete reproduce paper/tiny --short"
-    assert result["length"] == "short"
-    assert (result["steps"], result["full_steps"]) == (4, 8)
-    assert result["seeds"] == [0, 1]
-    assert result["notes"] == ["Shorter."]
-    assert set(result["runs"]) == {"plain"}
-    run = result["runs"]["plain"]
-    assert len(run["final"]["test_elbo"]["values"]) == 2
-    assert run["final"]["test_elbo"]["se"] > 0
-    assert run["curve"]["step"] == [2, 4]
-    assert len(run["curve"]["valid_elbo"]["mean"]) == 2
-    assert run["settings"]["training.num_steps"] == 4
+    assert result.experiment == "paper/tiny"
+    assert result.command == "jaxdiscrete reproduce paper/tiny --short"
+    assert result.length == "short"
+    assert (result.steps, result.full_steps) == (4, 8)
+    assert result.seeds == (0, 1)
+    assert result.notes == ("Shorter.",)
+    assert set(result.runs) == {"plain"}
+    run = result.runs["plain"]
+    assert len(run.final["test_elbo"].values) == 2
+    assert run.final["test_elbo"].standard_error > 0
+    assert run.curves.steps == (2, 4)
+    assert len(run.curves.metrics["valid_elbo"].mean) == 2
+    assert run.settings["training.num_steps"] == 4
     for i in (0, 1):
         folder = first / "out" / "paper" / "tiny" / "short" / f"plain-seed{i}"
-        summary = json.loads((folder / "summary.json").read_text())
-        assert run["final"]["test_elbo"]["values"][i] == summary["test_elbo"]
-    by_step, by_length = result["published"]
-    assert by_step["value"] == -40.0
-    assert by_step["holds"] is True
-    assert by_step["measured"] == run["final"]["test_elbo"]
-    assert by_length["step"] == 8
-    assert by_length["holds"] is None
-    order, inside = result["expectations"]
-    shared = result["shared_trajectory"]["runs"]
+        summary = codec.read(folder / "summary.json", RunSummary)
+        assert run.final["test_elbo"].values[i] == summary.metrics["test_elbo"]
+    by_step, by_length = result.published
+    assert by_step.value == -40.0
+    assert by_step.holds is True
+    assert by_step.measured == run.final["test_elbo"]
+    assert by_length.step == 8
+    assert by_length.holds is None
+    order, inside = result.expectations
+    shared = result.shared_trajectory.runs
     assert set(shared) == {"plain", "even"}
-    difference = (
-        shared["plain"]["log_variance"]["mean"] - shared["even"]["log_variance"]["mean"]
-    )
-    assert order["holds"] is (difference > 0)
-    assert inside["holds"] is False
-    assert set(result["versions"]) >= {"python", "jax", "numpy", "jaxdiscrete"}
-    assert result["wall_seconds"] > 0
+    plain, even = (shared[name].metrics["log_variance"] for name in ("plain", "even"))
+    assert order.holds is (plain.mean - even.mean > 0)
+    assert inside.holds is False
+    assert set(result.versions) >= {"python", "jax", "numpy", "jaxdiscrete"}
+    assert result.wall_seconds > 0
 
 
 def test_reports_and_summaries_are_written(first):
     assert "Two estimators" in (first / "out" / "report.html").read_text()
     assert "Two estimators" in (first / "out" / "report.md").read_text()
-    kept = json.loads((first / "summaries" / "paper" / "tiny-short.json").read_text())
-    result = stored(first)
-    assert kept.keys() == result.keys() - {"settings", "images"}
-    mean = result["runs"]["plain"]["final"]["test_elbo"]["mean"]
-    assert kept["runs"]["plain"]["final"]["test_elbo"]["mean"] == float(f"{mean:.5g}")
-    assert kept["expectations"] == result["expectations"]
-
-
-def test_summaries_thin_long_curves_and_round(tmp_path):
-    curve = {"step": list(range(100)), "m": {"mean": [1 / 3] * 100, "se": None}}
-    result = {
-        "experiment": "paper/tiny",
-        "length": "full",
-        "runs": {"a": {"curve": curve, "final": {"m": {"mean": 123.456789}}}},
-        "shared_trajectory": {"curve": {"step": [1, 2], "a": [0.123456789, 2.0]}},
-        "settings": {},
-        "images": {},
-    }
-    reproduce.write_summary(tmp_path, result)
-    kept = json.loads((tmp_path / "paper" / "tiny-full.json").read_text())
-    run = kept["runs"]["a"]
-    assert run["curve"]["step"] == list(range(0, 100, 4))
-    assert run["curve"]["m"]["mean"] == [0.33333] * 25
-    assert run["final"]["m"]["mean"] == 123.46
-    assert kept["shared_trajectory"]["curve"] == {"step": [1, 2], "a": [0.12346, 2.0]}
+    path = first / "summaries" / "paper" / "tiny-short.json"
+    kept, result = codec.read(path, Result), stored(first)
+    mean = result.runs["plain"].final["test_elbo"].mean
+    assert kept.runs["plain"].final["test_elbo"].mean == float(f"{mean:.5g}")
+    assert kept.published == result.published
+    assert [e.holds for e in kept.expectations] == [
+        e.holds for e in result.expectations
+    ]
 
 
 def test_a_second_call_trains_nothing(copy, no_training, capsys):
@@ -263,12 +253,11 @@ def test_a_second_call_trains_nothing(copy, no_training, capsys):
 def test_results_are_put_together_again_from_what_is_there(copy, no_training):
     before = stored(copy)
     (copy / "out" / "paper" / "tiny" / "short" / "result.json").unlink()
-    after = json.loads(json.dumps(again(copy)))
-    for result in (before, after):
-        assert result.pop("wall_seconds") > 0
-        # Paths of the copy.
-        result.pop("images")
-    assert after == before
+    after = again(copy)
+    assert after.wall_seconds > 0
+    # The paths of images are those of the copy.
+    same = {"wall_seconds": before.wall_seconds, "images": before.images}
+    assert dataclasses.replace(after, **same) == before
 
 
 def test_a_cut_run_is_resumed_and_the_others_are_kept(copy, trained):
@@ -280,11 +269,11 @@ def test_a_cut_run_is_resumed_and_the_others_are_kept(copy, trained):
     shutil.rmtree(cut / "checkpoints" / "4")
     after = again(copy)
     assert trained == [("plain-seed1", True)]
-    finals = [r["runs"]["plain"]["final"] for r in (before, after)]
+    finals = [dict(r.runs["plain"].final) for r in (before, after)]
     for final in finals:
         final.pop("steps_per_second")
     assert finals[0] == finals[1]
-    assert after["shared_trajectory"] == before["shared_trajectory"]
+    assert after.shared_trajectory == before.shared_trajectory
 
 
 def test_a_run_without_a_checkpoint_starts_again(copy, trained):
@@ -296,15 +285,15 @@ def test_a_run_without_a_checkpoint_starts_again(copy, trained):
         (cut / name).unlink()
     after = again(copy)
     assert trained == [("plain-seed0", False)]
-    elbos = [r["runs"]["plain"]["final"]["test_elbo"] for r in (before, after)]
+    elbos = [r.runs["plain"].final["test_elbo"] for r in (before, after)]
     assert elbos[0] == elbos[1]
 
 
 def test_a_changed_claim_is_compared_without_training(copy, no_training):
     path = copy / "configs" / "paper" / "tiny.toml"
     path.write_text(FILE.replace("range = [0.0, 100.0]", "range = [-1e3, 0.0]"))
-    assert again(copy)["expectations"][1]["holds"] is True
-    assert stored(copy)["expectations"][1]["holds"] is True
+    assert again(copy).expectations[1].holds is True
+    assert stored(copy).expectations[1].holds is True
 
 
 def test_changed_settings_are_never_passed_off_as_the_old_runs(copy):
@@ -321,8 +310,8 @@ def test_more_seeds_run_what_is_missing(copy, trained):
     path.write_text(FILE.replace("num_seeds = 2", "num_seeds = 3"))
     result = again(copy)
     assert trained == [("plain-seed2", False)]
-    assert result["seeds"] == [0, 1, 2]
-    assert len(result["runs"]["plain"]["final"]["test_elbo"]["values"]) == 3
+    assert result.seeds == (0, 1, 2)
+    assert len(result.runs["plain"].final["test_elbo"].values) == 3
 
 
 def test_a_damaged_result_is_named(copy):
@@ -340,18 +329,6 @@ def test_unknown_published_keys_come_before_any_run(tmp_path, no_training):
     (tmp_path / "published.json").write_text("{")
     with pytest.raises(UsageError, match=r"Expected published numbers in .*--configs"):
         reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
-
-
-def test_lengths(tmp_path):
-    experiment = load_experiment(write_configs(tmp_path))
-    full, short = (at_length(experiment, short=s) for s in (False, True))
-    assert full == experiment.runs
-    assert short.keys() == full.keys()
-    config = short["even"]
-    assert config.training.num_steps == 4
-    assert config.evaluation.num_test_examples == 20
-    training = dataclasses.replace(config.training, num_steps=8)
-    assert training == full["even"].training
 
 
 def test_a_toy_has_no_folders_of_runs(tmp_path):

@@ -1,0 +1,95 @@
+"""The skeleton of all estimators: f normalised and checked once, then the body."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiscrete.core.checks import check_differentiable
+from jaxdiscrete.core.latents import draw, freeze
+from jaxdiscrete.core.needs import SAMPLER, Needs, check_latents
+from jaxdiscrete.core.objective import ObjectiveWithAux, value_of, with_aux
+from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+
+# A context of JAX, so that what it caches of a jitted f while a check looks at it is
+# not what it uses afterwards.
+_checking = jax.make_user_context(False)
+
+#: ``body(objective, key, q, args) -> (value, aux)``.
+Body = Callable[
+    [ObjectiveWithAux, jax.Array, PyTree, tuple[Any, ...]], tuple[jax.Array, Any]
+]
+
+
+def is_checking() -> bool:
+    """Whether f is being traced for a check, so that no gradient of it is wanted."""
+    return bool(_checking.value)
+
+
+@contextlib.contextmanager
+def checking() -> Iterator[None]:
+    """Estimators inside f then check nothing again, and make no control variate.
+
+    The check of an outer estimator runs whatever the inner ones would check. Without
+    this, d nested estimators would call the innermost f 2^d times.
+    """
+    with _checking(True):
+        yield
+
+
+def estimator(
+    name: str,
+    f: Objective,
+    body: Body,
+    *,
+    needs: Needs = SAMPLER,
+    has_aux: bool = False,
+    at: Callable[[jax.Array, PyTree], PyTree] = draw,
+    differentiates: bool = False,
+    check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
+) -> Estimator:
+    """Builds an estimator from what is particular to it.
+
+    Args:
+      name: public name of the estimator, for error messages.
+      f: the objective.
+      body: ``(objective, key, q, args) -> (value, aux)``: what draws, evaluates f as
+        ``objective(z, *args) -> (value, aux)``, and attaches the gradient.
+      needs: what it needs of the distributions in q.
+      has_aux: whether f returns ``(value, aux)``, and the estimate then does too.
+      at: ``(key, q) -> z``, where f is evaluated; traced for its shapes. Default: a
+        hard sample.
+      differentiates: whether f must be differentiable in z.
+      check: ``(q, shapes of z, args)``, raises where something else does not fit.
+
+    Returns:
+      ``estimate(key, q, *args)``. It traces f once to check it, before any compute.
+    """
+    objective = with_aux(f, has_aux)
+
+    def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
+        check_latents(name, q, needs)
+        if not is_checking():
+            with checking():
+                shapes = jax.eval_shape(lambda k: at(k, freeze(q)), key)
+                if check is not None:
+                    check(freeze(q), shapes, freeze(args))
+                if differentiates:
+                    check_differentiable(name, "f", value_of(objective), shapes, args)
+                else:
+                    jax.eval_shape(lambda z: objective(z, *args)[0], shapes)
+        value, aux = body(objective, key, q, args)
+        return (value, aux) if has_aux else value
+
+    return estimate
+
+
+def with_path_to(value: jax.Array, q: PyTree) -> jax.Array:
+    """``value`` as it depends on q, for a check that follows derivatives."""
+    leaves = [x for x in jax.tree.leaves(q) if isinstance(x, jax.Array)]
+    return attach_gradient(value, leaves, [jnp.zeros_like(x) for x in leaves])

@@ -1,0 +1,38 @@
+"""Types of arrays inside ``shard_map``: over which devices they vary."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.typing import PyTree
+
+
+def match_varying(x: jax.Array, like: jax.Array) -> jax.Array:
+    """``x``, which under shard_map varies over the devices that ``like`` does.
+
+    Args:
+      x: floating array.
+      like: floating array of the shape of ``x``, or a scalar.
+
+    Returns:
+      ``x`` plus a zero that depends on ``like`` in type only.
+    """
+    return x + jnp.where(jnp.isnan(like), 0.0, 0.0).astype(x.dtype)
+
+
+def freeze_varying(q: PyTree, like: jax.Array) -> PyTree:
+    """``q`` without gradients, which under shard_map varies like its samples.
+
+    A score with respect to replicated parameters would be summed over the devices
+    before it meets the signal of its own sample.
+
+    Args:
+      q: pytree of distributions with floating leaves.
+      like: a scalar that varies over devices like the sample.
+
+    Returns:
+      A pytree of q's structure.
+    """
+    return jax.tree.map(lambda x: match_varying(x, like), freeze(q))
