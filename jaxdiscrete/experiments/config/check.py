@@ -31,6 +31,7 @@ def check(config: Config) -> None:
             "Expected training.num_steps to be a multiple of "
             f"training.steps_per_block={block}, got {steps}. Change one of them."
         )
+    config.estimator.check()
     config.model.check(config)
 
 

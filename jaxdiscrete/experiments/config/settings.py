@@ -89,6 +89,11 @@ class Config:
         """The full length in gradient steps."""
         return self.training.num_steps
 
+    @property
+    def calls_of_f(self) -> int:
+        """Calls of a layer's objective in one gradient."""
+        return self.estimator.calls_of_f(*self.model.layer_size)
+
     def with_steps(self, num_steps: int) -> Config:
         """The same run at another length.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from tyro.conf import Fixed
 
 import jaxdiscrete as jd
+from jaxdiscrete.core.facts import ESTIMATORS as FACTS
+from jaxdiscrete.core.facts import Facts, Size
 from jaxdiscrete.experiments.config.fields import Scheduled, bounded, scheduled
 from jaxdiscrete.experiments.config.schedules import value_at
 
@@ -32,7 +34,8 @@ class LatentSpec(NamedTuple):
 class Estimator:
     """A gradient estimator: a subclass with ``name=`` can be named in a file.
 
-    A subclass holds settings as fields, and overrides :meth:`transform`, and
+    Where the library calls it otherwise, ``of=`` is the name in its table of facts. A
+    subclass holds settings as fields, and overrides :meth:`transform`, and
     :meth:`init` where something of it is trained.
     """
 
@@ -41,36 +44,51 @@ class Estimator:
     num_repeats: int = bounded(1, at_least=1)
     """Independent estimates per layer and example, which are averaged."""
 
+    #: What the library knows of the transform.
+    facts: ClassVar[Facts]
     #: Parameters that follow plain gradient descent, as moving averages do.
     moving_averages: ClassVar[frozenset[str]] = frozenset()
-    #: Whether f runs on samples with a gradient path.
-    is_pathwise: ClassVar[bool] = False
     #: Whether all layers of a hierarchy are one sample, instead of one in another.
     is_joint: ClassVar[bool] = False
-    #: Whether it is given log-weights, and is a bound of several samples to maximise.
-    is_bound: ClassVar[bool] = False
-    #: Whether it takes a model of one layer only.
-    is_single_layer: ClassVar[bool] = False
     #: Whether its control variate takes another function than f: one that relaxes the
     #: layers above, by :meth:`soften`.
     looks_below: ClassVar[bool] = False
-    #: The latents that alone it takes.
-    variables: ClassVar[Literal["any", "binary", "categorical"]] = "any"
 
-    def __init_subclass__(cls, name: str | None = None) -> None:
+    def __init_subclass__(cls, name: str | None = None, of: str | None = None) -> None:
         if name is not None:
-            cls.name = name
+            cls.name, cls.facts = name, FACTS[of or name]
             REGISTRY[name] = cls
 
     @property
-    def calls_of_f(self) -> int:
-        """Calls of f in one gradient."""
-        return self.num_repeats * self.calls
+    def is_pathwise(self) -> bool:
+        """Whether f runs on samples with a gradient path."""
+        return self.facts.family == "pathwise"
 
     @property
-    def calls(self) -> int:
-        """Calls of f in one estimate."""
+    def is_bound(self) -> bool:
+        """Whether it takes log-weights, and is a bound of several samples."""
+        return self.facts.family == "bounds"
+
+    @property
+    def hard_samples(self) -> int:
+        """The number of samples that it is given, if it is given one."""
         return 1
+
+    def calls_of_f(self, num_variables: int, num_classes: int) -> int:
+        """Calls of f in one gradient.
+
+        Args:
+          num_variables: of a layer.
+          num_classes: of each of them.
+
+        Returns:
+          Their number in the estimate of a layer.
+        """
+        size = Size(self.hard_samples, num_variables, num_classes)
+        return self.num_repeats * self.facts.calls.count(size)
+
+    def check(self) -> None:
+        """Raises UsageError where settings do not go together."""
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
         """Initial parameters of the control variate.
@@ -105,7 +123,7 @@ class Estimator:
             estimate = self.transform_with_relaxed(f, relaxed_f, cv, step)
         if self.num_repeats == 1:
             return estimate
-        return jd.monte_carlo(estimate, num_samples=self.num_repeats)
+        return jd.monte_carlo(estimate, num_repeats=self.num_repeats)
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         """One estimate of f; as :meth:`build`."""
@@ -167,8 +185,8 @@ class MultiSample(Estimator):
     """Samples per example."""
 
     @property
-    def calls(self) -> int:
-        """One call per sample."""
+    def hard_samples(self) -> int:
+        """The number of samples."""
         return self.num_samples
 
 
@@ -178,8 +196,6 @@ class WithTemperature(Estimator):
 
     temperature: Scheduled = scheduled(1.0, above=0)
     """Temperature, a number or a schedule."""
-
-    is_pathwise: ClassVar[bool] = True
 
     def temperature_at(self, step: jax.Array) -> jax.Array:
         """The scheduled temperature."""

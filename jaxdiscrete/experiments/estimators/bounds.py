@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 
@@ -14,20 +14,21 @@ from jaxdiscrete.experiments.estimators.base import (
     MultiSample,
     WithBaseline,
 )
+from jaxdiscrete.experiments.estimators.coupled import Antithetic
 
 
 @dataclasses.dataclass(frozen=True)
-class Vimco(MultiSample, name="vimco"):
+class Vimco(MultiSample, name="vimco", of="bounds.vimco"):
     """VIMCO: a signal of its own for every sample."""
 
-    is_bound: ClassVar[bool] = True
-
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
-        return jd.vimco(f, num_samples=self.num_samples)
+        return jd.bounds.vimco(f, num_samples=self.num_samples)
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiSampleNvil(WithBaseline, name="multi_sample_nvil"):
+class MultiSampleNvil(
+    WithBaseline, name="multi_sample_nvil", of="bounds.multi_sample_nvil"
+):
     """One signal for all samples, less a baseline trained by the squared error."""
 
     baseline_hidden: tuple[int, ...] = bounded((100,), at_least=1)
@@ -35,24 +36,20 @@ class MultiSampleNvil(WithBaseline, name="multi_sample_nvil"):
     num_samples: int = bounded(2, at_least=1)
     """Samples per example."""
 
-    is_bound: ClassVar[bool] = True
-
     @property
-    def calls(self) -> int:
-        """One call per sample."""
+    def hard_samples(self) -> int:
+        """The number of samples."""
         return self.num_samples
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
-        return jd.multi_sample_nvil(f, self.baseline(cv), num_samples=self.num_samples)
+        return jd.bounds.multi_sample_nvil(
+            f, num_samples=self.num_samples, baseline=self.baseline(cv)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
-class LocalDisarm(MultiSample, name="local_disarm"):
+class LocalDisarm(Antithetic, name="local_disarm", of="bounds.local_disarm"):
     """DisARM's signals for every sample of the bound."""
 
-    is_bound: ClassVar[bool] = True
-    is_single_layer: ClassVar[bool] = True
-    variables: ClassVar = "binary"
-
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
-        return jd.local_disarm(f, num_samples=self.num_samples // 2)
+        return jd.bounds.local_disarm(f, num_samples=self.num_samples)

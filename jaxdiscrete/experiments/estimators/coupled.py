@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments.config.fields import bounded
+from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import (
     ControlVariate,
     Estimator,
@@ -17,28 +18,24 @@ from jaxdiscrete.experiments.estimators.base import (
 
 
 @dataclasses.dataclass(frozen=True)
-class Antithetic(Estimator):
+class Antithetic(MultiSample):
     """Antithetic pairs of samples."""
 
-    num_pairs: int = bounded(1, at_least=1)
-    """Pairs per example, two samples each."""
+    num_samples: int = bounded(2, at_least=2)
+    """Samples per example, an even number: two per pair."""
 
-    @property
-    def calls(self) -> int:
-        """One call per sample."""
-        return 2 * self.num_pairs
+    def check(self) -> None:
+        """Raises where one of a pair is missing."""
+        if self.num_samples % 2:
+            raise UsageError(
+                f"Expected estimator.num_samples to be even with {self.name}, whose "
+                f"samples are pairs, got {self.num_samples}. Add one."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm(Estimator, name="arm"):
     """ARM: an antithetic pair that shares its noise."""
-
-    variables: ClassVar = "binary"
-
-    @property
-    def calls(self) -> int:
-        """One call per sample of the pair."""
-        return 2
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.arm(f)
@@ -48,17 +45,13 @@ class Arm(Estimator, name="arm"):
 class Disarm(Antithetic, name="disarm"):
     """DisARM: ARM with its noise integrated out."""
 
-    variables: ClassVar = "binary"
-
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
-        return jd.disarm(f, num_samples=2 * self.num_pairs)
+        return jd.disarm(f, num_samples=self.num_samples)
 
 
 @dataclasses.dataclass(frozen=True)
 class Arms(MultiSample, name="arms"):
     """ARMS: several samples of one copula."""
-
-    variables: ClassVar = "binary"
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.arms(f, num_samples=self.num_samples)
@@ -68,8 +61,6 @@ class Arms(MultiSample, name="arms"):
 class Carms(MultiSample, name="carms"):
     """CARMS: ARMS for categorical variables."""
 
-    variables: ClassVar = "categorical"
-
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.carms(f, num_samples=self.num_samples)
 
@@ -77,8 +68,6 @@ class Carms(MultiSample, name="carms"):
 @dataclasses.dataclass(frozen=True)
 class Arsm(Estimator, name="arsm"):
     """ARSM: swaps of one noise for categorical variables."""
-
-    variables: ClassVar = "categorical"
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.arsm(f)
@@ -88,7 +77,5 @@ class Arsm(Estimator, name="arsm"):
 class DisarmStickBreaking(Antithetic, name="disarm_stick_breaking"):
     """DisARM for categorical variables, one stick after the other."""
 
-    variables: ClassVar = "categorical"
-
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
-        return jd.disarm_stick_breaking(f, num_samples=2 * self.num_pairs)
+        return jd.disarm_stick_breaking(f, num_samples=self.num_samples)

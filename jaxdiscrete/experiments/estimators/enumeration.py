@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 
@@ -37,8 +37,6 @@ class LocalExpectation(Estimator, name="local_expectation"):
 class MeasureValued(Estimator, name="measure_valued"):
     """Measure-valued derivatives of the bits."""
 
-    variables: ClassVar = "binary"
-
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.measure_valued(f)
 
@@ -59,8 +57,8 @@ class SumAndSample(WithBaseline, name="sum_and_sample"):
     """Samples per example."""
 
     @property
-    def calls(self) -> int:
-        """One call per sample."""
+    def hard_samples(self) -> int:
+        """The number of samples."""
         return self.num_samples
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
@@ -77,9 +75,9 @@ class PartialEnumeration(WithBaseline, name="partial_enumeration"):
     """States that are summed."""
 
     @property
-    def calls(self) -> int:
-        """One call per state, and one at the sample."""
-        return self.num_states + 1
+    def hard_samples(self) -> int:
+        """The number of states, to which one sample comes."""
+        return self.num_states
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.partial_enumeration(

@@ -58,8 +58,6 @@ class Rodeo(MultiSample, name="rodeo"):
     surrogate_hidden: tuple[int, ...] = bounded((16,), at_least=1)
     """Widths of the surrogate's tanh layers, trained by the variance."""
 
-    variables: ClassVar = "binary"
-
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
         """The surrogate, which is zero at first."""
         net = critic_net(self.surrogate_hidden, "tanh")

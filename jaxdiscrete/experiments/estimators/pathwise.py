@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 
@@ -44,8 +44,6 @@ class StraightThrough(Estimator, name="straight_through"):
     slope: Scheduled = scheduled(1.0, above=0)
     """Factor of the logits in the derivative, a number or a schedule."""
 
-    is_pathwise: ClassVar[bool] = True
-
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.straight_through(f, slope=value_at(self.slope, step))
 
@@ -54,8 +52,6 @@ class StraightThrough(Estimator, name="straight_through"):
 class MeanField(Estimator, name="mean_field"):
     """f at the mean of the sample."""
 
-    is_pathwise: ClassVar[bool] = True
-
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.mean_field(f)
 
@@ -63,9 +59,6 @@ class MeanField(Estimator, name="mean_field"):
 @dataclasses.dataclass(frozen=True)
 class HalfEstimator(Estimator, name="half_estimator"):
     """Half of the straight-through derivative, times the probability of the sample."""
-
-    is_pathwise: ClassVar[bool] = True
-    variables: ClassVar = "binary"
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.half_estimator(f)
@@ -88,7 +81,7 @@ class GumbelRao(WithTemperature, name="gumbel_rao"):
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.gumbel_rao(
-            f, temperature=self.temperature_at(step), num_samples=self.num_noise
+            f, temperature=self.temperature_at(step), num_noise=self.num_noise
         )
 
 
@@ -113,8 +106,6 @@ class DecoupledStraightThrough(Estimator, name="decoupled_straight_through"):
     """Temperature of the hard sample, a number or a schedule."""
     backward_temperature: Scheduled = scheduled(1.0, above=0)
     """Temperature of the derivative, a number or a schedule."""
-
-    is_pathwise: ClassVar[bool] = True
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.decoupled_straight_through(

@@ -18,7 +18,11 @@ from jaxdiscrete.experiments.estimators.base import (
     critic_net,
 )
 
-RELAXATIONS = {"concrete": jd.concrete, "muprop": jd.muprop_relaxation}
+RELAXATIONS = {
+    "concrete": jd.concrete_relaxation,
+    "muprop": jd.muprop_relaxation,
+}
+CONDITIONAL_NOISE = {"tied": jd.tied_noise, "independent": jd.independent_noise}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Reinforce(Estimator, name="reinforce"):
 
 
 @dataclasses.dataclass(frozen=True)
-class ConstantBaseline(Estimator, name="reinforce_constant_baseline"):
+class ConstantBaseline(Estimator, name="reinforce_constant_baseline", of="reinforce"):
     """REINFORCE with a constant, trained by the variance."""
 
     baseline: float = 0.0
@@ -82,7 +86,7 @@ class Nvil(WithBaseline, name="nvil"):
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.nvil(
             f,
-            self.baseline(cv),
+            baseline=self.baseline(cv),
             centre=cv.get("centre"),
             variance=cv.get("variance"),
         )
@@ -133,16 +137,11 @@ class LinearControlVariate(WithBaseline, name="control_variate"):
 
 
 @dataclasses.dataclass(frozen=True)
-class SimpleMuProp(WithBaseline, name="simple_muprop"):
+class SimpleMuProp(WithBaseline, name="simple_muprop", of="muprop"):
     """MuProp without its linear term."""
 
     value_scale: float = 1.0
     """Initial scale of the value at the mean."""
-
-    @property
-    def calls(self) -> int:
-        """At the sample and at the mean."""
-        return 2
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
         """The baseline and the scale."""
@@ -205,13 +204,10 @@ class Rebar(WithBaseline, name="rebar"):
     """Whether the temperature is trained."""
     relaxation: Literal["concrete", "muprop"] = "concrete"
     """Relaxation of the control variate; muprop is the one of REBAR's experiments."""
+    conditional_noise: Literal["tied", "independent"] = "tied"
+    """Noise of the relaxed sample given the hard one: shared, or one of its own."""
 
     looks_below: ClassVar[bool] = True
-
-    @property
-    def calls(self) -> int:
-        """At the hard and at the relaxed sample."""
-        return 2
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
         """The baseline, the scale, and the temperature if it is trained."""
@@ -235,6 +231,7 @@ class Rebar(WithBaseline, name="rebar"):
             baseline=self.baseline(cv),
             relaxed_f=relaxed_f,
             relaxation=RELAXATIONS[self.relaxation],
+            conditional_noise=CONDITIONAL_NOISE[self.conditional_noise],
         )
 
     def soften(self, q: Any, zeta: jax.Array, cv: ControlVariate) -> jax.Array:
@@ -251,37 +248,56 @@ class Rebar(WithBaseline, name="rebar"):
 
 
 @dataclasses.dataclass(frozen=True)
-class Relax(Estimator, name="relax"):
-    """RELAX: REBAR plus a trained critic."""
+class Relax(WithBaseline, name="relax"):
+    """RELAX with a trained critic, of which f may be a black box."""
 
     temperature: float = bounded(0.5, above=0)
     """Initial temperature; its logarithm is trained."""
-    scale: float = 1.0
-    """Initial scale of the relaxed objective."""
     critic_hidden: tuple[int, ...] = bounded((64,), at_least=1)
     """Widths of the critic's layers."""
     critic_activation: Literal["tanh", "relu", "leaky_relu"] = "tanh"
     """Activation of the critic's layers."""
-
-    @property
-    def calls(self) -> int:
-        """At the hard and at the relaxed sample."""
-        return 2
+    relaxation: Literal["concrete", "muprop"] = "concrete"
+    """Relaxation of the control variate."""
+    conditional_noise: Literal["tied", "independent"] = "tied"
+    """Noise of the relaxed sample given the hard one: shared, or one of its own."""
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
-        """The critic, the temperature and the scale."""
-        critic = critic_net(self.critic_hidden, self.critic_activation)
-        return {
-            "critic": critic.init(key, latents.z, latents.inputs)["params"],
+        """The baseline, the critic and the temperature."""
+        net = critic_net(self.critic_hidden, self.critic_activation)
+        return super().init(key, latents) | {
+            "critic": net.init(key, latents.z, latents.inputs)["params"],
             "log_temperature": jnp.log(jnp.full(latents.shape, self.temperature)),
-            "scale": jnp.full(latents.shape, self.scale),
         }
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
+        return jd.relax(f, self._critic(cv), **self._options(cv))
+
+    def _critic(self, cv: ControlVariate) -> Any:
         net = critic_net(self.critic_hidden, self.critic_activation)
-        return jd.relax(
-            f,
-            lambda z, inputs: net.apply({"params": cv["critic"]}, z, inputs),
-            temperature=jnp.exp(cv["log_temperature"]),
-            scale=cv["scale"],
-        )
+        return lambda z, inputs: net.apply({"params": cv["critic"]}, z, inputs)
+
+    def _options(self, cv: ControlVariate) -> dict[str, Any]:
+        return {
+            "temperature": jnp.exp(cv["log_temperature"]),
+            "baseline": self.baseline(cv),
+            "relaxation": RELAXATIONS[self.relaxation],
+            "conditional_noise": CONDITIONAL_NOISE[self.conditional_noise],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class RelaxRebar(Relax, name="relax_rebar"):
+    """RELAX beside REBAR: a trained critic and a scaled relaxation of f."""
+
+    scale: float = 1.0
+    """Initial scale of the relaxed objective."""
+
+    def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
+        """As for RELAX, and the scale."""
+        scale = jnp.full(latents.shape, self.scale)
+        return super().init(key, latents) | {"scale": scale}
+
+    def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
+        options = self._options(cv)
+        return jd.relax_rebar(f, self._critic(cv), scale=cv["scale"], **options)

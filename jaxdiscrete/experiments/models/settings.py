@@ -45,6 +45,11 @@ class LayeredSettings(Model):
         return "sampled"
 
     @property
+    def layer_size(self) -> tuple[int, int]:
+        """The largest layer, and the classes of its variables."""
+        return max(self.num_latents), self.num_classes
+
+    @property
     def num_states(self) -> int:
         """Joint states of all latents."""
         return self.num_classes ** sum(self.num_latents)
@@ -63,14 +68,12 @@ class LayeredSettings(Model):
                 f"pathwise, got {self.num_samples} with {name}. Set it to 1, or "
                 "choose gumbel_softmax."
             )
-        wants_two = estimator.variables == "binary" and self.num_classes != 2
-        wants_more = estimator.variables == "categorical" and self.num_classes == 2
-        if wants_two or wants_more:
-            wanted = "= 2" if wants_two else "> 2"
+        wanted = estimator.facts.needs.num_classes
+        if wanted not in (None, self.num_classes):
             raise UsageError(
-                f"Expected model.num_classes {wanted} with {name}, an estimator for "
-                f"{estimator.variables} variables, got {self.num_classes}. Change it, "
-                "or choose reinforce_loo."
+                f"Expected model.num_classes = {wanted} with {name}, an estimator for "
+                f"{estimator.facts.needs.variables}, got {self.num_classes}. Change "
+                "it, or choose reinforce_loo."
             )
         if name == "exact" and self.num_states > MAX_STATES:
             raise UsageError(
@@ -78,7 +81,9 @@ class LayeredSettings(Model):
                 f"exact estimator, got {self.num_states}. Lower model.num_latents, or "
                 "choose another estimator."
             )
-        if estimator.is_single_layer and len(self.num_latents) > 1:
+        # All layers of a bound are one sample, of which only samples are known.
+        asks_more = estimator.is_bound and estimator.facts.needs.protocols
+        if asks_more and len(self.num_latents) > 1:
             raise UsageError(
                 f"Expected model.num_latents to be one number with {name}, an "
                 "estimator of one layer, got "

@@ -102,7 +102,7 @@ def _measure_runs(
         runs={
             name: MeasuredRun(
                 estimator=config.estimator.name,
-                calls_of_f=config.estimator.calls_of_f,
+                calls_of_f=config.calls_of_f,
                 settings=flatten(config),
                 final=_final(summaries[name]),
                 curves=_curves(rows[name]),

@@ -81,7 +81,7 @@ def measure(grid: MeasuredGrid) -> jd.Measurement:
         jax.random.key(grid.seed),
         jd.OneHotCategorical(jnp.asarray(grid.settings.logits, jnp.float32)),
         f=cosine,
-        num_samples=grid.num_gradients,
+        num_gradients=grid.num_gradients,
         chunk_size=CHUNK,
     )
 

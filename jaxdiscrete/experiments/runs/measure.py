@@ -93,7 +93,7 @@ def measure(
             transforms,
             stream(config.seed, Stream.METER),
             problem.offsets(),
-            num_samples=num_gradients,
+            num_gradients=num_gradients,
             f=task.network.cost,
             oracle=oracle,
             chunk_size=max(1, CHUNK // len(x)),

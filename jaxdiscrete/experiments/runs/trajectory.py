@@ -100,7 +100,7 @@ def measure(
     steps = tuple(int(row["step"]) for row in curves[0])
     runs, means = {}, {}
     for name, config in configs.items():
-        calls = config.estimator.calls_of_f
+        calls = config.calls_of_f
         metrics = {
             metric: summarise([c[-1][f"{name}.{metric}"] for c in curves])
             for metric in METRICS

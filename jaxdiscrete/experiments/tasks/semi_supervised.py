@@ -30,6 +30,11 @@ class Settings(Model):
     label_weight: float = bounded(0.1, at_least=0)
     """Weight of log q of the given class in the loss of a labelled image."""
 
+    @property
+    def layer_size(self) -> tuple[int, int]:
+        """One class."""
+        return 1, NUM_LABELS
+
     def check(self, config: Config) -> None:
         """Raises where labels do not divide, or the estimator is of a bound."""
         each, rest = divmod(self.num_labelled, NUM_LABELS)
@@ -39,7 +44,7 @@ class Settings(Model):
                 f"same number of every class, got {self.num_labelled}. Change it."
             )
         estimator = config.estimator
-        if estimator.is_bound or estimator.variables == "binary":
+        if estimator.is_bound or estimator.facts.needs.num_classes == 2:
             raise UsageError(
                 "Expected an estimator of an expectation over ten classes with "
                 f"model.task = 'semi_supervised', got {estimator.name}. Choose "

@@ -33,8 +33,13 @@ class Settings(Model):
     num_gradients: int = bounded(1000, at_least=2)
     """Gradients in each measurement of the variance, at the end of a block."""
 
+    @property
+    def layer_size(self) -> tuple[int, int]:
+        """One bit."""
+        return 1, 2
+
     def check(self, config: Config) -> None:
-        """Raises where the estimator asks for inputs, several classes or a bound."""
+        """Raises where the estimator asks for inputs, or is a bound."""
         estimator = config.estimator
         if getattr(estimator, "baseline_hidden", ()) and getattr(
             estimator, "input_baseline", True
@@ -44,7 +49,7 @@ class Settings(Model):
                 f"one in {estimator.name}. Set estimator.input_baseline = false for "
                 "nvil, estimator.baseline_hidden = [] for others."
             )
-        if estimator.is_bound or estimator.variables == "categorical":
+        if estimator.is_bound:
             raise UsageError(
                 "Expected an estimator of an expectation over one Bernoulli variable "
                 f"with model.task = 'toy', got {estimator.name}. Choose another."

@@ -109,6 +109,11 @@ class Model:
     def __init_subclass__(cls) -> None:
         cls.task = cls.__module__.rpartition(".")[2]
 
+    @property
+    def layer_size(self) -> tuple[int, int]:
+        """Variables that are estimated at once, and the classes of each."""
+        raise NotImplementedError
+
     def check(self, config: Config) -> None:
         """Raises UsageError where other tables do not go together with this one."""
 
