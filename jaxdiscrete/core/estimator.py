@@ -14,11 +14,23 @@ from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.needs import SAMPLER, Needs, check_latents
 from jaxdiscrete.core.objective import ObjectiveWithAux, value_of, with_aux
 from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.sample import GivenSample
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 # A context of JAX, so that what it caches of a jitted f while a check looks at it is
 # not what it uses afterwards.
 _checking = jax.make_user_context(False)
+
+#: What to do in place of giving a sample to an estimator that draws its own.
+SEVERAL_SAMPLES = (
+    "It draws several samples. In a sequence ask for num_samples=K rollouts, whose "
+    "credit is centred by that of the others."
+)
+RELAXED_SAMPLES = (
+    "It differentiates f through its sample. In a sequence relax the samples in a "
+    "plain jax.lax.scan, and differentiate that."
+)
+ALL_STATES = "It sums over all states, and needs no sample."
 
 #: ``body(objective, key, q, args) -> (value, aux)``.
 Body = Callable[
@@ -51,6 +63,7 @@ def estimator(
     has_aux: bool = False,
     at: Callable[[jax.Array, PyTree], PyTree] = draw,
     differentiates: bool = False,
+    draws_its_own: str | None = None,
     check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
 ) -> Estimator:
     """Builds an estimator from what is particular to it.
@@ -65,6 +78,8 @@ def estimator(
       at: ``(key, q) -> z``, where f is evaluated; traced for its shapes. Default: a
         hard sample.
       differentiates: whether f must be differentiable in z.
+      draws_its_own: where it is no estimator of one hard sample, what to do in place of
+        giving it one.
       check: ``(q, shapes of z, args)``, raises where something else does not fit.
 
     Returns:
@@ -74,6 +89,11 @@ def estimator(
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents(name, q, needs)
+        if isinstance(key, GivenSample) and draws_its_own is not None:
+            raise TypeError(
+                "Expected an estimator of one hard sample, since z is given, got "
+                f"jaxdiscrete.{name}. {draws_its_own}"
+            )
         if not is_checking():
             with checking():
                 shapes = jax.eval_shape(lambda k: at(k, freeze(q)), key)

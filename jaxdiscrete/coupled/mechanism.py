@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, place
-from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.estimator import SEVERAL_SAMPLES, estimator
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.needs import Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
@@ -70,4 +70,12 @@ def coupled(
         leaves = jax.tree.leaves(q)
         return attach_gradient(value, leaves, jax.tree.leaves(freeze(g))), aux
 
-    return estimator(name, f, body, needs=needs, has_aux=has_aux, check=check)
+    return estimator(
+        name,
+        f,
+        body,
+        needs=needs,
+        has_aux=has_aux,
+        draws_its_own=SEVERAL_SAMPLES,
+        check=check,
+    )

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch
-from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.estimator import ALL_STATES, estimator
 from jaxdiscrete.core.facts import EVERY_STATE, facts
 from jaxdiscrete.core.latents import freeze, is_sampler, latents, log_prob
 from jaxdiscrete.core.needs import ENUMERABLE
@@ -86,7 +86,15 @@ def exact(
         mean_aux = jax.tree.map(lambda x: _expectation(x, weights), aux)
         return terms.sum().astype(values.dtype), mean_aux
 
-    return estimator("exact", f, body, needs=ENUMERABLE, has_aux=has_aux, check=check)
+    return estimator(
+        "exact",
+        f,
+        body,
+        needs=ENUMERABLE,
+        has_aux=has_aux,
+        draws_its_own=ALL_STATES,
+        check=check,
+    )
 
 
 def _expectation(aux: Any, weights: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.baselines import Baseline, check_baseline
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, place
-from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.estimator import SEVERAL_SAMPLES, estimator
 from jaxdiscrete.core.latents import freeze, log_prob
 from jaxdiscrete.core.needs import FINITE
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
@@ -101,4 +101,12 @@ def weighted_states(
         log_probs = jax.vmap(lambda x: log_prob(q, x))(z)
         return attach_gradient(value, [log_probs], [freeze(signals)]), aux
 
-    return estimator(name, f, body, needs=FINITE, has_aux=has_aux, check=check)
+    return estimator(
+        name,
+        f,
+        body,
+        needs=FINITE,
+        has_aux=has_aux,
+        draws_its_own=SEVERAL_SAMPLES,
+        check=check,
+    )

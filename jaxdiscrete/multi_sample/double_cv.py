@@ -9,7 +9,12 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.batches import check_chunk_size
 from jaxdiscrete.core.checks import check_count
-from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.estimator import (
+    SEVERAL_SAMPLES,
+    estimator,
+    is_checking,
+    with_path_to,
+)
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,
@@ -147,6 +152,7 @@ def double_cv(
         needs=RELAXABLE,
         has_aux=has_aux,
         differentiates=True,
+        draws_its_own=SEVERAL_SAMPLES,
     )
 
 

@@ -9,7 +9,7 @@ import jax
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
 from jaxdiscrete.core.checks import check_count
-from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.estimator import SEVERAL_SAMPLES, estimator
 from jaxdiscrete.core.latents import draw, freeze, log_prob
 from jaxdiscrete.core.needs import SAMPLER, Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, value_and_slope
@@ -80,7 +80,15 @@ def multi_sample(
         value, signals = combine(values, extra, args)
         return attach_gradient(value, [log_probs], [freeze(signals)]), aux
 
-    return estimator(name, f, body, needs=needs, has_aux=has_aux, check=check)
+    return estimator(
+        name,
+        f,
+        body,
+        needs=needs,
+        has_aux=has_aux,
+        draws_its_own=SEVERAL_SAMPLES,
+        check=check,
+    )
 
 
 def samples_with_slopes(

@@ -12,7 +12,12 @@ import numpy as np
 
 from jaxdiscrete.core.batches import check_chunk_size
 from jaxdiscrete.core.checks import check_args_are_arrays, check_count, check_scalar
-from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.estimator import (
+    SEVERAL_SAMPLES,
+    estimator,
+    is_checking,
+    with_path_to,
+)
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import flatten, freeze, latents, log_odds, pull_through
 from jaxdiscrete.core.needs import BINARY
@@ -164,6 +169,7 @@ def rodeo(
         needs=BINARY,
         has_aux=has_aux,
         differentiates=True,
+        draws_its_own=SEVERAL_SAMPLES,
         check=check,
     )
 

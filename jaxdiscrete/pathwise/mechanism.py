@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.estimator import RELAXED_SAMPLES, estimator
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,
     flatten,
@@ -62,6 +62,7 @@ def pathwise(
         has_aux=has_aux,
         at=sample,
         differentiates=True,
+        draws_its_own=RELAXED_SAMPLES,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxdiscrete.core.baselines import Baseline
-from jaxdiscrete.core.checks import check_differentiable, check_temperature
+from jaxdiscrete.core.checks import check_temperature
 from jaxdiscrete.core.facts import TWO, facts
 from jaxdiscrete.core.latents import broadcast_to_latents
 from jaxdiscrete.core.needs import RELAXABLE
@@ -14,6 +14,7 @@ from jaxdiscrete.pathwise.relaxations import concrete_relaxation
 from jaxdiscrete.score_function.conditional_noise import ConditionalNoise, tied_noise
 from jaxdiscrete.score_function.mechanism import (
     Draw,
+    check_relaxed_f,
     scale_gradient,
     with_control_variate,
 )
@@ -116,10 +117,6 @@ def rebar(
         relaxed = f if relaxed_f is None else relaxed_f
         return scale_gradient(eta, control_at(relaxed, q, drawn, args, t))
 
-    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
-        if relaxed_f is not None:
-            check_differentiable("rebar", "relaxed_f", relaxed_f, z, args)
-
     return with_control_variate(
         "rebar",
         f,
@@ -129,5 +126,5 @@ def rebar(
         baseline=baseline,
         has_aux=has_aux,
         differentiates=relaxed_f is None,
-        check=check,
+        check=check_relaxed_f("rebar", relaxed_f),
     )
