@@ -45,6 +45,11 @@ from jaxdiscrete.enumeration.sum_and_sample import partial_enumeration, sum_and_
 from jaxdiscrete.enumeration.unordered_set import unordered_set
 from jaxdiscrete.graphs.credit import Credit, cost_to_go, whole_sequence
 from jaxdiscrete.graphs.given import Action, act, given, importance_weight
+from jaxdiscrete.graphs.off_policy import (
+    Weights,
+    per_decision_weights,
+    whole_sequence_weights,
+)
 from jaxdiscrete.graphs.program import program
 from jaxdiscrete.graphs.sequential import sequential
 from jaxdiscrete.interop.adapters import as_sampler
@@ -123,6 +128,7 @@ __all__ = [
     "ScoreEstimator",
     "Solver",
     "Subset",
+    "Weights",
     "act",
     "arm",
     "arms",
@@ -165,6 +171,7 @@ __all__ = [
     "noise",
     "nvil",
     "partial_enumeration",
+    "per_decision_weights",
     "perturbed_optimizer",
     "program",
     "rebar",
@@ -189,4 +196,5 @@ __all__ = [
     "unordered_set",
     "value_and_moments",
     "whole_sequence",
+    "whole_sequence_weights",
 ]

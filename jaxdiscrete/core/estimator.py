@@ -14,23 +14,12 @@ from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.needs import SAMPLER, Needs, check_latents
 from jaxdiscrete.core.objective import ObjectiveWithAux, value_of, with_aux
 from jaxdiscrete.core.rules import attach_gradient
-from jaxdiscrete.core.sample import GivenSample
+from jaxdiscrete.core.sample import check_not_given
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 # A context of JAX, so that what it caches of a jitted f while a check looks at it is
 # not what it uses afterwards.
 _checking = jax.make_user_context(False)
-
-#: What to do in place of giving a sample to an estimator that draws its own.
-SEVERAL_SAMPLES = (
-    "It draws several samples. In a sequence ask for num_samples=K rollouts, whose "
-    "credit is centred by that of the others."
-)
-RELAXED_SAMPLES = (
-    "It differentiates f through its sample. In a sequence relax the samples in a "
-    "plain jax.lax.scan, and differentiate that."
-)
-ALL_STATES = "It sums over all states, and needs no sample."
 
 #: ``body(objective, key, q, args) -> (value, aux)``.
 Body = Callable[
@@ -89,11 +78,8 @@ def estimator(
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents(name, q, needs)
-        if isinstance(key, GivenSample) and draws_its_own is not None:
-            raise TypeError(
-                "Expected an estimator of one hard sample, since z is given, got "
-                f"jaxdiscrete.{name}. {draws_its_own}"
-            )
+        if draws_its_own is not None:
+            check_not_given(name, key, draws_its_own)
         if not is_checking():
             with checking():
                 shapes = jax.eval_shape(lambda k: at(k, freeze(q)), key)

@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, place
-from jaxdiscrete.core.estimator import SEVERAL_SAMPLES, estimator
+from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.needs import Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch
-from jaxdiscrete.core.estimator import ALL_STATES, estimator
+from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.facts import EVERY_STATE, facts
 from jaxdiscrete.core.latents import freeze, is_sampler, latents, log_prob
 from jaxdiscrete.core.needs import ENUMERABLE
 from jaxdiscrete.core.objective import ObjectiveWithAux
+from jaxdiscrete.core.sample import ALL_STATES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 

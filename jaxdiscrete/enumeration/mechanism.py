@@ -10,12 +10,13 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.baselines import Baseline, check_baseline
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, place
-from jaxdiscrete.core.estimator import SEVERAL_SAMPLES, estimator
+from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import freeze, log_prob
 from jaxdiscrete.core.needs import FINITE
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.enumeration.states import num_joint_states, states_of
 

@@ -35,7 +35,8 @@ def act(key: jax.Array, q: PyTree) -> Action:
     what else it needs from its own key.
 
     Args:
-      key: PRNG key.
+      key: PRNG key; or what stands in its place in an estimator of one's own that is
+        given its sample, which is then returned.
       q: pytree of distributions.
 
     Returns:
@@ -133,16 +134,7 @@ def given(
 
 def check_is_sample(q: PyTree, z: PyTree) -> None:
     """Raises unless z has the shapes of a sample of q, and is not known impossible."""
-    expected = jax.eval_shape(lambda k: draw(k, q), jax.random.key(0))
-
-    def shapes(tree: PyTree) -> Any:
-        return jax.tree.map(jnp.shape, tree, is_leaf=_is_shaped)
-
-    if shapes(expected) != shapes(z):
-        raise ValueError(
-            f"Expected a given z of the shapes of a sample of q, {shapes(expected)}, "
-            f"got {shapes(z)}. Nothing is broadcast: use jax.vmap."
-        )
+    check_shapes_of_sample(jax.eval_shape(lambda: draw(jax.random.key(0), q)), z)
     try:
         known = float(np.asarray(log_prob(freeze(q), z)))
     except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
@@ -154,5 +146,16 @@ def check_is_sample(q: PyTree, z: PyTree) -> None:
         )
 
 
-def _is_shaped(x: Any) -> bool:
-    return hasattr(x, "shape")
+def check_shapes_of_sample(expected: PyTree, z: PyTree) -> None:
+    """Raises unless z has the structure and shapes of what a sample looks like."""
+    shapes, got = _shapes(expected), _shapes(z)
+    if shapes != got:
+        raise ValueError(
+            f"Expected a given z of the shapes of a sample of q, {shapes}, got {got}. "
+            "Nothing is broadcast: use jax.vmap."
+        )
+
+
+def _shapes(tree: PyTree) -> str:
+    leaves, treedef = jax.tree.flatten(tree)
+    return f"{treedef} of {[jnp.shape(x) for x in leaves]}"

@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxdiscrete.core.checks import check_real_scalar
+from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.needs import check_latents
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import PyTree
-from jaxdiscrete.graphs.sites import Transform, check_site, site_estimate
+from jaxdiscrete.graphs.probe import check_site
+from jaxdiscrete.graphs.sites import Transform, site_estimate
 
 
 class _Site(NamedTuple):
@@ -26,7 +29,7 @@ class _Site(NamedTuple):
     num_costs_before: int
 
 
-def program(model: Callable[..., None]) -> Callable[..., jax.Array]:
+def program(model: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
     r"""An estimate of the expected cost of a program that makes discrete decisions.
 
     ``model(sample, cost, *args)`` is plain Python: ``z = sample(transform, q,
@@ -41,13 +44,15 @@ def program(model: Callable[..., None]) -> Callable[..., jax.Array]:
     Costs are minimised: a reward is a negated cost.
 
     Args:
-      model: ``model(sample, cost, *args)``; what it returns is ignored. A transform is
+      model: ``model(sample, cost, *args)``. A transform is
         one with its options filled in: ``jd.reinforce``, or ``lambda f: jd.relax(f,
         critic, temperature=0.5)``. It uses f only through its value at the drawn z:
         :func:`reinforce`, :func:`nvil`, :func:`dice`, :func:`control_variate`,
         :func:`relax`, and :func:`muprop`, :func:`rebar` and :func:`relax_rebar` with a
         ``relaxed_f``. ``inputs`` are what its baseline or critic takes; it sees them
         stopped.
+      has_aux: whether the estimate returns ``(scalar, aux)``, with what the model
+        returns as aux. Default: what it returns is ignored.
 
     Returns:
       ``estimate(key, *args) -> scalar``. Reverse mode, first order. Batch with
@@ -55,8 +60,9 @@ def program(model: Callable[..., None]) -> Callable[..., jax.Array]:
 
     Raises:
       TypeError: when called, if a transform evaluates f elsewhere, q holds no
-        distributions, or a cost is no real scalar.
-      ValueError: when called, if the model samples nothing.
+        distributions, a cost is no real scalar, or ``sample`` or ``cost`` is called
+        inside a transformation (a scan, a vmap) that is part of the model.
+      ValueError: when called, if the model samples nothing, or a cost is known and NaN.
       RuntimeError: if ``sample`` or ``cost`` is called after the model has returned.
 
     Example:
@@ -76,7 +82,7 @@ def program(model: Callable[..., None]) -> Callable[..., jax.Array]:
       computation graphs, 2015.
     """
 
-    def estimate(key: jax.Array, *args: Any) -> jax.Array:
+    def estimate(key: jax.Array, *args: Any) -> Any:
         sites: list[_Site] = []
         costs: list[jax.Array] = []
         is_running = True
@@ -94,16 +100,18 @@ def program(model: Callable[..., None]) -> Callable[..., jax.Array]:
             check_latents("program", q)
             key_site = jax.random.fold_in(key, 2 * len(sites))
             z = draw(key_site, freeze(q))
-            check_site("program", transform, freeze(q), freeze(inputs), z)
+            if not is_checking():
+                check_site("program", transform, freeze(q), freeze(inputs), z)
             sites.append(_Site(transform, q, inputs, z, len(costs)))
             return z
 
         def cost(value: jax.Array) -> None:
             check_running("cost")
-            check_real_scalar("cost", value)
+            check_real_scalar("the cost", value)
+            _check_not_nan(value)
             costs.append(jnp.asarray(value))
 
-        model(sample, cost, *args)
+        aux = model(sample, cost, *args)
         is_running = False
         if not sites:
             raise ValueError(
@@ -111,7 +119,7 @@ def program(model: Callable[..., None]) -> Callable[..., jax.Array]:
                 "got none. Without a decision the sum of its costs is what you want."
             )
         try:
-            return _total(key, sites, costs)
+            total = _total(key, sites, costs)
         except jax.errors.UnexpectedTracerError as error:
             raise TypeError(
                 "Expected sample and cost of jaxdiscrete.program to be called in the "
@@ -119,8 +127,21 @@ def program(model: Callable[..., None]) -> Callable[..., jax.Array]:
                 "jax.vmap) that is part of it. Use jaxdiscrete.sequential for a scan, "
                 "and batch the whole program with jax.vmap."
             ) from error
+        return (total, aux) if has_aux else total
 
     return estimate
+
+
+def _check_not_nan(value: jax.Array) -> None:
+    try:
+        known = np.asarray(value)
+    except jax.errors.TracerArrayConversionError:
+        return
+    if np.isnan(known):
+        raise ValueError(
+            "Expected a cost of jaxdiscrete.program that is a number, got NaN. It "
+            "would be the credit of every decision before it."
+        )
 
 
 def _total(key: jax.Array, sites: list[_Site], costs: list[jax.Array]) -> jax.Array:

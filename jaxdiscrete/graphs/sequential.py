@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
-from jaxdiscrete.core.checks import check_count, check_real_scalar
-from jaxdiscrete.core.latents import draw, freeze
-from jaxdiscrete.core.needs import check_latents
-from jaxdiscrete.core.precision import in_float32
-from jaxdiscrete.core.rules import pass_gradient_if
+from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.estimator import is_checking
+from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.graphs.credit import Credit, cost_to_go, discounts
-from jaxdiscrete.graphs.sites import Transform, check_site, site_estimate
+from jaxdiscrete.graphs.given import Action
+from jaxdiscrete.graphs.masks import call_if
+from jaxdiscrete.graphs.off_policy import (
+    Weights,
+    credit_per_weight,
+    per_decision_weights,
+)
+from jaxdiscrete.graphs.rollout import (
+    Episode,
+    Policy,
+    Step,
+    Steps,
+    check_episode,
+    num_steps_of,
+)
+from jaxdiscrete.graphs.sites import Transform, site_estimate
 from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
-
-
-class _Steps(NamedTuple):
-    """What a rollout leaves, stacked over time."""
-
-    cost: jax.Array
-    aux: Any
-    q: PyTree
-    inputs: tuple[Any, ...]
-    z: PyTree
-    is_active: jax.Array
 
 
 def sequential(
     transform: Transform,
-    policy: Callable[[PyTree, PyTree], tuple[PyTree, tuple[Any, ...]]],
-    step: Callable[[PyTree, PyTree, PyTree], tuple[PyTree, Any]],
+    policy: Policy,
+    step: Step,
     *,
     credit: Credit = cost_to_go,
     discount: ArrayLike = 1.0,
+    weights: Weights = per_decision_weights,
     active: Callable[[PyTree, PyTree], jax.Array] | None = None,
     num_samples: int = 1,
     chunk_size: int | None = None,
@@ -70,10 +72,14 @@ def sequential(
       credit: from the (discounted) costs ``[time]`` to what each step is credited with:
         :func:`cost_to_go`, :func:`whole_sequence`, or your own. Default: cost to go.
       discount: :math:`\gamma`, a scalar. Default: 1.
+      weights: of decisions that another policy has drawn, from the ratios of the
+        probabilities ``[time]`` to the weights of the costs: :func:`per_decision_weights`,
+        :func:`whole_sequence_weights`, or your own (clipped ones are biased). Default:
+        per decision.
       active: ``active(carry, x) -> bool scalar``, asked before the policy. A step that
         is not active changes nothing: the carry stays, its cost is zero, and nothing of
-        it reaches a gradient, NaN included. Its q is replaced by one with parameters of
-        zero. Default: every step is active.
+        it reaches a gradient, a baseline or a critic, NaN included. Policy and step are
+        still called. Default: every step is active.
       num_samples: ``K >= 1`` rollouts of one start. With two or more each step is
         credited relative to the mean of the same step of the others. Static.
         Default: 1.
@@ -83,18 +89,23 @@ def sequential(
         compiler decides.
       has_aux: whether step returns ``(carry, (cost, aux))``; the estimate then returns
         ``(scalar, (carry, (cost, aux)))`` with the last carry, and costs and aux
-        stacked over time, with rollouts first where there are several.
+        (undiscounted) and aux stacked over time, with rollouts first where there are
+        several.
 
     Returns:
-      ``estimate(key, carry, xs) -> scalar``, for the first carry and inputs with a
-      leading axis of time. With several rollouts it is their mean. Reverse mode, first
-      order. Batch with :func:`jax.vmap`.
+      ``estimate(key, carry, xs, actions=None) -> scalar``, for the first carry and
+      inputs with a leading axis of time. With several rollouts it is their mean. With
+      ``actions``, an :class:`Action` of the same leading axis (after one of rollouts
+      where there are several), nothing is drawn but conditional noise: decisions and
+      the log-probabilities that they had are those, and the estimate is that of the
+      weighted costs. Reverse mode, first order. Batch with :func:`jax.vmap`.
 
     Raises:
       TypeError: when called, if a transform evaluates f elsewhere, the policy returns
         no distributions, a cost is no real scalar, ``active`` is not boolean, or the
         carry changes.
-      ValueError: when called, if ``xs`` have no or unequal lengths.
+      ValueError: when called, if ``xs`` have no or unequal lengths, or actions do not
+        have the shapes of decisions.
 
     Example:
       >>> def policy(carry, x):
@@ -115,51 +126,60 @@ def sequential(
     """
     check_count("sequential", "num_samples", num_samples, 1, "Ask for one or more.")
     check_chunk_size("sequential", chunk_size)
+    episode = Episode(policy, step, active, has_aux)
 
-    def rollout(key: jax.Array, carry: PyTree, xs: PyTree) -> tuple[PyTree, _Steps]:
-        def body(carry: PyTree, row: tuple[PyTree, jax.Array]) -> tuple[PyTree, _Steps]:
-            x, key = row
-            is_active = jnp.ones((), bool) if active is None else active(carry, x)
-            q, inputs = _call(active, is_active, policy, carry, x)
-            if active is not None:
-                q, inputs = _where(is_active, (q, inputs), _zeros((q, inputs)))
-            z = draw(key, freeze(q))
-            new, out = _call(active, is_active, step, carry, z, x)
-            cost, aux = out if has_aux else (out, None)
-            cost = in_float32(jnp.asarray(cost))
-            if active is not None:
-                new = _where(is_active, new, carry)
-                cost = jnp.where(is_active, cost, 0.0)
-            return new, _Steps(cost, aux, q, inputs, z, is_active)
+    def site(key: jax.Array, one: Steps, signal: jax.Array) -> jax.Array:
+        """The zero that carries the gradient of one step."""
 
-        keys = jax.random.split(key, _length(xs))
-        return jax.lax.scan(body, carry, (xs, keys))
+        def zero(q: PyTree, inputs: tuple[Any, ...]) -> jax.Array:
+            return site_estimate(
+                transform, key, q, inputs, freeze(one.z), freeze(signal)
+            )
 
-    def estimate(key: jax.Array, carry: PyTree, xs: PyTree) -> Any:
-        num_steps = _length(xs)
+        if active is None:
+            return zero(one.q, one.inputs)
+        value = call_if(one.is_active, zero, one.q, one.inputs)
+        return jnp.where(one.is_active, value, 0.0)
+
+    def estimate(
+        key: jax.Array, carry: PyTree, xs: PyTree, actions: Action | None = None
+    ) -> Any:
+        num_steps = num_steps_of(xs)
         carry = jax.tree.map(jnp.asarray, carry)
-        _check(transform, policy, step, active, has_aux, carry, xs)
-        key_rollout, key_noise = jax.random.split(key)
+        if actions is not None and num_samples == 1:
+            actions = jax.tree.map(lambda x: jnp.asarray(x)[None], actions)
+        if not is_checking():
+            check_episode(episode, transform, carry, xs, actions, num_samples)
+
+        key_rollouts, key_noise = jax.random.split(key)
         if num_samples == 1:
-            keys = key_rollout[None]
+            keys = key_rollouts[None]
         else:
-            keys = sample_keys(key_rollout, num_samples, sharding)
-        last, steps = over_batch(lambda k: rollout(k, carry, xs), keys, chunk_size)
+            keys = sample_keys(key_rollouts, num_samples, sharding)
+        last, steps = over_batch(
+            lambda row: episode.run(row[0], carry, xs, row[1]),
+            (keys, actions),
+            chunk_size,
+        )
 
         costs = steps.cost * discounts(discount, num_steps, steps.cost.dtype)[None]
-        signals = jax.vmap(credit)(freeze(costs))
+        if actions is None:
+            signals = jax.vmap(credit)(freeze(costs))
+        else:
+            of_costs = freeze(jax.vmap(weights)(steps.ratio)).astype(costs.dtype)
+            costs = costs * of_costs
+            signals = jax.vmap(credit)(freeze(costs))
+            signals = credit_per_weight(signals, of_costs)
         if num_samples > 1:
             signals = signals - mean_of_others(signals)
+
         noise = jax.random.split(key_noise, (num_samples, num_steps))
-
-        def site(k: jax.Array, row: _Steps, signal: jax.Array) -> jax.Array:
-            zero = site_estimate(
-                transform, k, row.q, row.inputs, freeze(row.z), freeze(signal)
-            )
-            return zero if active is None else jnp.where(row.is_active, zero, 0.0)
-
-        zeros = jax.vmap(jax.vmap(site))(noise, steps, signals)
-        value = (costs.sum() + zeros.sum().astype(costs.dtype)) / num_samples
+        zeros = over_batch(
+            lambda row: jax.vmap(site)(*row), (noise, steps, signals), chunk_size
+        ).astype(costs.dtype)
+        if actions is not None:
+            zeros = zeros * of_costs
+        value = (costs.sum() + zeros.sum()) / num_samples
         if not has_aux:
             return value
         aux = (last, (steps.cost, steps.aux))
@@ -168,97 +188,3 @@ def sequential(
         return value, aux
 
     return estimate
-
-
-def _call(active: Any, is_active: jax.Array, fn: Callable[..., Any], *args: Any) -> Any:
-    """``fn(*args)``; where not active no derivative passes through it, NaN included."""
-    if active is None:
-        return fn(*args)
-    # What fn closes over must be kept from the derivative as well.
-    converted, closed_over = jax.closure_convert(fn, *args)
-
-    def block(x: jax.Array) -> jax.Array:
-        is_floating = jnp.issubdtype(jnp.result_type(x), jnp.floating)
-        return pass_gradient_if(is_active, jnp.asarray(x)) if is_floating else x
-
-    args, closed_over = jax.tree.map(block, (args, closed_over))
-    return converted(*args, *closed_over)
-
-
-def _where(condition: jax.Array, a: PyTree, b: PyTree) -> PyTree:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
-
-
-def _zeros(tree: PyTree) -> PyTree:
-    return jax.tree.map(jnp.zeros_like, tree)
-
-
-def _length(xs: PyTree) -> int:
-    """The number of steps."""
-    lengths = {np.shape(x)[0] if np.ndim(x) else None for x in jax.tree.leaves(xs)}
-    if len(lengths) != 1 or lengths & {None, 0}:
-        raise ValueError(
-            "Expected xs of jaxdiscrete.sequential to have one leading axis of time, "
-            f"of length one or more, got lengths {sorted(map(str, lengths))}. Without "
-            "inputs pass jnp.arange(num_steps)."
-        )
-    return int(lengths.pop())
-
-
-def _check(
-    transform: Transform,
-    policy: Callable[..., Any],
-    step: Callable[..., Any],
-    active: Callable[..., Any] | None,
-    has_aux: bool,
-    carry: PyTree,
-    xs: PyTree,
-) -> None:
-    """Raises unless policy, step and transform fit one another, without computing."""
-    x = jax.tree.map(lambda x: jax.eval_shape(lambda: jnp.asarray(x)[0]), xs)
-    key = jax.random.key(0)
-    if active is not None:
-        mask = jax.eval_shape(active, carry, x)
-        if jnp.shape(mask) != () or jnp.result_type(mask) != jnp.bool_:
-            raise TypeError(
-                "Expected active of jaxdiscrete.sequential to return one boolean "
-                f"scalar, got {mask}. Compare it, for instance t < length."
-            )
-    out = jax.eval_shape(policy, carry, x)
-    if not isinstance(out, tuple) or len(out) != 2 or not isinstance(out[1], tuple):
-        raise TypeError(
-            "Expected policy of jaxdiscrete.sequential to return (q, inputs) with a "
-            f"tuple of inputs, got {type(out).__name__}. Without inputs return (q, ())."
-        )
-    q, inputs = out
-    check_latents("sequential", q)
-    z = jax.eval_shape(lambda q: draw(key, q), q)
-    jax.eval_shape(
-        lambda q, inputs, z: check_site("sequential", transform, q, inputs, z),
-        q,
-        inputs,
-        z,
-    )
-    out = jax.eval_shape(step, carry, z, x)
-    if not isinstance(out, tuple) or len(out) != 2:
-        raise TypeError(
-            "Expected step of jaxdiscrete.sequential to return (carry, cost), got "
-            f"{type(out).__name__}. Return a pair."
-        )
-    new, cost = out
-    if has_aux and (not isinstance(cost, tuple) or len(cost) != 2):
-        raise TypeError(
-            "Expected step of jaxdiscrete.sequential to return (carry, (cost, aux)) "
-            f"with has_aux=True, got {type(cost).__name__}. Return a pair."
-        )
-    check_real_scalar("step", cost[0] if has_aux else cost)
-    expected, got = (
-        jax.tree.map(lambda x: (jnp.shape(x), str(jnp.result_type(x))), tree)
-        for tree in (carry, new)
-    )
-    if expected != got:
-        raise TypeError(
-            "Expected step of jaxdiscrete.sequential to return a carry of the "
-            f"structure, shapes and dtypes of the first one, {expected}, got {got}. Convert it, "
-            "or start from a carry like it."
-        )

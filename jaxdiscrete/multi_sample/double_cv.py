@@ -9,12 +9,7 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.batches import check_chunk_size
 from jaxdiscrete.core.checks import check_count
-from jaxdiscrete.core.estimator import (
-    SEVERAL_SAMPLES,
-    estimator,
-    is_checking,
-    with_path_to,
-)
+from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,
@@ -25,6 +20,7 @@ from jaxdiscrete.core.latents import (
 from jaxdiscrete.core.needs import RELAXABLE
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import linear_form
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 from jaxdiscrete.multi_sample.leave_one_out import mean_of_others

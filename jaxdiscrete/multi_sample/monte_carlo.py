@@ -8,6 +8,7 @@ import jax
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
 from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES, check_not_given
 from jaxdiscrete.core.typing import Estimator, PyTree
 
 
@@ -54,6 +55,7 @@ def monte_carlo(
     check_chunk_size("monte_carlo", chunk_size)
 
     def mean_estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
+        check_not_given("monte_carlo", key, SEVERAL_SAMPLES)
         keys = sample_keys(key, num_repeats, sharding)
         out = over_batch(lambda k: estimate(k, q, *args), keys, chunk_size)
         values, aux = out if has_aux else (out, None)

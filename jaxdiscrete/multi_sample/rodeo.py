@@ -12,17 +12,13 @@ import numpy as np
 
 from jaxdiscrete.core.batches import check_chunk_size
 from jaxdiscrete.core.checks import check_args_are_arrays, check_count, check_scalar
-from jaxdiscrete.core.estimator import (
-    SEVERAL_SAMPLES,
-    estimator,
-    is_checking,
-    with_path_to,
-)
+from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import flatten, freeze, latents, log_odds, pull_through
 from jaxdiscrete.core.needs import BINARY
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.precision import at_least_float32
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Critic, Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 from jaxdiscrete.multi_sample.leave_one_out import mean_of_others

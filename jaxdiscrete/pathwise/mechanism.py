@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.estimator import RELAXED_SAMPLES, estimator
+from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,
     flatten,
@@ -19,6 +19,7 @@ from jaxdiscrete.core.latents import (
 )
 from jaxdiscrete.core.needs import RELAXABLE, Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux
+from jaxdiscrete.core.sample import RELAXED_SAMPLES
 from jaxdiscrete.core.typing import (
     Estimator,
     Finite,
