@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import jax
 
@@ -27,6 +28,11 @@ class GivenSample:
 
     z: PyTree
     key: jax.Array
+
+
+def given_sample(z: PyTree, key: jax.Array) -> Any:
+    """What an estimator takes in place of a key, whose type its signature hides."""
+    return GivenSample(z, key)
 
 
 def key_of(key: jax.Array | GivenSample) -> jax.Array:

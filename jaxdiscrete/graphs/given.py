@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxdiscrete.core.checks import check_real_scalar
 from jaxdiscrete.core.latents import draw, freeze, log_prob
 from jaxdiscrete.core.needs import check_latents
-from jaxdiscrete.core.sample import GivenSample
+from jaxdiscrete.core.sample import given_sample
 from jaxdiscrete.core.typing import Estimator, PyTree
 
 
@@ -69,7 +69,8 @@ def importance_weight(q: PyTree, action: Action) -> jax.Array:
     Example:
       >>> old, new = jd.Bernoulli(jnp.array(0.0)), jd.Bernoulli(jnp.array(1.0))
       >>> action = jd.act(jax.random.key(0), old)
-      >>> print(action.z, jd.importance_weight(new, action).round(2))
+      >>> weight = jd.importance_weight(new, action)
+      >>> print(action.z, np.asarray(weight).round(2))
       0.0 0.54
     """
     ratio = log_prob(freeze(q), action.z) - action.log_prob
@@ -121,7 +122,7 @@ def given(
     def estimate_at(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents("given", q)
         check_is_sample(q, z)
-        out = estimate(GivenSample(freeze(z), key), q, *args)
+        out = estimate(given_sample(freeze(z), key), q, *args)
         if importance_weight is None:
             return out
         value, aux = out if has_aux else (out, None)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.rules import pass_gradient_if
 from jaxdiscrete.core.typing import PyTree
+from jaxdiscrete.core.varying import match_varying
 
 
 def call_if(condition: jax.Array, fn: Callable[..., Any], *args: Any) -> Any:
@@ -18,11 +19,15 @@ def call_if(condition: jax.Array, fn: Callable[..., Any], *args: Any) -> Any:
     Neither to its arguments nor to what it closes over, NaN included: zero times NaN
     would be NaN.
     """
-    converted, closed_over = jax.closure_convert(fn, *args)
+    # A new function, or JAX would reuse what it has converted in another trace.
+    converted, closed_over = jax.closure_convert(lambda *xs: fn(*xs), *args)
+
+    like = condition.astype(jnp.float32)
 
     def block(x: Any) -> Any:
-        is_floating = jnp.issubdtype(jnp.result_type(x), jnp.floating)
-        return pass_gradient_if(condition, jnp.asarray(x)) if is_floating else x
+        if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
+            return x
+        return pass_gradient_if(condition, match_varying(jnp.asarray(x), like))
 
     args, closed_over = jax.tree.map(block, (args, closed_over))
     return converted(*args, *closed_over)

@@ -13,11 +13,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.needs import check_latents
-from jaxdiscrete.core.sample import GivenSample
-from jaxdiscrete.core.typing import PyTree
+from jaxdiscrete.core.precision import at_least_float32
+from jaxdiscrete.core.sample import GivenSample, given_sample
+from jaxdiscrete.core.typing import Objective, PyTree
 from jaxdiscrete.graphs.sites import Transform
 
 _MARK = "jaxdiscrete_objective_of_a_site"
@@ -46,9 +48,13 @@ def check_site(
             f"jaxdiscrete.reinforce, got {type(transform).__name__}."
         )
 
+    floating = [jnp.result_type(x) for x in jax.tree.leaves(q)]
+    floating = [d for d in floating if jnp.issubdtype(d, jnp.floating)]
+    objective = _marked_objective(at_least_float32(*floating))
+
     def run(z: PyTree, rest: Any) -> Any:
         key, q, inputs = rest
-        return transform(_marked_objective)(GivenSample(z, key), q, *inputs)
+        return transform(objective)(given_sample(z, key), q, *inputs)
 
     try:
         program = jax.make_jaxpr(run)(z, (jax.random.key(0), q, inputs)).jaxpr
@@ -82,17 +88,20 @@ def check_site(
         )
 
 
-def _marked_objective(z: PyTree, *args: Any) -> jax.Array:
-    del args
-    if is_checking():
-        return jnp.zeros(())
+def _marked_objective(dtype: DTypeLike) -> Objective:
+    """An f that is one marked call, of a value in the dtype."""
 
     def call(z: PyTree) -> jax.Array:
-        shape = jax.ShapeDtypeStruct((), np.float32)
-        return jax.pure_callback(lambda z: np.zeros((), np.float32), shape, z)
+        shape = jax.ShapeDtypeStruct((), dtype)
+        return jax.pure_callback(lambda z: np.zeros((), dtype), shape, z)
 
     call.__name__ = _MARK
-    return jax.jit(call)(z)
+
+    def objective(z: PyTree, *args: Any) -> jax.Array:
+        del args
+        return jnp.zeros((), dtype) if is_checking() else jax.jit(call)(z)
+
+    return objective
 
 
 def _marked_calls(jaxpr: Any, is_source: list[bool]) -> Iterator[bool]:

@@ -101,14 +101,14 @@ def _varying_like(tree: PyTree, key: jax.Array) -> PyTree:
 
 def num_steps_of(xs: PyTree) -> int:
     """The length of xs along time."""
-    lengths = {np.shape(x)[0] if np.ndim(x) else None for x in jax.tree.leaves(xs)}
-    if len(lengths) != 1 or lengths & {None, 0}:
+    lengths = {np.shape(x)[0] if np.ndim(x) else 0 for x in jax.tree.leaves(xs)}
+    if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
             "Expected xs of jaxdiscrete.sequential to have one leading axis of time, "
-            f"of length one or more, got lengths {sorted(map(str, lengths))}. Without "
+            f"of length one or more, got lengths {sorted(lengths)}. Without "
             "inputs pass jnp.arange(num_steps)."
         )
-    return int(lengths.pop())
+    return lengths.pop()
 
 
 def check_episode(
@@ -144,15 +144,14 @@ def check_episode(
             "Expected policy of jaxdiscrete.sequential to return (q, inputs) with a "
             f"tuple of inputs, got {type(out).__name__}. Without inputs return (q, ())."
         )
-    q, inputs = out
-    check_latents("sequential", q)
-    z = jax.eval_shape(lambda q: draw(jax.random.key(0), q), q)
-    jax.eval_shape(
-        lambda q, inputs, z: check_site("sequential", transform, q, inputs, z),
-        q,
-        inputs,
-        z,
-    )
+
+    def check_decision(q: PyTree, inputs: tuple[Any, ...]) -> PyTree:
+        check_latents("sequential", q)
+        z = draw(jax.random.key(0), q)
+        check_site("sequential", transform, q, inputs, z)
+        return z
+
+    z = jax.eval_shape(check_decision, *out)
     if actions is not None:
         _check_actions(actions, z, (num_samples, num_steps_of(xs)))
     _check_step(episode, carry, z, x)

@@ -73,9 +73,9 @@ def sequential(
         :func:`cost_to_go`, :func:`whole_sequence`, or your own. Default: cost to go.
       discount: :math:`\gamma`, a scalar. Default: 1.
       weights: of decisions that another policy has drawn, from the ratios of the
-        probabilities ``[time]`` to the weights of the costs: :func:`per_decision_weights`,
-        :func:`whole_sequence_weights`, or your own (clipped ones are biased). Default:
-        per decision.
+        probabilities ``[time]`` to the weights of the costs:
+        :func:`per_decision_weights`, :func:`whole_sequence_weights`, or your own
+        (clipped ones are biased). Default: per decision.
       active: ``active(carry, x) -> bool scalar``, asked before the policy. A step that
         is not active changes nothing: the carry stays, its cost is zero, and nothing of
         it reaches a gradient, a baseline or a critic, NaN included. Policy and step are

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.rules import attach_gradient
-from jaxdiscrete.core.sample import GivenSample
+from jaxdiscrete.core.sample import given_sample
 from jaxdiscrete.core.typing import Estimator, PyTree
 from jaxdiscrete.core.varying import match_varying
 
@@ -47,7 +47,7 @@ def site_estimate(
     Returns:
       A scalar of value zero.
     """
-    estimate = transform(lambda z, *args: credit)(GivenSample(z, key), q, *inputs)
+    estimate = transform(lambda z, *args: credit)(given_sample(z, key), q, *inputs)
     # An estimator of higher derivatives knows nothing of the other sites, so a second
     # one would be wrong: the rule refuses it.
     zero = match_varying(jnp.zeros_like(estimate), jax.lax.stop_gradient(estimate))
