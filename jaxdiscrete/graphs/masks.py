@@ -19,18 +19,22 @@ def call_if(condition: jax.Array, fn: Callable[..., Any], *args: Any) -> Any:
     Neither to its arguments nor to what it closes over, NaN included: zero times NaN
     would be NaN.
     """
+    like = condition.astype(jnp.float32)
+    args = jax.tree.map(
+        lambda x: match_varying(jnp.asarray(x), like) if _is_floating(x) else x, args
+    )
     # A new function, or JAX would reuse what it has converted in another trace.
     converted, closed_over = jax.closure_convert(lambda *xs: fn(*xs), *args)
 
-    like = condition.astype(jnp.float32)
-
     def block(x: Any) -> Any:
-        if not jnp.issubdtype(jnp.result_type(x), jnp.floating):
-            return x
-        return pass_gradient_if(condition, match_varying(jnp.asarray(x), like))
+        return pass_gradient_if(condition, x) if _is_floating(x) else x
 
     args, closed_over = jax.tree.map(block, (args, closed_over))
     return converted(*args, *closed_over)
+
+
+def _is_floating(x: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(x), jnp.floating)
 
 
 def select(condition: jax.Array, a: PyTree, b: PyTree) -> PyTree:

@@ -79,7 +79,8 @@ def sequential(
       active: ``active(carry, x) -> bool scalar``, asked before the policy. A step that
         is not active changes nothing: the carry stays, its cost is zero, and nothing of
         it reaches a gradient, a baseline or a critic, NaN included. Policy and step are
-        still called. Default: every step is active.
+        still called. Under shard_map what they close over must vary over devices as
+        the key does (``jax.lax.pcast``). Default: every step is active.
       num_samples: ``K >= 1`` rollouts of one start. With two or more each step is
         credited relative to the mean of the same step of the others. Static.
         Default: 1.
