@@ -111,5 +111,5 @@ def test_a_weight_that_is_no_scalar_is_refused(no_compute):
 
 
 def test_no_distributions_to_act_by_are_refused(no_compute):
-    with pytest.raises(TypeError, match="jaxdiscrete.act"):
+    with pytest.raises(TypeError, match=r"jaxdiscrete\.act"):
         jd.act(jax.random.key(0), jnp.array(0.3))

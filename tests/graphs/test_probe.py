@@ -51,7 +51,9 @@ REFUSED = {
     "own_mean": (lambda f: lambda key, q: f(q.mean()), "that depends on q"),
     "own_jitted": (lambda f: jax.jit(lambda key, q: f(q.mean())), "depends on q"),
     "own_batch": (
-        lambda f: lambda key, q: jax.vmap(f)(jnp.eye(2) * jd.act(key, q).z).sum(),
+        lambda f: (
+            lambda key, q: jax.vmap(lambda s: f(s * jd.act(key, q).z))(jnp.eye(2)).sum()
+        ),
         r"at several points \(jax\.vmap\)",
     ),
     "own_slope": (

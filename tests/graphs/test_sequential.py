@@ -183,8 +183,8 @@ def stopping(params):
     def step(carry, z, theta):
         h, ended = carry
         new = jnp.tanh(h + 1.5 * z - 0.5) + jnp.sqrt(-ended)
-        cost = params["c"] * z * (2.0 + h) + params["c"] / (1.0 - ended) + h**2
-        return (new, jnp.where(h * z > 0.3, 1.0, 0.0)), cost
+        cost = params["c"] * z * (6.0 + h) + 0.1 * params["c"] / (1.0 - ended) + h**2
+        return (new, jnp.where((1.0 - z) * h > 0.0, 1.0, 0.0)), cost
 
     return active, policy, step
 
