@@ -39,7 +39,8 @@ def exact(
       chunk_size: at how many states f runs at a time, each chunk recomputed in the
         backward pass. Static. Default: all at once.
       has_aux: whether f returns ``(scalar, aux)`` with floating arrays in aux; the
-        estimate then returns their expectations as well.
+        estimate then returns their expectations as well. What leaves through aux gets
+        no credit for what happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the expectation; any key will do, its

@@ -34,8 +34,9 @@ def monte_carlo(
         once.
       sharding: where the estimates lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether the estimate returns ``(scalar, aux)``; the result then
-        returns aux with a leading axis of M.
+      has_aux: whether the estimate returns ``(scalar, aux)``; the result then returns
+        aux with a leading axis of M. What leaves through aux gets no credit for what
+        happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean value.

@@ -106,7 +106,9 @@ def muprop(
         squared error in :func:`least_squares`. Default: none.
       relaxed_f: what is expanded in place of f, of the same signature without aux.
         Default: f.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
@@ -193,7 +195,9 @@ def muprop_second_order(
         squared error in :func:`least_squares`. Default: none.
       relaxed_f: what is expanded in place of f, of the same signature without aux.
         Default: f.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first

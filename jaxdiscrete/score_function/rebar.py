@@ -71,7 +71,9 @@ def rebar(
         the paper's experiments were run. Default: Concrete.
       conditional_noise: :func:`tied_noise`, or :func:`independent_noise`, with which
         the paper's experiments were run. Default: tied.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first

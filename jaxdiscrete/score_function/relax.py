@@ -66,7 +66,9 @@ def relax(
       baseline: as in :func:`rebar`. Default: none.
       relaxation: as in :func:`rebar`. Default: Concrete.
       conditional_noise: as in :func:`rebar`. Default: tied.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
@@ -155,7 +157,9 @@ def relax_rebar(
       relaxed_f: as in :func:`rebar`. Default: f.
       relaxation: as in :func:`rebar`. Default: Concrete.
       conditional_noise: as in :func:`rebar`. Default: tied.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
