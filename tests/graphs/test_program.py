@@ -35,7 +35,7 @@ def third(params, y):
 def costs(params, z, y, x):
     """What is charged after each layer, the last with parameters of its own."""
     one = 3.0 * z[0] - 2.0 * z[1]
-    two = jnp.dot(y[0], jnp.array([4.0, 1.0, -2.0])) * (1.0 + z[0])
+    two = jnp.dot(y[0], jnp.array([4.0, -2.0, -3.0])) * (1.0 + z[0])
     three = params["w"] * x["top"] * (4.0 + y[0, 0] + z[1])
     return one, two, three
 
