@@ -19,7 +19,9 @@ def distributions(logits):
 
 def f(z):
     value = (
-        4.0 * z["a"][0] - 3.0 * z["a"][1] + jnp.dot(z["b"], jnp.array([5.0, -2.0, -3.0]))
+        4.0 * z["a"][0]
+        - 3.0 * z["a"][1]
+        + jnp.dot(z["b"], jnp.array([5.0, -2.0, -3.0]))
     )
     return value + z["a"][0] * z["b"][0]
 
