@@ -20,16 +20,19 @@ def call_if(condition: jax.Array, fn: Callable[..., Any], *args: Any) -> Any:
     would be NaN.
     """
     like = condition.astype(jnp.float32)
-    args = jax.tree.map(
-        lambda x: match_varying(jnp.asarray(x), like) if _is_floating(x) else x, args
-    )
-    # A new function, or JAX would reuse what it has converted in another trace.
-    converted, closed_over = jax.closure_convert(lambda *xs: fn(*xs), *args)
+
+    def meet(x: Any) -> Any:
+        return match_varying(jnp.asarray(x), like) if _is_floating(x) else x
 
     def block(x: Any) -> Any:
         return pass_gradient_if(condition, x) if _is_floating(x) else x
 
-    args, closed_over = jax.tree.map(block, (args, closed_over))
+    args = jax.tree.map(meet, args)
+    # A new function, or JAX would reuse what it has converted in another trace.
+    converted, closed_over = jax.closure_convert(lambda *xs: fn(*xs), *args)
+    # What a batch shares must be batched before it is blocked: its cotangent would
+    # else arrive summed, with the NaN of other entries in it.
+    args, closed_over = jax.tree.map(block, (args, jax.tree.map(meet, closed_over)))
     return converted(*args, *closed_over)
 
 

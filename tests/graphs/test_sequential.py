@@ -21,7 +21,7 @@ from tests.graphs.problems import (
 )
 from tests.helpers.memory import temporary_bytes
 from tests.helpers.statistics import assert_unbiased, total_variance
-from tests.helpers.trees import assert_close
+from tests.helpers.trees import all_finite, assert_close
 
 
 def loss_of_chain(transform, **options):
@@ -51,17 +51,17 @@ def test_the_value_is_the_total_cost():
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_a_discount(name):
     """It is part of the value, and the gradient is that value's."""
-    loss = loss_of_chain(TRANSFORMS[name], discount=0.7)
+    loss = loss_of_chain(TRANSFORMS[name], discount=0.9)
     values, samples = gradients(loss, PARAMS)
-    assert_unbiased(values[:, None], [exact_chain(PARAMS, discount=0.7)])
-    expected = exact_gradient_of(lambda p: exact_chain(p, discount=0.7), PARAMS)
+    assert_unbiased(values[:, None], [exact_chain(PARAMS, discount=0.9)])
+    expected = exact_gradient_of(lambda p: exact_chain(p, discount=0.9), PARAMS)
     assert_unbiased(samples, expected)
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_several_rollouts(name):
     loss = loss_of_chain(TRANSFORMS[name], num_samples=3)
-    _, samples = gradients(loss, PARAMS, num=50_000)
+    _, samples = gradients(loss, PARAMS)
     assert_unbiased(samples, exact_gradient_of(exact_chain, PARAMS))
 
 
@@ -86,10 +86,14 @@ def test_chunks_give_the_same_gradients():
 
 
 def test_whole_sequence_credit_is_unbiased_with_more_variance():
-    whole = loss_of_chain(jd.reinforce, credit=jd.whole_sequence)
-    _, samples = gradients(whole, PARAMS, num=400_000)
+    centred = loss_of_chain(
+        lambda f: jd.reinforce(f, baseline=17.0), credit=jd.whole_sequence
+    )
+    _, samples = gradients(centred, PARAMS, num=200_000)
     assert_unbiased(samples, exact_gradient_of(exact_chain, PARAMS))
-    _, to_go = gradients(loss_of_chain(jd.reinforce), PARAMS)
+    whole = loss_of_chain(jd.reinforce, credit=jd.whole_sequence)
+    _, samples = gradients(whole, PARAMS, num=20_000)
+    _, to_go = gradients(loss_of_chain(jd.reinforce), PARAMS, num=20_000)
     assert total_variance(to_go)[0] < 0.5 * total_variance(samples)[0]
 
 
@@ -125,7 +129,7 @@ def categorical_chain(params):
         return {"a": first, "b": jd.Bernoulli(params["b"] + h)}, (h,)
 
     def step(h, z, logits):
-        value = jnp.dot(z["a"], jnp.array([4.0, -1.0, 2.0])) + 3.0 * z["b"] * z["a"][0]
+        value = jnp.dot(z["a"], jnp.array([4.0, -1.0, -3.0])) + 3.0 * z["b"] * z["a"][0]
         new = jnp.tanh(params["w"] * value - 1.0)
         return new, value * (1.0 + 0.3 * h) + params["b"] * z["b"]
 
@@ -146,7 +150,7 @@ def test_categorical_and_mixed_decisions(name):
     ]
 
     def critic(z, h):
-        value = jnp.dot(z["a"], jnp.array([4.0, -1.0, 2.0])) + z["b"]
+        value = jnp.dot(z["a"], jnp.array([4.0, -1.0, -3.0])) + z["b"]
         return value * (1.0 + 0.1 * h)
 
     transform = {
@@ -216,19 +220,20 @@ def test_episodes_of_random_length(name):
     assert_unbiased(samples, exact_gradient_of(exact, PARAMS))
 
 
-@pytest.mark.parametrize("order", ["grad of vmap", "vmap of grad", "rollouts"])
-def test_masked_steps_are_finite_in_every_order(order):
+def test_masked_steps_reach_nothing_that_a_batch_shares():
+    """The derivative of a batch is that of its entries, most of which end early."""
     keys = jax.random.split(jax.random.key(0), 64)
     loss = loss_of_stopping(TRANSFORMS["baseline"])
-    if order == "vmap of grad":
-        out = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(PARAMS, keys)
-    elif order == "grad of vmap":
-        mean = lambda p: jax.vmap(loss, (None, 0))(p, keys).mean()  # noqa: E731
-        out = jax.jit(jax.grad(mean))(PARAMS)
-    else:
-        loss = loss_of_stopping(TRANSFORMS["baseline"], num_samples=8, chunk_size=4)
-        out = jax.jit(jax.grad(loss))(PARAMS, keys[0])
-    assert all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out))
+    of_each = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(PARAMS, keys)
+    mean = lambda p: jax.vmap(loss, (None, 0))(p, keys).mean()  # noqa: E731
+    of_mean = jax.jit(jax.grad(mean))(PARAMS)
+    assert_close(of_mean, jax.tree.map(lambda x: x.mean(0), of_each), rtol=1e-4)
+
+
+def test_masked_steps_reach_nothing_that_rollouts_share():
+    options = {"num_samples": 8, "chunk_size": 4}
+    loss = loss_of_stopping(TRANSFORMS["baseline"], **options)
+    assert all_finite(jax.jit(jax.grad(loss))(PARAMS, jax.random.key(0)))
 
 
 @pytest.mark.parametrize("name", ["reinforce", "nvil", "relax", "relax_rebar"])
