@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -36,6 +36,9 @@ _REPRODUCIBLE: dict[Any, Any] = {
 }
 #: The panels of a run, by the first metric that it has.
 _PANELS = (("valid_elbo", "loss"), ("log_variance",))
+
+
+XAxis = Literal["step", "temperature"]
 
 
 class Picture(NamedTuple):
@@ -114,23 +117,29 @@ def save_curves(
         _save(path, figure)
 
 
-def svg_chart(metric: str, lines: Sequence[Line], marks: Sequence[Mark]) -> bytes:
-    """One chart of a metric against steps, as SVG that is the same every time."""
+def svg_chart(
+    metric: str, lines: Sequence[Line], marks: Sequence[Mark] = (), x: XAxis = "step"
+) -> bytes:
+    """One chart of a metric, as SVG that is the same every time."""
     rows = -(-len(lines) // 3)
     with matplotlib.rc_context(_REPRODUCIBLE):
         figure = Figure(figsize=(5, 3.2 + 0.2 * rows), layout="constrained")
         ax = figure.subplots()
-        _draw_curves(ax, metric, lines, marks)
+        _draw_curves(ax, metric, lines, marks, x)
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
         return _svg(figure)
 
 
 def _draw_curves(
-    ax: Axes, metric: str, lines: Sequence[Line], marks: Sequence[Mark] = ()
+    ax: Axes,
+    metric: str,
+    lines: Sequence[Line],
+    marks: Sequence[Mark] = (),
+    x: XAxis = "step",
 ) -> None:
     for line in lines:
         style = _style(line.style)
-        marker = "o" if len(line.x) == 1 else ""
+        marker = "o" if len(line.x) == 1 or x == "temperature" else ""
         ax.plot(line.x, line.y, marker=marker, markersize=4, label=line.label, **style)
         if line.error is not None and np.isfinite(line.error).any():
             low, high = line.y - line.error, line.y + line.error
@@ -152,9 +161,16 @@ def _draw_curves(
     known = find_metric(metric)
     if known.starts_far_off:
         _zoom(ax, lines, [mark.y for mark in marks])
+    if known.spans_decades:
+        ax.set_yscale("log")
+        # Bands may reach zero, which a logarithmic axis does not have.
+        ax.set_ylim(bottom=0.5 * min(float(np.nanmin(line.y)) for line in lines))
     unit = f" ({known.unit})" if known.unit else ""
-    ax.set(xlabel="step", ylabel=known.label + unit)
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.set(xlabel=x, ylabel=known.label + unit)
+    if x == "step":
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    else:
+        ax.set_xscale("log")
     ax.margins(x=0.02)
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)

@@ -27,6 +27,8 @@ class Metric:
     """Digits behind the point. Default: four significant digits."""
     starts_far_off: bool = False
     """Its first tenth of training would hide all the rest of a curve."""
+    spans_decades: bool = False
+    """It is positive, and drawn on a logarithmic axis."""
 
 
 def _bounds() -> dict[str, Metric]:
@@ -48,7 +50,7 @@ METRICS: dict[str, Metric] = _bounds() | {
     "log_variance": Metric("log variance", decimals=2),
     "encoder_log_variance": Metric("encoder log variance", decimals=2),
     "log_variance_times_calls": Metric("log variance at equal calls of f", decimals=2),
-    "bias": Metric("bias"),
+    "bias": Metric("bias", spans_decades=True),
     "bias_in_standard_errors": Metric("bias in standard errors", decimals=2),
     "epoch": Metric("epoch", decimals=2),
     "steps_per_second": Metric("steps per second"),
