@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -97,7 +98,7 @@ def _grid_line(
 ) -> Line:
     x = [t for t in temperatures if t in runs] or [temperatures[0], temperatures[-1]]
     values = [(runs.get(t) or runs[None]).final[metric] for t in x]
-    errors = [v.standard_error or 0.0 for v in values]
+    errors = [math.nan if (e := v.standard_error) is None else e for v in values]
     means = np.array([v.mean for v in values])
     return Line(name, np.array(x), means, np.array(errors), style)
 
