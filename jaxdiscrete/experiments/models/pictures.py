@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.models import hardened
-from jaxdiscrete.experiments.models.semi_supervised import NUM_LABELS
-from jaxdiscrete.experiments.objective import sample_layers
 from jaxdiscrete.experiments.output.figures import Picture
+from jaxdiscrete.experiments.tasks.semi_supervised import NUM_LABELS
+from jaxdiscrete.experiments.training.objective import sample_layers
 
 NUM_IMAGES = 10
 NUM_ROWS = 4
@@ -31,7 +30,7 @@ def generative_pictures(
     Returns:
       Pictures by file name.
     """
-    model = hardened(model)
+    model = model.hardened()
     key_prior, key_posterior = jax.random.split(key)
 
     @jax.jit
@@ -64,7 +63,7 @@ def structured_pictures(
     model: Any, params: Any, key: jax.Array, x: jax.Array
 ) -> dict[str, Picture]:
     """Images, and several completions of their lower halves."""
-    model = hardened(model)
+    model = model.hardened()
 
     @jax.jit
     def complete(keys: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from jaxdiscrete.experiments.files import replacing
+from jaxdiscrete.experiments.output.folder import replacing
 
 R = TypeVar("R")
 

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, NullFormatter
 
-from jaxdiscrete.experiments.files import replacing
+from jaxdiscrete.experiments.output.folder import replacing
 from jaxdiscrete.experiments.output.formatting import find_metric, label
 
 #: Okabe and Ito's colours, which people with any colour vision tell apart.

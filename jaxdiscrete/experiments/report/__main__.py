@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from jaxdiscrete.experiments.files import replacing
+from jaxdiscrete.experiments.output.folder import replacing
 from jaxdiscrete.experiments.report.render import results_page
 from jaxdiscrete.experiments.reproduce.results import read_summaries
 

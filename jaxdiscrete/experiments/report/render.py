@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.files import replacing
+from jaxdiscrete.experiments.output.folder import replacing
 from jaxdiscrete.experiments.output.formatting import (
     count,
     duration,

@@ -49,7 +49,7 @@ def measure(
     """Measures everything that an experiment claims something of.
 
     Args:
-      experiment: a claim and its runs, or its grid of estimators.
+      experiment: a claim and its runs at that length, or its grid of estimators.
       place: folder of the runs.
       screen: where progress is shown.
       short: which length; the full one has one seed and no shared trajectory.
@@ -68,18 +68,11 @@ def measure(
     return _measure_runs(experiment, place, screen, short=short)
 
 
-def configs_at_length(experiment: Experiment, *, short: bool) -> dict[str, Config]:
-    """All runs at one of their two lengths, by name."""
-    if not short:
-        return experiment.runs
-    return {n: c.at_length(experiment.short) for n, c in experiment.runs.items()}
-
-
 def _measure_runs(
     experiment: Experiment, place: Path, screen: Console, *, short: bool
 ) -> Measured:
     """Trains what is missing, resumes what was cut, and collects all of it."""
-    lengthened = configs_at_length(experiment, short=short)
+    lengthened = experiment.runs
     chosen = experiment.short.runs if short else ()
     configs = {name: lengthened[name] for name in chosen or lengthened}
     num_seeds = experiment.short.num_seeds if short else 1
@@ -109,7 +102,7 @@ def _measure_runs(
         runs={
             name: MeasuredRun(
                 estimator=config.estimator.name,
-                calls_of_f=config.estimator.calls_of_f,
+                calls_of_f=config.calls_of_f,
                 settings=flatten(config),
                 final=_final(summaries[name]),
                 curves=_curves(rows[name]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,13 @@ def find_experiments(target: str, configs: Path) -> list[Path]:
 
 
 def run(
-    path: Path, folder: Path, configs: Path, screen: Console, *, short: bool
+    path: Path,
+    folder: Path,
+    configs: Path,
+    screen: Console,
+    *,
+    short: bool,
+    change: Callable[[Any], Any] = lambda settings: settings,
 ) -> Result:
     """Runs what an experiment lacks, and compares it with its claim.
 
@@ -78,12 +85,14 @@ def run(
       configs: folder with the published numbers.
       screen: where progress is shown.
       short: whether the short length is run.
+      change: from the settings of a run to those that are used. Default: the same.
 
     Raises:
       UsageError: if the configuration, the data or a folder cannot be used.
       RunError: if a value is not finite.
     """
-    experiment, published = load_experiment(path), load_published(configs)
+    full, published = load_experiment(path), load_published(configs)
+    experiment = full.at_length(short=short).changed(change)
     for claim in experiment.claim.published:
         if claim.key not in published:
             raise UsageError(
@@ -111,14 +120,14 @@ def run(
         command=f"jaxdiscrete reproduce {name}{' --short' if short else ''}",
         length="short" if short else "full",
         steps=measured.steps,
-        full_steps=_full_steps(experiment),
+        full_steps=_full_steps(full),
         full_hours=experiment.claim.full_hours,
         seeds=measured.seeds,
         versions=versions(),
         device=device(),
         wall_seconds=time.perf_counter() - begin + measured.seconds_before,
         runs=measured.runs,
-        published=_published(experiment, published, measured),
+        published=_published(full, published, measured),
         expectations=_expectations(experiment, measured) if short else (),
         shared_trajectory=measured.shared_trajectory,
         images=measured.images,
