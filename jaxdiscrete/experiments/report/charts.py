@@ -76,8 +76,7 @@ def against_temperature(result: Result) -> list[Image]:
         return []
     grid: dict[str, dict[float | None, MeasuredRun]] = {}
     for run in result.runs.values():
-        temperature = run.settings.get("estimator.temperature")
-        grid.setdefault(run.estimator, {})[temperature] = run
+        grid.setdefault(run.estimator, {})[_temperature(run)] = run
     temperatures = sorted({t for runs in grid.values() for t in runs if t is not None})
     images = []
     for metric in _OF_GRIDS if temperatures else ():
@@ -87,6 +86,13 @@ def against_temperature(result: Result) -> list[Image]:
         ]
         images += _chart(metric, label(metric), lines, [], "temperature")
     return images
+
+
+def _temperature(run: MeasuredRun) -> float | None:
+    """A number, or the schedule that is always that number."""
+    name = "estimator.temperature"
+    names = (name, f"{name}.arguments.value")
+    return next((run.settings[n] for n in names if n in run.settings), None)
 
 
 def _grid_line(

@@ -48,10 +48,10 @@ def test_a_metric_without_a_number_has_no_chart():
     assert charts.shared_curve(without) == []
 
 
-def grid_run(estimator, temperature, bias, variance):
+def grid_run(estimator, temperature, bias, variance, kind=""):
     settings = {"estimator.name": estimator}
     if temperature is not None:
-        settings["estimator.temperature"] = temperature
+        settings[f"estimator.temperature{kind}"] = temperature
     final = {
         "bias": Statistic(bias, 0.01, (bias,)),
         "log_variance": summarise([variance]),
@@ -62,7 +62,9 @@ def grid_run(estimator, temperature, bias, variance):
 def test_a_grid_is_drawn_against_temperature():
     runs = {
         "gumbel_softmax_2": grid_run("gumbel_softmax", 2.0, 0.2, -5.0),
-        "gumbel_softmax_0.5": grid_run("gumbel_softmax", 0.5, 0.05, -1.0),
+        "gumbel_softmax_0.5": grid_run(
+            "gumbel_softmax", 0.5, 0.05, -1.0, ".arguments.value"
+        ),
         "reinforce": grid_run("reinforce", None, 0.001, -2.0),
     }
     bias, variance = charts.against_temperature(dataclasses.replace(TOY, runs=runs))
