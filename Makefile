@@ -52,9 +52,9 @@ notebooks: $(VENV)/installed
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
-# The README's table of papers, from the summaries of short runs.
+# The page of results, from the summaries of short runs.
 results: $(VENV)/installed
-	$(BIN)/python -m jaxdiscrete.experiments.report configs/results README.md
+	$(BIN)/python -m jaxdiscrete.experiments.report configs/results docs/experiments/results.md
 
 clean:
 	rm -rf $(VENV) $(RUNS) build dist .jax_cache

@@ -106,6 +106,7 @@ def sum_and_sample(
         chunk_size=chunk_size,
         sharding=sharding,
         has_aux=has_aux,
+        baseline=baseline,
     )
 
 
@@ -193,6 +194,7 @@ def partial_enumeration(
         chunk_size=chunk_size,
         sharding=sharding,
         has_aux=has_aux,
+        baseline=baseline,
     )
 
 

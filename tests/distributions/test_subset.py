@@ -218,7 +218,7 @@ def test_other_score_function_estimators_take_subsets():
     g = lambda z: (f(z), z)  # noqa: E731
     for estimate in (
         jd.reinforce(g, baseline=2.0, has_aux=True),
-        jd.nvil(g, jnp.array(2.0), has_aux=True),
+        jd.nvil(g, baseline=jnp.array(2.0), has_aux=True),
     ):
         gradient, z = jax.jit(jax.grad(estimate, 1, has_aux=True))(KEY, q)
         expected = (f(z) - 2.0) * slope_of_log_prob(q, z).logits
