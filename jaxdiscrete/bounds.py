@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.baselines import evaluate_scalar
+from jaxdiscrete.core.baselines import check_scalar_given, evaluate_scalar
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.rules import attach_objective
-from jaxdiscrete.core.typing import Estimator, Objective
+from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.coupled.local_disarm import local_disarm
 from jaxdiscrete.multi_sample.leave_one_out import (
     log_mean_exp,
@@ -169,6 +169,9 @@ def multi_sample_nvil(
             signal = freeze(error)
         return bound, jnp.broadcast_to(signal, values.shape)
 
+    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
+        check_scalar_given("baseline", baseline, args)
+
     return multi_sample(
         "bounds.multi_sample_nvil",
         log_weight,
@@ -179,4 +182,5 @@ def multi_sample_nvil(
         chunk_size=chunk_size,
         sharding=sharding,
         has_aux=has_aux,
+        check=check,
     )

@@ -44,10 +44,9 @@ def test_transforms_share_one_signature(name):
         p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
     ]
     assert positional[0] == "f"
-    known = {"baseline", "critic", "control", "b", "mean", "solver"}
-    assert set(positional[1:]) <= known
-    if name != "exact":
-        assert parameters["has_aux"].default is False
+    learned = {"critic", "surrogate", "control", "mean", "solver"}
+    assert set(positional[1:]) <= learned
+    assert parameters["has_aux"].default is False
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -74,7 +73,7 @@ def test_the_core_needs_jax_numpy_and_optax_alone():
     allowed = {"jax", "numpy", "optax", "jaxdiscrete", "__future__", "typing"}
     allowed |= {"collections", "contextlib", "dataclasses", "math"}
     allowed |= {"functools", "inspect", "itertools"}
-    allowed |= {"re", "time"}
+    allowed |= {"re", "time", "types"}
     for module in ["jaxdiscrete", *CORE]:
         source = inspect.getsource(importlib.import_module(module))
         imported = re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE)

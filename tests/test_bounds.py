@@ -46,7 +46,7 @@ def test_antithetic_signals_with_two_samples_at_equal_calls():
 def test_one_sample_is_nvil_and_one_pair_is_disarm():
     one = jd.bounds.multi_sample_nvil(log_weight, 0.5, num_samples=1)
     (key,) = jax.random.split(KEY, 1)
-    expected = jax.value_and_grad(jd.nvil(log_weight, 0.5), 1)(key, Q)
+    expected = jax.value_and_grad(jd.nvil(log_weight, baseline=0.5), 1)(key, Q)
     assert_close(jax.value_and_grad(one, 1)(KEY, Q), expected)
     pair = jax.value_and_grad(jd.bounds.local_disarm(log_weight, num_samples=1), 1)(
         KEY, Q

@@ -106,6 +106,19 @@ def evaluate_scalar(
     return in_float32(jnp.asarray(out))
 
 
+def check_scalar_given(
+    what: str, value: ArrayLike | Callable[..., Any] | None, args: tuple[Any, ...]
+) -> None:
+    """Raises where :func:`evaluate_scalar` would, without computing."""
+    if value is not None:
+        jax.eval_shape(lambda: evaluate_scalar(what, value, args))
+
+
+def check_baseline(baseline: Baseline | None, args: tuple[Any, ...]) -> None:
+    """Raises where :func:`evaluate_baseline` would, without computing."""
+    jax.eval_shape(lambda: evaluate_baseline(baseline, args))
+
+
 def evaluate_baseline(
     baseline: Baseline | None, args: tuple[Any, ...]
 ) -> BaselineValue:

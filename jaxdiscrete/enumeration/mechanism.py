@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxdiscrete.core.baselines import Baseline, check_baseline
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, place
 from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import freeze, log_prob
@@ -52,6 +53,7 @@ def weighted_states(
     chunk_size: int | None,
     sharding: jax.sharding.Sharding | None,
     has_aux: bool,
+    baseline: Baseline | None = None,
 ) -> Estimator:
     """Builds an estimator from its states and their weights.
 
@@ -67,6 +69,7 @@ def weighted_states(
       chunk_size: at how many states f runs at a time, None for all. Static.
       sharding: of the axis of states; None leaves it to the compiler.
       has_aux: whether f returns ``(value, aux)``.
+      baseline: what ``signal`` subtracts, checked before any compute.
 
     Returns:
       ``estimate(key, q, *args)``.
@@ -81,6 +84,7 @@ def weighted_states(
                 f"jaxdiscrete.{name}, got {count}. Use jaxdiscrete.exact, which sums "
                 "over all of them."
             )
+        check_baseline(baseline, args)
 
     def body(
         objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]

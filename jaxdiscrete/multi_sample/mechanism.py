@@ -37,6 +37,7 @@ def multi_sample(
     remedy: str = "With one sample use jaxdiscrete.reinforce or jaxdiscrete.nvil.",
     statistic: Statistic | None = None,
     needs: Needs = SAMPLER,
+    check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
 ) -> Estimator:
     """Builds an estimator of several independent samples.
 
@@ -55,6 +56,7 @@ def multi_sample(
       remedy: what to do with fewer.
       statistic: what combine is told of every sample beside its value.
       needs: what it needs of the distributions in q.
+      check: ``(q, shapes of z, args)``, raises before any compute.
 
     Returns:
       ``estimate(key, q, *args)``.
@@ -78,7 +80,7 @@ def multi_sample(
         value, signals = combine(values, extra, args)
         return attach_gradient(value, [log_probs], [freeze(signals)]), aux
 
-    return estimator(name, f, body, needs=needs, has_aux=has_aux)
+    return estimator(name, f, body, needs=needs, has_aux=has_aux, check=check)
 
 
 def samples_with_slopes(

@@ -74,22 +74,24 @@ def nvil(
     def body(
         objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
     ) -> tuple[jax.Array, Any]:
+        given = {"baseline": baseline, "centre": centre, "variance": variance}
+        parts = {
+            what: evaluate_scalar(what, x, args)
+            for what, x in given.items()
+            if x is not None
+        }
         z = draw(key, q)
         value, aux = objective(z, *args)
         target = as_signal(value)
-
-        def part(what: str, given: Any) -> jax.Array:
-            if given is None:
-                return jnp.zeros_like(target)
-            return evaluate_scalar(what, given, args).astype(target.dtype)
-
-        b, c = part("baseline", baseline), part("centre", centre)
+        parts = {what: x.astype(target.dtype) for what, x in parts.items()}
+        nothing = jnp.zeros_like(target)
+        b, c = parts.get("baseline", nothing), parts.get("centre", nothing)
         error = target - freeze(c) - b
         squares = 0.5 * jnp.square(error)
         squares += 0.5 * jnp.square(target - freeze(b) - c)
         signal = freeze(error)
-        if variance is not None:
-            v = part("variance", variance)
+        if "variance" in parts:
+            v = parts["variance"]
             squares += 0.5 * jnp.square(jnp.square(signal) - v)
             signal = signal / jnp.sqrt(jnp.maximum(freeze(v), 1.0))
         return attach_objective(attach_signal(value, q, z, signal), squares), aux

@@ -28,7 +28,9 @@ TEMPERATURES = [0.0, -1.0, float("nan"), np.array([0.5, -0.5]), jnp.array(-0.1)]
     "transform",
     [
         lambda t: jd.rebar(total, temperature=t, scale=1.0),
-        lambda t: jd.rebar(total, temperature=t, conditional_noise=jd.independent_noise),
+        lambda t: jd.rebar(
+            total, temperature=t, conditional_noise=jd.independent_noise
+        ),
         lambda t: jd.relax(total, total, temperature=t),
         lambda t: jd.relax_rebar(total, total, temperature=t),
         lambda t: jd.gumbel_softmax(total, temperature=t),
@@ -54,7 +56,7 @@ def test_temperature_must_be_positive(transform, temperature, no_compute):
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        (jnp.ones(3), r"latent's shape \(2,\), got shape \(3,\).*one entry a latent"),
+        (jnp.ones(3), r"latent's shape \(2,\), got shape \(3,\).*one entry per latent"),
         ({"a": 1.0}, "pytree of q's structure"),
     ],
 )
@@ -73,8 +75,8 @@ def test_temperature_and_scale_must_fit_the_latents(given, match, no_compute):
     "transform",
     [
         lambda b: jd.reinforce(total, baseline=b),
-        lambda b: jd.nvil(total, b),
-        lambda b: jd.nvil(total, 0.0, centre=b),
+        lambda b: jd.nvil(total, baseline=b),
+        lambda b: jd.nvil(total, baseline=0.0, centre=b),
         lambda b: jd.muprop(total, baseline=b),
         lambda b: jd.rebar(total, temperature=1.0, scale=1.0, baseline=b),
         lambda b: jd.relax(total, total, temperature=1.0, baseline=b),
@@ -96,16 +98,34 @@ def test_critic_b_and_mean_must_return_one_scalar(no_compute):
         jd.relax(total, lambda z: z, temperature=1.0)(KEY, Q)
     with pytest.raises(TypeError, match=r"critic of jaxdiscrete\.relax to be diff"):
         jd.relax(total, lambda z: jnp.sum(jnp.round(z)), temperature=1.0)(KEY, Q)
-    with pytest.raises(ValueError, match=r"Expected b to return one real scalar"):
+    with pytest.raises(ValueError, match=r"Expected control to return one real scalar"):
         jd.control_variate(total, lambda z: z, mean_total)(KEY, Q)
     with pytest.raises(ValueError, match=r"Expected mean to return one real scalar"):
         jd.control_variate(total, total, lambda q: q.mean())(KEY, Q)
 
 
 def test_a_baseline_trained_by_variance_refuses_a_bare_sampler(no_compute):
-    for baseline in (jnp.array(0.0), lambda: 0.0):
-        with pytest.raises(TypeError, match=r"only log_prob\. Use jaxdiscrete\.nvil"):
-            jd.reinforce(total, baseline=baseline)(KEY, BareSampler(jnp.zeros(2)))
+    def loss(b, baseline_of):
+        estimate = jd.reinforce(total, baseline=baseline_of(b))
+        return estimate(KEY, BareSampler(jnp.zeros(2)))
+
+    match = r"only log_prob\. Fit it by squared error: baseline=jaxdiscrete.least_sq"
+    for baseline_of in (lambda b: b, lambda b: lambda: b):
+        gradient = jax.grad(lambda b, of=baseline_of: loss(b, of))
+        with pytest.raises(TypeError, match=match):
+            jax.eval_shape(gradient, jnp.array(0.0))
+
+
+@pytest.mark.parametrize("number", [2.0, 2, np.float32(2.0), jnp.array(2.0)])
+def test_the_type_of_a_baseline_changes_nothing(number):
+    def gradient(logits, baseline):
+        estimate = jd.reinforce(total, baseline=baseline)
+        return jax.grad(lambda x: estimate(KEY, BareSampler(x)))(logits)
+
+    expected = gradient(Q.logits, 2.0)
+    np.testing.assert_array_equal(gradient(Q.logits, number), expected)
+    as_array = jnp.asarray(number, jnp.float32)
+    np.testing.assert_array_equal(gradient(Q.logits, lambda: as_array), expected)
 
 
 def test_has_aux_must_be_a_pair():

@@ -57,7 +57,7 @@ def test_the_rules(f, q, budget, allow_bias, name, code, capsys):
     assert choice.name == name
     assert choice.code.startswith(f"jaxdiscrete.{name}(f")
     assert code in choice.code
-    assert capsys.readouterr().out == f"{choice}\n"
+    assert capsys.readouterr().out == ""
     assert len(choice.reasons) >= 3
     for reason in choice.reasons:
         assert f"  because {reason}\n" in f"{choice}\n"
@@ -84,14 +84,14 @@ def test_the_transform_can_be_used_at_once(case):
         (BLACK_BOX, "JAX has no derivative of f (Pure callbacks do not support JVP)"),
     ],
 )
-def test_what_f_allows_is_a_reason(f, reason, capsys):
+def test_what_f_allows_is_a_reason(f, reason):
     choice = jd.recommend(f, MIXED, budget=2)
     assert reason in choice.reasons
     assert "q has mixed variables with about 2^24 joint states" in choice.reasons
     assert "2 calls of f are affordable" in choice.reasons
 
 
-def test_a_bare_sampler_is_scored(capsys):
+def test_a_bare_sampler_is_scored():
     choice = jd.recommend(jnp.sum, BareSampler(jnp.zeros(2)), allow_bias=True)
     assert choice.name == "reinforce_loo"
     assert choice.alternatives == ()
@@ -99,7 +99,7 @@ def test_a_bare_sampler_is_scored(capsys):
     assert jd.recommend(jnp.sum, BareSampler(jnp.zeros(2)), budget=1).name == "nvil"
 
 
-def test_arguments_reach_the_objective(capsys):
+def test_arguments_reach_the_objective():
     f = lambda z, weights: jnp.dot(z, weights)  # noqa: E731
     assert jd.recommend(f, BITS, jnp.ones(12)).name == "rebar"
     assert jd.recommend(f, BITS, jnp.full(12, jnp.nan)).name == "double_cv"

@@ -94,7 +94,7 @@ def test_sgd_on_the_baseline_is_a_moving_average_of_the_past():
     baseline, state = jnp.array(0.0), sgd.init(jnp.array(0.0))
     average = 0.0
     for key in jax.random.split(jax.random.key(0), 5):
-        loss = lambda b, key=key: jd.nvil(f, b)(key, q)  # noqa: E731
+        loss = lambda b, key=key: jd.nvil(f, baseline=b)(key, q)  # noqa: E731
         value, gradient = jax.value_and_grad(loss)(baseline)
         assert_close(baseline, average)
         updates, state = sgd.update(gradient, state)

@@ -211,7 +211,7 @@ def test_a_bad_result_is_named(result, match):
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (4, 1), (2, 2)])
 def test_a_bad_batch_is_named(shape):
     f = jd.black_box(lambda z: np.ones(shape), batched=True)
-    match = r"return an array of shape \(4,\), got shape .* one number a sample"
+    match = r"return an array of shape \(4,\), got shape .* one number per sample"
     with pytest.raises(RuntimeError, match=match):
         jax.block_until_ready(jax.vmap(f)(jnp.ones((4, 3))))
 

@@ -23,7 +23,7 @@ def test_nvil_is_fitted_by_squared_error(with_centre):
 
     def loss(p, key):
         extra = {"centre": p["c"], "variance": p["v"]} if with_centre else {}
-        return jd.nvil(f, lambda: 2.0 * p["b"], **extra)(key, Q)
+        return jd.nvil(f, baseline=lambda: 2.0 * p["b"], **extra)(key, Q)
 
     key = KEYS[1]
     value = float(loss(params, key))
@@ -37,7 +37,10 @@ def test_nvil_is_fitted_by_squared_error(with_centre):
     score = jax.grad(lambda q: q.log_prob(Q.sample(key)).sum())(Q).logits
     to_q = jax.grad(
         lambda q: jd.nvil(
-            f, b, centre=c if with_centre else None, variance=v if with_centre else None
+            f,
+            baseline=b,
+            centre=c if with_centre else None,
+            variance=v if with_centre else None,
         )(key, q)
     )(Q).logits
     scale = 3.0 if with_centre else 1.0
@@ -47,8 +50,10 @@ def test_nvil_is_fitted_by_squared_error(with_centre):
 def test_moving_average_is_plain_sgd_on_the_baseline():
     c, rate, reference = jnp.array(0.0), 0.1, 0.0
     for key in KEYS[:5]:
-        estimate = jd.nvil(f, c)
-        value, slope = jax.value_and_grad(lambda c, key=key: jd.nvil(f, c)(key, Q))(c)
+        estimate = jd.nvil(f, baseline=c)
+        value, slope = jax.value_and_grad(
+            lambda c, key=key: jd.nvil(f, baseline=c)(key, Q)
+        )(c)
         # The gradient of this step uses the average without this step's sample.
         gradient = jax.grad(estimate, argnums=1)(key, Q).logits
         score = jax.grad(lambda q, key=key: q.log_prob(Q.sample(key)).sum())(Q).logits
@@ -59,7 +64,7 @@ def test_moving_average_is_plain_sgd_on_the_baseline():
 
 
 def test_nvil_with_a_centre_alone_is_a_moving_average():
-    by_centre = jd.nvil(f, None, centre=jnp.array(0.4))
-    by_baseline = jd.nvil(f, jnp.array(0.4))
+    by_centre = jd.nvil(f, centre=jnp.array(0.4))
+    by_baseline = jd.nvil(f, baseline=jnp.array(0.4))
     gradients = [jax.grad(e, 1)(KEYS[0], Q) for e in (by_centre, by_baseline)]
     assert_close(*gradients)

@@ -1,0 +1,119 @@
+"""How often f is traced, alone and under other estimators."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxdiscrete as jd
+from tests.battery.estimators import ALL, initial_cv
+from tests.battery.problems import three, three_f
+
+KEY = jax.random.key(5)
+
+
+def traces(build, q):
+    """How often ``jit(grad(estimate))`` calls the Python function f."""
+    calls = []
+
+    def f(z, *args):
+        calls.append(1)
+        return three_f(z, *args)
+
+    estimate = build(f)
+    jax.eval_shape(jax.jit(jax.grad(lambda q: estimate(KEY, q))), q)
+    return len(calls)
+
+
+def at_most(name):
+    """One trace to check f, one for each point at which it is evaluated."""
+    facts = ALL[name].facts
+    if facts.is_relaxed and facts.family == "score_function":
+        return 3 + ALL[name].more_calls
+    return 3 if facts.family in ("pathwise", "enumeration") else 2
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_f_is_traced_once_to_be_checked_and_once_per_evaluation(name):
+    build = lambda f: ALL[name].make(f, initial_cv(), False)  # noqa: E731
+    assert traces(build, three(name)) <= at_most(name)
+
+
+def nested(transform, depth, f):
+    """``depth`` estimators, each inside the objective of the one before it."""
+
+    def loss(params, key):
+        def layer(i, z):
+            q = jd.Bernoulli(params[i] + 0.1 * jnp.sum(z))
+            if i == depth - 1:
+                return transform(f)(jax.random.fold_in(key, i), q)
+            inner = lambda z: layer(i + 1, z)  # noqa: E731
+            return transform(inner)(jax.random.fold_in(key, i), q)
+
+        return layer(0, jnp.zeros(2))
+
+    return loss
+
+
+def nested_traces(transform, depth):
+    calls = []
+
+    def f(z):
+        calls.append(1)
+        return jnp.sum(z**2)
+
+    loss = nested(transform, depth, f)
+    params = jnp.zeros((depth, 2))
+    jax.eval_shape(jax.jit(jax.grad(loss)), params, KEY)
+    return len(calls)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        jd.reinforce,
+        lambda f: jd.reinforce(f, baseline=1.0),
+        lambda f: jd.nvil(f, centre=1.0),
+        lambda f: jd.reinforce_loo(f, num_samples=2),
+        lambda f: jd.gumbel_softmax(f, temperature=0.5),
+        jd.straight_through,
+        lambda f: jd.relax(f, jnp.sum, temperature=0.5),
+    ],
+)
+def test_nested_estimators_are_traced_in_linear_time(transform):
+    for depth in (1, 2, 3, 6):
+        assert nested_traces(transform, depth) <= depth + 1
+
+
+def test_rebar_with_a_relaxed_f_is_traced_in_linear_time():
+    def transform(f):
+        return jd.rebar(f, temperature=0.5, relaxed_f=lambda s: jnp.sum(s**2))
+
+    counts = [nested_traces(transform, depth) for depth in (1, 2, 3, 6)]
+    assert counts == [2, 3, 4, 7]
+
+
+def test_twenty_nested_estimators_are_traced_in_seconds():
+    """Doubling with every layer would be a million traces."""
+    loss = nested(jd.reinforce, 20, lambda z: jnp.sum(z**2))
+    start = time.perf_counter()
+    jax.eval_shape(jax.jit(jax.grad(loss)), jnp.zeros((20, 2)), KEY)
+    assert time.perf_counter() - start < 60.0
+
+
+def test_an_inner_objective_is_checked_in_its_own_words(no_compute):
+    """The check of the outer estimator does not hide what is wrong inside."""
+    inner = jd.reinforce(lambda z: z)
+    outer = jd.reinforce(lambda z: inner(KEY, jd.Bernoulli(z)))
+    with pytest.raises(ValueError, match=r"f to return one real scalar, got shape"):
+        outer(KEY, jd.Bernoulli(jnp.zeros(2)))
+
+
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [(None, "None"), ({}, "{}"), ("cost", "str"), (jnp.zeros(2), r"shape \(2,\)")],
+)
+def test_what_f_must_return(returned, got, no_compute):
+    with pytest.raises((TypeError, ValueError), match=rf"one real scalar, got .*{got}"):
+        jd.reinforce(lambda z: returned)(KEY, jd.Bernoulli(jnp.zeros(2)))
