@@ -23,8 +23,6 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.settings import Config
 from jaxdiscrete.experiments.training import Experiment
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 def state(step, value=0.0):
     params = {"model": {"w": jnp.full((3,), value)}, "control_variate": {}}

@@ -21,7 +21,6 @@ from jaxdiscrete.experiments.data import load_dataset
 from jaxdiscrete.experiments.settings import Config
 from jaxdiscrete.experiments.training import Experiment
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 PNG = b"\x89PNG\r\n\x1a\n"
 NAMES = ("mean_field", "reinforce")
 TINY = """

@@ -15,7 +15,6 @@ from jaxdiscrete.experiments.data import load_dataset, shuffled_subset
 from jaxdiscrete.experiments.settings import Config
 from jaxdiscrete.experiments.training import Experiment
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 TINY = """
 [model]
 num_latents = {latents}

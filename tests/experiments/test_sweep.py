@@ -23,7 +23,6 @@ from jaxdiscrete.experiments.settings import (
 )
 from jaxdiscrete.experiments.training import Experiment
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 ROWS = np.random.default_rng(0).integers(0, 2, (30, 6)).astype(np.uint8)
 DATASET = Dataset(ROWS[:20], ROWS[20:25], ROWS[25:], (2, 3), False, *3 * (None,), "b")
 SILENT = Console(quiet=True)
