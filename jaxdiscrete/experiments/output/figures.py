@@ -61,7 +61,7 @@ class Line(NamedTuple):
     error: np.ndarray | None = None
     """The half width of a band around it."""
     style: int = 0
-    """Which of the colours and line styles; curves of one run share it."""
+    """The number of its colour and line style; curves of one run share it."""
 
 
 class Mark(NamedTuple):

@@ -17,7 +17,7 @@ _MOST_DECIMALS = 7
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """What is known of a metric besides its value."""
+    """The facts of a metric that its value does not tell."""
 
     label: str
     """The name for people."""

@@ -33,7 +33,7 @@ MARKDOWN_FILE = "report.md"
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """What the templates say about one experiment."""
+    """One experiment as the templates print it."""
 
     anchor: str
     result: Result

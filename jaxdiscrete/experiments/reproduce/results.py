@@ -91,7 +91,7 @@ class Result:
     """Table or figure of the paper."""
     dataset: str
     notes: tuple[str, ...]
-    """How the runs differ from the paper's."""
+    """Differences between the runs and the paper's."""
     command: str
     length: Literal["short", "full"]
     steps: int
