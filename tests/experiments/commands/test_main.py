@@ -19,7 +19,6 @@ from jaxdiscrete.experiments.cli import main
 from jaxdiscrete.experiments.output import checkpoints
 from tests.experiments import helpers
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 PNG = b"\x89PNG\r\n\x1a\n"
 NAMES = ("mean_field", "reinforce")
 TINY = """

@@ -12,7 +12,6 @@ from jaxdiscrete.experiments.config.schedules import (
     value_at,
 )
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 #: Arguments as in a file, a step, and the value there by the formula.
 CASES = {
     "constant_schedule": ({"value": 0.3}, 7, 0.3),

@@ -22,7 +22,6 @@ from tests.experiments.oracles import (
 )
 from tests.helpers.statistics import assert_unbiased
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 ROWS = np.random.default_rng(0).integers(0, 2, (30, 8)).astype(np.uint8)
 DATASET = Dataset(ROWS[:10], ROWS[10:15], ROWS[15:], (2, 4), False, *3 * (None,), "b")
 

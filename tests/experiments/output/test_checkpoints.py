@@ -20,8 +20,6 @@ from jaxdiscrete.experiments.output import checkpoints
 from jaxdiscrete.experiments.training.state import TrainState, init_moments
 from tests.experiments.helpers import restore
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 def state(step, value=0.0):
     params = {"model": {"w": jnp.full((3,), value)}, "control_variate": {}}

@@ -16,7 +16,6 @@ from jaxdiscrete.experiments.reproduce.results import Result, StoredResult
 from jaxdiscrete.experiments.runs import train as training_runs
 from jaxdiscrete.experiments.runs import trajectory
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 SILENT = Console(quiet=True)
 PUBLISHED = {
     "a/plain": {

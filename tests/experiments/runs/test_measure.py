@@ -18,7 +18,6 @@ from jaxdiscrete.experiments.training.build import make_task
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from tests.experiments.helpers import init, restore
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 TINY = """
 [model]
 num_latents = {latents}

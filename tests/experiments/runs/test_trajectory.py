@@ -24,7 +24,6 @@ from jaxdiscrete.experiments.tasks.generative import Settings as Generative
 from jaxdiscrete.experiments.training import step
 from tests.experiments.helpers import init, layered_task
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 ROWS = np.random.default_rng(1).integers(0, 2, (30, 6)).astype(np.uint8)
 DATASET = Dataset(ROWS[:20], ROWS[20:25], ROWS[25:], (2, 3), False, *3 * (None,), "b")
 SILENT = Console(quiet=True)

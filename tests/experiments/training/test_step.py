@@ -32,7 +32,6 @@ from jaxdiscrete.experiments.training.state import (
 from tests.experiments.helpers import init, layered_task, with_seed
 from tests.helpers.trees import assert_close
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 PIXELS = 8
 ROWS = np.random.default_rng(0).integers(0, 2, (15, PIXELS)).astype(np.uint8)
 BINARY = Dataset(ROWS[:11], ROWS[11:13], ROWS[13:], (2, 4), False, *3 * (None,), "b")
