@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import tomllib
 from pathlib import Path
 
 import jax
@@ -178,15 +177,3 @@ def test_grids_can_be_measured():
             settings = dataclasses.replace(grid.settings, num_gradients=2)
             measured = measure(dataclasses.replace(grid, settings=settings))
             assert set(measured.estimators) == set(grid.runs)
-
-
-def test_the_wheel_carries_every_folder_of_configurations():
-    """A folder that is not listed would be missing after an installation."""
-    project = Path(__file__).parents[3] / "pyproject.toml"
-    table = tomllib.loads(project.read_text(encoding="utf-8"))
-    wheel = table["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    folders = {f"configs/{path.parent.relative_to(CONFIGS)}" for path in FILES}
-    files = {"configs/README.md", "configs/published.json"}
-    assert set(wheel) == folders | files
-    for source, target in wheel.items():
-        assert target == f"jaxdiscrete/experiments/{source}"
