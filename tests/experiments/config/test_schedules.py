@@ -5,8 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments.schedules import SCHEDULES, read_schedule, value_at
-from jaxdiscrete.experiments.settings import constant
+from jaxdiscrete.experiments.config.fields import constant
+from jaxdiscrete.experiments.config.schedules import (
+    SCHEDULES,
+    read_schedule,
+    value_at,
+)
 
 #: Arguments as in a file, a step, and the value there by the formula.
 CASES = {
