@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.models.pictures import NUM_IMAGES
@@ -23,6 +22,9 @@ from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.state import TrainState
 from jaxdiscrete.experiments.training.task import Params
+
+if TYPE_CHECKING:
+    from jaxdiscrete.experiments.config.settings import Config
 
 #: From a network, its parameters, a key and images to pictures by file name.
 Draw = Callable[[Any, Params, jax.Array, jax.Array], dict[str, Picture]]

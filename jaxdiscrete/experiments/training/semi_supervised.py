@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.errors import UsageError
@@ -25,6 +24,9 @@ from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.state import TrainState
 from jaxdiscrete.experiments.training.task import Metrics, Params
+
+if TYPE_CHECKING:
+    from jaxdiscrete.experiments.config.settings import Config
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
