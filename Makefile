@@ -9,7 +9,7 @@ EDITABLE := $(if $(filter .,$(PACKAGE)),--editable)
 # Two processes: the suite is bound by compilation, which one core does at a time.
 PYTEST := $(BIN)/pytest -n 2
 
-.PHONY: demo test test-all lint bench notebooks results clean
+.PHONY: demo test test-all lint bench notebooks figures estimators results clean
 
 demo: $(VENV)/installed
 	$(BIN)/jaxdiscrete train configs/digits/rebar.toml --output-dir $(RUNS)/demo --overwrite
@@ -32,6 +32,14 @@ bench: $(VENV)/installed
 notebooks: $(VENV)/installed
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+# The README's picture: minutes of measurements.
+figures: $(VENV)/installed
+	$(BIN)/python docs/figures/variance_against_calls.py
+
+# The page of all estimators, from the facts of the package.
+estimators: $(VENV)/installed
+	$(BIN)/python docs/generate_estimators.py
 
 # The README's table of papers, from the summaries of short runs.
 results: $(VENV)/installed
