@@ -9,9 +9,6 @@ import jaxdiscrete as jd
 from jaxdiscrete.diagnostics.moments import NO_MOMENTS, merge
 from jaxdiscrete.testing import assert_mean
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
-
 KEY = jax.random.key(5)
 Q = {"a": jd.Bernoulli(jnp.array([0.3, -0.8]))}
 
@@ -146,7 +143,11 @@ def test_moments_are_judged_as_samples():
         ({"num_gradients": 1}, ValueError, "num_gradients >= 2"),
         ({"num_gradients": 2.0}, TypeError, "num_gradients .* Python int, got float"),
         ({"k_sigma": 0.0}, ValueError, "k_sigma > 0, got 0.0. It is a number"),
-        ({"detectable_bias": -1.0}, ValueError, "detectable_bias > 0, got -1.0. It is a fraction"),
+        (
+            {"detectable_bias": -1.0},
+            ValueError,
+            "detectable_bias > 0, got -1.0. It is a fraction",
+        ),
         ({"estimate": jd.reinforce}, TypeError, "cannot be.*Pass an estimate, for"),
         ({"oracle": 3}, TypeError, "Expected oracle of.*assert_unbiased.*got int"),
         ({"q": {}}, TypeError, "empty pytree"),

@@ -14,7 +14,7 @@ from jaxdiscrete.core.latents import (
     split_for,
 )
 from jaxdiscrete.core.needs import FINITE
-from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.precision import in_float32, weighted_sum
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.coupled.antithetic import check_pairs, merge_axes, split_pairs
 from jaxdiscrete.coupled.mechanism import coupled
@@ -137,7 +137,7 @@ def disarm_stick_breaking(
                 lambda x: stick_logits(x.log_probabilities(), order), wide_d
             )
             weights = jax.vmap(lambda pair: _stick_weights(psi, pair))(pairs)
-            to_psi = jnp.tensordot(differences.astype(psi.dtype), weights, axes=1)
+            to_psi = weighted_sum(differences, weights)
             return pullback(to_psi / len(differences))[0]
 
         pulled = [one(*x) for x in zip(latents(q), breaks, strict=True)]

@@ -49,7 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     try:
         # Only now, because importing it imports all of them.
-        from jaxdiscrete.experiments.commands import run
+        from jaxdiscrete.experiments.commands.main import run
 
         return run(list(sys.argv[1:] if args is None else args))
     except KeyboardInterrupt:

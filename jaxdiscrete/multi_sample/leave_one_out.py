@@ -26,6 +26,14 @@ def mean_of_others(x: jax.Array) -> jax.Array:
     return sum_of_others(x) / (x.shape[0] - 1)
 
 
+def less_mean_of_others(x: jax.Array) -> jax.Array:
+    """Every sample less the mean of the others; exactly zero where all are equal."""
+    # The result does not depend on a shift, and without the large part that all have in
+    # common the sums do not round it away.
+    shifted = x - x[:1]
+    return shifted - mean_of_others(shifted)
+
+
 def log_sum_of_others(log_weights: jax.Array) -> jax.Array:
     """For every sample, the logarithm of the sum of the other weights."""
     # From before and after, not the total minus one, which cancels where one dominates.

@@ -11,7 +11,6 @@ import jaxdiscrete as jd
 from jaxdiscrete.core.facts import ESTIMATORS, Size
 from jaxdiscrete.core.needs import SAMPLER
 
-
 #: One sample of three variables.
 ONE_SAMPLE = Size(num_variables=3)
 

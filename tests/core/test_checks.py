@@ -28,7 +28,9 @@ TEMPERATURES = [0.0, -1.0, float("nan"), np.array([0.5, -0.5]), jnp.array(-0.1)]
     "transform",
     [
         lambda t: jd.rebar(total, temperature=t, scale=1.0),
-        lambda t: jd.rebar(total, temperature=t, conditional_noise=jd.independent_noise),
+        lambda t: jd.rebar(
+            total, temperature=t, conditional_noise=jd.independent_noise
+        ),
         lambda t: jd.relax(total, total, temperature=t),
         lambda t: jd.relax_rebar(total, total, temperature=t),
         lambda t: jd.gumbel_softmax(total, temperature=t),

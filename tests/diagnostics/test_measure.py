@@ -10,9 +10,6 @@ from tests.diagnostics.problems import KEY, Q, cubic, loo, measure, rebar
 from tests.helpers.samplers import BareSampler
 from tests.helpers.trees import flat, flat_rows
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
-
 READINGS = ("mean", "variance", "signal_to_noise", "bias", "z")
 
 
@@ -152,7 +149,9 @@ def test_a_random_oracle_counts_with_its_error():
     np.testing.assert_allclose(
         reading.bias_error, np.hypot(reading.standard_error, oracle.standard_error)
     )
-    assert measure({"loo": loo}, num_gradients=50, oracle=loo).oracle.num_gradients == 50
+    assert (
+        measure({"loo": loo}, num_gradients=50, oracle=loo).oracle.num_gradients == 50
+    )
 
 
 def test_an_oracle_that_is_not_random_is_exact():
@@ -255,9 +254,19 @@ def test_what_is_not_finite_names_the_estimator():
             "estimator 'x' of jaxdiscrete.measure to return one real scalar",
         ),
         ({"x": loo}, {"oracle": 1}, TypeError, "Expected oracle of.*got int"),
-        ({"x": loo}, {"num_gradients": 1}, ValueError, "num_gradients >= 2.*two gradients"),
+        (
+            {"x": loo},
+            {"num_gradients": 1},
+            ValueError,
+            "num_gradients >= 2.*two gradients",
+        ),
         ({"x": loo}, {"chunk_size": 0}, ValueError, "chunk_size >= 1"),
-        ({"x": loo}, {"num_oracle_gradients": 1}, ValueError, "num_oracle_gradients >= 2"),
+        (
+            {"x": loo},
+            {"num_oracle_gradients": 1},
+            ValueError,
+            "num_oracle_gradients >= 2",
+        ),
     ],
 )
 def test_bad_input(estimators, options, error, match):

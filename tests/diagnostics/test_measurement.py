@@ -8,8 +8,6 @@ import pytest
 import jaxdiscrete as jd
 from tests.diagnostics.problems import cubic, loo, measure
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
 
 @pytest.fixture(scope="module")
 def result():

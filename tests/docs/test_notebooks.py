@@ -85,7 +85,7 @@ def test_notebook_runs(path, tmp_path):
     # Without a folder of real data, on the digits that are part of scikit-learn.
     if "JAXDISCRETE_DATA" not in os.environ:
         text = copy.read_text()
-        copy.write_text(text.replace(r"load_dataset(\"mnist", r"load_dataset(\"digits"))
+        copy.write_text(text.replace(r"Data(\"mnist", r"Data(\"digits"))
     # As a reader runs it: one device, and this checkout rather than an installed one.
     environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
     search = [str(ROOT), os.environ.get("PYTHONPATH", "")]

@@ -51,7 +51,9 @@ def test_moving_average_is_plain_sgd_on_the_baseline():
     c, rate, reference = jnp.array(0.0), 0.1, 0.0
     for key in KEYS[:5]:
         estimate = jd.nvil(f, baseline=c)
-        value, slope = jax.value_and_grad(lambda c, key=key: jd.nvil(f, baseline=c)(key, Q))(c)
+        value, slope = jax.value_and_grad(
+            lambda c, key=key: jd.nvil(f, baseline=c)(key, Q)
+        )(c)
         # The gradient of this step uses the average without this step's sample.
         gradient = jax.grad(estimate, argnums=1)(key, Q).logits
         score = jax.grad(lambda q, key=key: q.log_prob(Q.sample(key)).sum())(Q).logits

@@ -25,7 +25,7 @@ class Binarizer(NamedTuple):
     kind: str
     """A key of ``BINARIZATIONS``."""
     random: np.random.RandomState
-    """Of the fixed draws."""
+    """The generator of the fixed draws."""
 
     def __call__(
         self, grey: np.ndarray, white: float, threshold: float | None = None
@@ -54,12 +54,5 @@ class Binarizer(NamedTuple):
 
 
 def make_binarizer(kind: str) -> Binarizer:
-    """A binarizer that has drawn nothing yet.
-
-    Args:
-      kind: a key of ``BINARIZATIONS``.
-
-    Returns:
-      The binarizer, which draws the same numbers every time.
-    """
+    """A binarizer that has drawn nothing yet, and draws the same numbers every time."""
     return Binarizer(kind, np.random.RandomState(FIXED_SEED))

@@ -1,4 +1,4 @@
-"""Whether a file is the published one, byte by byte."""
+"""Tells whether a file is the published one, byte by byte."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def find_damage(path: Path, file: DataFile) -> str | None:
     """Compares a file with what was published.
 
     Args:
-      path: where the file is.
-      file: what it should be.
+      path: the place of the file.
+      file: the published one.
 
     Returns:
-      What is wrong, as words that follow "got"; None for the right content.
+      The damage, in words that follow "got"; None for the right content.
     """
     try:
         size = path.stat().st_size

@@ -15,7 +15,8 @@ import requests
 from tqdm import tqdm
 
 from jaxdiscrete.experiments.data.checksums import find_damage
-from jaxdiscrete.experiments.data.sources import SOURCES, DataFile
+from jaxdiscrete.experiments.data.dataset import DatasetInfo
+from jaxdiscrete.experiments.data.sources import DataFile, Source
 from jaxdiscrete.experiments.errors import UsageError
 
 #: Environment variable with the data folder.
@@ -30,56 +31,55 @@ _ABANDONED_SECONDS = 3600
 
 
 def data_folder() -> Path:
-    """Where the files are.
-
-    Returns:
-      ``$JAXDISCRETE_DATA``, or else the user's cache folder.
-    """
+    """``$JAXDISCRETE_DATA``, or else the user's cache folder."""
     folder = os.environ.get(FOLDER_VARIABLE) or pooch.os_cache("jaxdiscrete")
     return Path(folder).expanduser()
 
 
-def stored_files(name: str, folder: Path) -> tuple[DataFile, ...]:
+def stored_files(source: Source, folder: Path) -> tuple[DataFile, ...]:
     """The files that a set is read from.
 
     Args:
-      name: of a set in ``SOURCES``.
+      source: the files of the set.
       folder: the data folder.
 
     Returns:
       Those of the first way to store it that is there as a whole, or else of the
       one that can be downloaded.
     """
-    variants = SOURCES[name].variants
-    for files in variants:
+    for files in source.variants:
         if all(os.path.exists(folder / file.path) for file in files):
             return files
-    return variants[-1]
+    return source.variants[-1]
 
 
-def ensure_files(name: str, *, replace_damaged: bool = False) -> tuple[Path, ...]:
+def ensure_files(
+    info: DatasetInfo, *, replace_damaged: bool = False
+) -> tuple[Path, ...]:
     """Makes sure that the files of a set are there and are the published ones.
 
     Args:
-      name: of a set in ``SOURCES``.
+      info: the set.
       replace_damaged: download what is damaged. Default: an error, because a file
         of the user's may be worth something to them.
 
     Returns:
-      Their paths, in the order of the table.
+      Their paths, in the order of the source; none for a set without files.
 
     Raises:
       UsageError: if a file is damaged, or missing and cannot be downloaded.
     """
+    if info.source is None:
+        return ()
     folder = data_folder()
-    files = stored_files(name, folder)
+    files = stored_files(info.source, folder)
     for file in files:
         path = folder / file.path
         if not os.path.exists(path):
             _download(file, path)
         elif damage := find_damage(path, file):
             if not (replace_damaged and file.mirrors):
-                raise UsageError(_damaged(path, file, damage, name))
+                raise UsageError(_damaged(path, file, damage, info.name))
             _download(file, path)
     return tuple(folder / file.path for file in files)
 
@@ -154,11 +154,7 @@ def _partial(target: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Deletes what killed downloads left.
-
-    Args:
-      folder: of one set; downloads that still go on in it are left alone.
-    """
+    """Deletes what killed downloads left in a set's folder, and not what goes on."""
     for part in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:

@@ -1,4 +1,4 @@
-"""What ``jaxdiscrete data`` shows and does: list, fetch, verify."""
+"""The command ``jaxdiscrete data``: list, fetch and verify data sets."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from jaxdiscrete.experiments.data.checksums import find_damage
-from jaxdiscrete.experiments.data.datasets import DATASETS, find_dataset
+from jaxdiscrete.experiments.data.dataset import DatasetInfo
 from jaxdiscrete.experiments.data.download import (
     FETCH_COMMAND,
     data_folder,
@@ -18,42 +17,41 @@ from jaxdiscrete.experiments.data.download import (
     remove_abandoned,
     stored_files,
 )
-from jaxdiscrete.experiments.data.sources import SOURCES
+from jaxdiscrete.experiments.data.load import DATASETS, find_dataset
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.output.tables import Cell, Column, Table, to_rich
 
 _BUILT_IN, _PRESENT, _MISSING, _DAMAGED = "built in", "present", "missing", "damaged"
 
 
 def describe(screen: Console) -> None:
-    """Prints every set, how large it is, how it can be made binary, where it is.
-
-    Args:
-      screen: where the table goes.
-    """
-    table = Table(title=f"Data in {data_folder()}")
-    table.add_column("set", no_wrap=True)
-    table.add_column("train / valid / test", justify="right")
-    table.add_column("pixels", justify="right")
-    table.add_column("binarizations")
-    table.add_column("state", no_wrap=True)
-    for name, info in DATASETS.items():
-        state, _ = _check(name)
-        table.add_row(
-            name,
-            " / ".join(map(str, info.sizes)),
-            " x ".join(map(str, info.image_shape)),
-            ", ".join(info.binarizations),
-            state,
-        )
-    screen.print(table)
+    """Prints every set: its size, how it can be made binary, whether it is here."""
+    columns = [
+        Column("set"),
+        Column("train / valid / test", "number"),
+        Column("pixels", "number"),
+        Column("binarized", "sentence"),
+        Column("state"),
+    ]
+    rows = [
+        [
+            Cell(info.name),
+            Cell(" / ".join(map(str, info.sizes))),
+            Cell(" x ".join(map(str, info.image_shape))),
+            Cell(", ".join(info.binarizations)),
+            Cell(_check(info)[0]),
+        ]
+        for info in DATASETS.values()
+    ]
+    screen.print(to_rich(Table(f"Data in {data_folder()}", columns, rows)))
 
 
 def fetch(names: Sequence[str], screen: Console) -> None:
     """Downloads sets, unless they are there, and replaces damaged files.
 
     Args:
-      names: of the sets.
-      screen: gets a line a set.
+      names: the sets, at least one.
+      screen: gets one line per set.
 
     Raises:
       UsageError: if there is no such set, or it cannot be downloaded. What came
@@ -64,37 +62,34 @@ def fetch(names: Sequence[str], screen: Console) -> None:
             f"Expected names of data sets among {', '.join(DATASETS)}, got none. Name "
             "at least one."
         )
-    for name in names:
-        find_dataset(name)
-    for name in names:
-        if name not in SOURCES:
-            _say(screen, name, _BUILT_IN)
+    for info in [find_dataset(name) for name in names]:
+        paths = ensure_files(info, replace_damaged=True)
+        if info.source is None:
+            _say(screen, info.name, _BUILT_IN)
             continue
-        for path in ensure_files(name, replace_damaged=True):
+        for path in paths:
             remove_abandoned(path.parent)
-        source = SOURCES[name]
-        _say(screen, name, f"{_PRESENT}; {source.citation}; licence: {source.licence}")
+        licence = f"licence: {info.source.licence}"
+        _say(screen, info.name, f"{_PRESENT}; {info.source.citation}; {licence}")
 
 
 def verify(names: Sequence[str], screen: Console) -> None:
     """Compares the files of sets with what was published.
 
     Args:
-      names: of the sets. None at all: every set, and it may be missing.
-      screen: gets a line a set.
+      names: the sets. None at all: every set, and it may be missing.
+      screen: gets one line per set.
 
     Raises:
       UsageError: after all lines, if a set is damaged, or one that was named is
         missing.
     """
     bad = []
-    for name in names:
-        find_dataset(name)
-    for name in names or DATASETS:
-        state, details = _check(name)
-        _say(screen, name, "; ".join([state, *details]))
+    for info in [find_dataset(name) for name in names or DATASETS]:
+        state, details = _check(info)
+        _say(screen, info.name, "; ".join([state, *details]))
         if state == _DAMAGED or (names and state == _MISSING):
-            bad.append(name)
+            bad.append(info.name)
     if bad:
         raise UsageError(
             f"Expected the published files in {data_folder()}, got damaged or missing "
@@ -107,12 +102,13 @@ def _say(screen: Console, name: str, text: str) -> None:
     screen.print(Text(f"{name}: {text}"))
 
 
-def _check(name: str) -> tuple[str, list[str]]:
-    if name not in SOURCES:
+def _check(info: DatasetInfo) -> tuple[str, list[str]]:
+    """The state of a set, and what is wrong with its files."""
+    if info.source is None:
         return _BUILT_IN, []
     folder = data_folder()
     missing, damaged = [], []
-    for file in stored_files(name, folder):
+    for file in stored_files(info.source, folder):
         path = folder / file.path
         if not os.path.exists(path):
             missing.append(f"{path}: no such file")

@@ -51,7 +51,7 @@ def read_amat(path: Path, num_columns: int) -> np.ndarray:
 
     Args:
       path: ``*.amat``.
-      num_columns: numbers a line.
+      num_columns: numbers per line.
 
     Returns:
       uint8 ``[lines, num_columns]``.
@@ -95,7 +95,7 @@ def unpack_bits(packed: np.ndarray, num_columns: int) -> np.ndarray:
 
     Args:
       packed: uint8 ``[n, ceil(num_columns / 8)]``.
-      num_columns: bits a row, without those that fill the last byte.
+      num_columns: bits per row, without those that fill the last byte.
 
     Returns:
       uint8 ``[n, num_columns]``.
@@ -131,6 +131,12 @@ def read_mat(path: Path, names: Sequence[str]) -> list[np.ndarray]:
         if any(matrix.dtype == object for matrix in matrices):
             raise ValueError("cells instead of numbers")
         return matrices
+
+
+def rows_from_columns(columns: np.ndarray, side: int) -> np.ndarray:
+    """Images row by row, ``[n, pixels]``, from MATLAB's column by column."""
+    pixels = side * side
+    return columns.reshape(-1, side, side).transpose(0, 2, 1).reshape(-1, pixels)
 
 
 def read_drawings(path: Path, size: int, num_drawers: int) -> np.ndarray:

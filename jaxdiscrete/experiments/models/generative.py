@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.models.latent_variables import (
+from jaxdiscrete.experiments.models.latents import (
     Distribution,
     distribution,
     features,
@@ -17,6 +17,7 @@ from jaxdiscrete.experiments.models.latent_variables import (
 )
 from jaxdiscrete.experiments.models.layered import Layered
 from jaxdiscrete.experiments.models.networks import MLP, Params, apply
+from jaxdiscrete.experiments.tasks.generative import Settings
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,8 +26,10 @@ class GenerativeNetwork(Layered):
 
     Args:
       settings: layers, networks, prior.
-      pixel_mean: mean of the training images, one entry a pixel.
+      pixel_mean: mean of the training images, one entry per pixel.
     """
+
+    settings: Settings
 
     def init(self, key: jax.Array) -> Params:
         """Initial parameters, with an output bias that explains the pixel means.
@@ -53,6 +56,11 @@ class GenerativeNetwork(Layered):
         if self.settings.prior == "learned":
             params["prior"] = jnp.zeros(widths[-1])
         return params
+
+    def hardened(self) -> GenerativeNetwork:
+        """The same network with the sampled divergence."""
+        settings = dataclasses.replace(self.settings, divergence="sampled")
+        return dataclasses.replace(self, settings=settings)
 
     def inputs(self, layer: int, below: jax.Array, x: jax.Array) -> jax.Array:
         """What a layer is inferred from, centred.

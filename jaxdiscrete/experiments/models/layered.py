@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxdiscrete.experiments.models.latent_variables import (
+from jaxdiscrete.experiments.models.latents import (
     Distribution,
     distribution,
     num_logits,
 )
 from jaxdiscrete.experiments.models.networks import MLP, Params, apply
-from jaxdiscrete.experiments.settings import Model
+from jaxdiscrete.experiments.models.settings import LayeredSettings
 
 
 class LayeredModel(Protocol):
@@ -55,10 +55,10 @@ class Layered(abc.ABC):
 
     Args:
       settings: layers, networks, prior.
-      pixel_mean: mean of the training images, one entry a pixel.
+      pixel_mean: mean of the training images, one entry per pixel.
     """
 
-    settings: Model
+    settings: LayeredSettings
     pixel_mean: np.ndarray
 
     @property
@@ -122,6 +122,14 @@ class Layered(abc.ABC):
         s = self.settings
         return MLP(s.hidden, features, s.activation, s.leak, s.init)
 
+    def hardened(self) -> Layered:
+        """The same network for hard samples, whose bound is one on the likelihood.
+
+        Returns:
+          A copy with the same parameters, which samples its divergence.
+        """
+        return self
+
     def pixel_bias(self, mean: np.ndarray) -> jax.Array:
         """The output bias that explains pixel means.
 
@@ -135,16 +143,3 @@ class Layered(abc.ABC):
         clip = self.settings.mean_clip
         p = jnp.clip(jnp.asarray(mean, jnp.float32), clip, 1.0 - clip)
         return jnp.log(p) - jnp.log1p(-p)
-
-
-def hardened(model: Any) -> Any:
-    """The same model for hard samples, whose bound is a bound on the likelihood.
-
-    Args:
-      model: generative or structured.
-
-    Returns:
-      A copy with the sampled divergence and the same parameters.
-    """
-    settings = dataclasses.replace(model.settings, divergence="sampled")
-    return dataclasses.replace(model, settings=settings)

@@ -16,9 +16,7 @@ import numpy as np
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments.models.networks import Params, apply
-from jaxdiscrete.experiments.settings import Model
-
-NUM_LABELS = 10
+from jaxdiscrete.experiments.tasks.semi_supervised import NUM_LABELS, Settings
 
 
 class ConvEncoder(nn.Module):
@@ -61,11 +59,11 @@ class SemiSupervisedNetwork:
 
     Args:
       settings: convolution channels and the size of v.
-      pixel_mean: mean of the training images, one entry a pixel.
+      pixel_mean: mean of the training images, one entry per pixel.
       image_shape: height and width.
     """
 
-    settings: Model
+    settings: Settings
     pixel_mean: np.ndarray
     image_shape: tuple[int, int]
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.models.latent_variables import (
+from jaxdiscrete.experiments.models.latents import (
     Distribution,
     features,
 )
@@ -26,7 +26,7 @@ class StructuredNetwork(Layered):
 
     Args:
       settings: layers and networks.
-      pixel_mean: mean of the training images, one entry a pixel.
+      pixel_mean: mean of the training images, one entry per pixel.
     """
 
     @property
@@ -92,7 +92,7 @@ class StructuredNetwork(Layered):
           z: sample of the last layer.
 
         Returns:
-          One entry a pixel.
+          One entry per pixel.
         """
         return apply(self._decoder, params["decoder"], features(self.settings, z))
 

@@ -1,5 +1,1 @@
-"""Published numbers beside measured ones, as one HTML page and as Markdown."""
-
-from jaxdiscrete.experiments.report.render import readme_table, write_report
-
-__all__ = ["readme_table", "write_report"]
+"""Published numbers beside measured ones, as HTML, as Markdown, as a page of docs."""

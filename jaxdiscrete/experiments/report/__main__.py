@@ -1,43 +1,20 @@
-"""Writes the table of results into a text: ``python -m ... RESULTS README.md``."""
+"""Writes the page of results: ``python -m ... RESULTS docs/.../results.md``."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
-from jaxdiscrete.experiments.files import replacing
-from jaxdiscrete.experiments.report import readme_table
-
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
-
-
-def with_table(text: str, results: Path) -> str:
-    """A text whose table of results is that of the summaries.
-
-    Args:
-      text: with the two marks.
-      results: folder of JSON summaries.
-
-    Returns:
-      The text with the table between the marks.
-    """
-    paths = sorted(results.rglob("*.json"))
-    summaries = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{readme_table(summaries)}\n{END}{after}"
+from jaxdiscrete.experiments.output.folder import replacing
+from jaxdiscrete.experiments.report.render import results_page
+from jaxdiscrete.experiments.reproduce.results import read_summaries
 
 
-def main(results: str, readme: str) -> None:
-    """Rewrites a file in place.
-
-    Args:
-      results: folder of JSON summaries.
-      readme: the file.
-    """
-    path = Path(readme)
-    text = with_table(path.read_text(encoding="utf-8"), Path(results))
+def main(results: str, page: str) -> None:
+    """Writes the page of the summaries in a folder."""
+    path = Path(page)
+    text = results_page(read_summaries(Path(results)))
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -1,32 +1,34 @@
-"""From result dictionaries to ``report.html``, ``report.md`` and the README's table."""
+"""From results to ``report.html``, ``report.md`` and the page of the docs."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.files import replacing
-from jaxdiscrete.experiments.report import charts, tables
-from jaxdiscrete.experiments.report.formatting import (
-    MISSING,
-    as_given,
+from jaxdiscrete.experiments.output.folder import replacing
+from jaxdiscrete.experiments.output.formatting import (
     count,
     duration,
-    is_number,
+    rough_duration,
 )
-from jaxdiscrete.experiments.report.tables import Cell, Result, Table
+from jaxdiscrete.experiments.output.tables import (
+    Table,
+    escape_markdown,
+    to_html,
+    to_markdown,
+)
+from jaxdiscrete.experiments.report import charts, tables
+from jaxdiscrete.experiments.reproduce.results import Result
+from jaxdiscrete.experiments.reproduce.verdicts import Tally, tally
 
 HTML_FILE = "report.html"
 MARKDOWN_FILE = "report.md"
-# What Markdown would take for markup; an underscore only at the edge of a word.
-_MARKUP = re.compile(r"([\\`*\[<|~$]|&(?=#?\w+;)|(?<!\w)_|_(?!\w))")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,53 +36,44 @@ class Section:
     """What the templates say about one experiment."""
 
     anchor: str
-    experiment: str
-    title: str
-    reference: str
+    result: Result
     shortened: str
     facts: list[tuple[str, str]]
-    notes: list[str]
-    published: Table | None
+    parts: list[tuple[str, Table]]
+    """Headings and tables, in order."""
     sources: list[str]
-    expectations: Table | None
-    final: Table | None
-    per_seed: Table | None
-    shared: Table | None
     shared_charts: list[charts.Image]
     curves: list[charts.Image]
     pictures: list[charts.Image]
-    command: str
     versions: str
+    per_seed: Table | None
     settings: list[Table]
 
 
-def write_report(folder: Path, results: list[dict[str, Any]]) -> None:
+def write_report(folder: Path, results: Sequence[Result]) -> None:
     """Writes ``report.html``, a single file without external resources, and its text.
 
     ``report.md`` holds the same tables and leaves out charts and images.
 
     Args:
       folder: where; created if it does not exist.
-      results: one dictionary an experiment. Numbers that are missing or null are
-        printed as an en dash, and so are those that are not finite.
+      results: one per experiment.
 
     Raises:
-      UsageError: if a result has no ``experiment``, or the folder cannot be written.
+      UsageError: if the folder cannot be written.
     """
-    _check(results)
     anchors = _anchors(results)
     sections = [_section(r, a) for r, a in zip(results, anchors, strict=True)]
     values = {
-        "summary": tables.summary(list(results), anchors) if results else None,
+        "summary": tables.summary(results, anchors) if results else None,
         "overall": _overall(results),
         "sections": sections,
         "html_file": HTML_FILE,
     }
-    environment = _environment()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (HTML_FILE, MARKDOWN_FILE):
-            text = environment.get_template(f"{name}.jinja").render(values)
+            text = _environment().get_template(f"{name}.jinja").render(values)
             with replacing(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -90,62 +83,55 @@ def write_report(folder: Path, results: list[dict[str, Any]]) -> None:
         ) from None
 
 
-def readme_table(results: list[dict[str, Any]]) -> str:
-    """The claims that were checked, as a Markdown table.
-
-    Args:
-      results: one dictionary an experiment, of which only the committed summary is
-        needed.
-
-    Returns:
-      One row an expectation or published number that the run can be compared with,
-      in the order of the results; every line ends with a newline.
-
-    Raises:
-      UsageError: if a result has no ``experiment``.
-    """
-    _check(results)
-    module: Any = _environment().get_template("table.md.jinja").module
-    return module.table(tables.readme(list(results)))
+def results_page(results: Sequence[Result]) -> str:
+    """The page of the docs: every claim that was checked, one section per paper."""
+    papers = dict.fromkeys(result.paper for result in results)
+    by_paper = {p: [r for r in results if r.paper == p] for p in papers}
+    values = {
+        "overall": _claims(tally(results)),
+        "papers": {
+            paper: (mine[0].reference, tables.paper(mine))
+            for paper, mine in by_paper.items()
+        },
+    }
+    return _environment().get_template("results.md.jinja").render(values)
 
 
 def _section(result: Result, anchor: str) -> Section:
-    seeds = tables.entries(result, "seeds")
-    facts = [
-        ("Paper", result.get("paper")),
-        ("Where in the paper", result.get("where")),
-        ("Data", result.get("dataset")),
-        ("Length", tables.length(result)),
-        ("Seeds", f"{len(seeds)} ({', '.join(map(str, seeds))})" if seeds else None),
-        ("Claims", _claims(tables.tally([result]))),
-        ("Device", result.get("device")),
-        ("Wall time", duration(result.get("wall_seconds"))),
-    ]
-    versions = dict(tables.entries(result, "versions"))
+    seeds = ", ".join(map(str, result.seeds))
+    facts = {
+        "Paper": result.paper,
+        "Where in the paper": result.where,
+        "Data": result.dataset,
+        "Length": tables.length(result),
+        "Seeds": f"{len(result.seeds)} ({seeds})",
+        "Claims": _claims(tally([result])),
+        "Device": result.device,
+        "Wall time": duration(result.wall_seconds),
+    }
+    parts = {
+        "Published against measured": tables.published(result),
+        "Expectations": tables.expectations(result),
+        "Final metrics": tables.final_metrics(result),
+        "Variance along a shared trajectory": tables.shared_trajectory(result),
+    }
     return Section(
         anchor=anchor,
-        experiment=result["experiment"],
-        title=result.get("title") or result["experiment"],
-        reference=result.get("reference") or "",
+        result=result,
         shortened=_shortened(result),
-        facts=[(name, str(value)) for name, value in facts if value is not None],
-        notes=list(tables.entries(result, "notes")),
-        published=tables.published(result),
+        facts=[(name, value) for name, value in facts.items() if value],
+        parts=[(name, table) for name, table in parts.items() if table is not None],
         sources=tables.sources(result),
-        expectations=tables.expectations(result),
-        final=tables.final_metrics(result),
-        per_seed=tables.per_seed(result),
-        shared=tables.shared_trajectory(result),
         shared_charts=charts.shared_curve(result),
         curves=charts.curves(result),
         pictures=charts.pictures(result),
-        command=result.get("command") or "",
-        versions=", ".join(f"{name} {v}" for name, v in versions.items()) or MISSING,
+        versions=", ".join(f"{name} {v}" for name, v in result.versions.items()),
+        per_seed=tables.per_seed(result),
         settings=tables.settings(result),
     )
 
 
-def _claims(claims: tables.Tally) -> str:
+def _claims(claims: Tally) -> str:
     if not claims.checked:
         text = "none could be checked"
     else:
@@ -157,29 +143,29 @@ def _claims(claims: tables.Tally) -> str:
 
 
 def _shortened(result: Result) -> str:
-    """The warning above a run that was shorter than the paper's."""
-    steps, full = result.get("steps"), result.get("full_steps")
-    if result.get("length") != "short" and steps == full:
+    """The warning above runs that were shorter than the paper's."""
+    if result.steps >= result.full_steps:
         return ""
-    text = f"This run was shortened: {as_given(steps)} of {as_given(full)} steps."
-    if is_number(result.get("full_hours")):
-        text += f" The full length takes about {result['full_hours']:.1f} hours."
+    text = (
+        f"These runs were shortened: {result.steps:,} of {result.full_steps:,} steps."
+    )
+    if result.full_hours > 0:
+        text += f" The full length takes {rough_duration(result.full_hours)}."
     return text
 
 
-def _overall(results: list[dict[str, Any]]) -> str:
-    claims = tables.tally(results)
-    times = [r["wall_seconds"] for r in results if is_number(r.get("wall_seconds"))]
-    total = duration(sum(times)) if times else MISSING
+def _overall(results: Sequence[Result]) -> str:
     experiments = count(len(results), "experiment")
-    return f"{experiments}. Claims: {_claims(claims)}. Wall time: {total} in total."
+    total = duration(sum(r.wall_seconds for r in results))
+    claims = _claims(tally(results))
+    return f"{experiments}. Claims: {claims}. Wall time: {total} in total."
 
 
-def _anchors(results: list[dict[str, Any]]) -> list[str]:
+def _anchors(results: Sequence[Result]) -> list[str]:
     """An id for every section; the same experiment twice has two."""
     anchors: list[str] = []
     for result in results:
-        words = re.sub(r"[^a-z0-9]+", "-", result["experiment"].lower()).strip("-")
+        words = re.sub(r"[^a-z0-9]+", "-", result.experiment.lower()).strip("-")
         base = anchor = f"experiment-{words}"
         number = 1
         while anchor in anchors:
@@ -187,16 +173,6 @@ def _anchors(results: list[dict[str, Any]]) -> list[str]:
             anchor = f"{base}-{number}"
         anchors.append(anchor)
     return anchors
-
-
-def _check(results: list[dict[str, Any]]) -> None:
-    for result in results:
-        if not isinstance(result, Mapping) or not result.get("experiment"):
-            got = sorted(result) if isinstance(result, Mapping) else result
-            raise UsageError(
-                f"Expected a result that names its experiment, got {got!r}. Write it "
-                "again with jaxdiscrete reproduce."
-            )
 
 
 @functools.cache
@@ -209,20 +185,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["markdown"] = _markdown
-    environment.filters["markdown_cell"] = _markdown_cell
+    environment.filters |= {
+        "markdown": escape_markdown,
+        "markdown_table": to_markdown,
+        "html_table": to_html,
+    }
     return environment
-
-
-def _markdown(text: str) -> str:
-    """A sentence that Markdown prints as it is."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
-
-
-def _markdown_cell(cell: Cell) -> str:
-    text = _markdown(cell.text)
-    if cell.kind == "fails":
-        text = f"**{text}**"
-    if cell.kind == "link":
-        text = f"[{text}](#{cell.anchor})"
-    return f"{text} ({_markdown(cell.detail)})" if cell.detail else text

@@ -1,0 +1,85 @@
+"""What a data set is: what is known before its files are read, and its images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxdiscrete.experiments.data.binarization import Binarizer
+from jaxdiscrete.experiments.data.sources import Source
+
+#: Training, validation and test part.
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Splits(NamedTuple):
+    """Training, validation and test images, ``[n, pixels]`` in C order."""
+
+    images: Parts
+    labels: Parts | None
+    """From 0; None where the set has none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """One data set before its files are read."""
+
+    name: str
+    """The name by which a configuration asks for it."""
+    title: str
+    """The name in reports."""
+    image_shape: tuple[int, int]
+    """Height and width."""
+    sizes: tuple[int, int, int]
+    """Images to train, to validate and to test."""
+    binarizations: tuple[str, ...]
+    """The allowed ones; the first is the default."""
+    read: Callable[[tuple[Path, ...], Binarizer], Splits]
+    """From files to splits."""
+    source: Source | None = None
+    """Where its files come from; None for a set that a package brings along."""
+
+
+class Dataset(NamedTuple):
+    """Images as rows of uint8, in C order."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+    image_shape: tuple[int, int]
+    is_grey: bool
+    """0 to 255 times the probability of a one, for whoever draws; else 0 and 1."""
+    train_labels: np.ndarray | None
+    valid_labels: np.ndarray | None
+    test_labels: np.ndarray | None
+    """int32 from 0; None where the set has none."""
+    title: str
+    """The name in reports."""
+
+
+def split_end(array: np.ndarray, num_last: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first entries, and the last ``num_last`` ones."""
+    return array[:-num_last], array[-num_last:]
+
+
+def shuffled_subset(images: np.ndarray, num: int | None, seed: int = 0) -> np.ndarray:
+    """Some of the images, the same ones every time.
+
+    The first ones would not do: several test sets are sorted by class.
+
+    Args:
+      images: ``[n, ...]``.
+      num: their number, at least 1; None for all.
+      seed: decides which ones. Default: 0.
+
+    Returns:
+      ``[num, ...]`` in random order; all of them in their own order if there are
+      no more than ``num``.
+    """
+    if num is None or num >= len(images):
+        return images
+    return images[np.random.default_rng(seed).permutation(len(images))[:num]]

@@ -1,0 +1,1 @@
+"""One module per data set: its source, its reader and its split, as ``INFO``."""

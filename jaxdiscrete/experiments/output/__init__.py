@@ -1,0 +1,1 @@
+"""What runs leave behind and what people see: records, numbers, tables, figures."""

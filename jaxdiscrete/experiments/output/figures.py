@@ -1,0 +1,215 @@
+"""Images and curves, drawn without a display: the one module that plots."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from jaxdiscrete.experiments.output.folder import replacing
+from jaxdiscrete.experiments.output.formatting import find_metric, label
+
+#: Okabe and Ito's colours, which people with any colour vision tell apart.
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#000000",
+)
+LINE_STYLES = ("-", "--", ":")
+#: The same numbers give the same bytes; a name with "$" is no formula.
+_REPRODUCIBLE: dict[Any, Any] = {
+    "svg.hashsalt": "jaxdiscrete",
+    "svg.fonttype": "path",
+    "text.parse_math": False,
+}
+#: The panels of a run, by the first metric that it has.
+_PANELS = (("valid_elbo", "loss"), ("log_variance",))
+
+
+class Picture(NamedTuple):
+    """Rows of images: ``[rows, columns, pixels]`` in [0, 1]."""
+
+    images: np.ndarray
+    labels: list[str]
+    """One per row, or none at all."""
+    title: str
+
+
+class Line(NamedTuple):
+    """One curve, with NaN for points that are missing."""
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    error: np.ndarray | None = None
+    """The half width of a band around it."""
+    style: int = 0
+    """Which of the colours and line styles; curves of one run share it."""
+
+
+class Mark(NamedTuple):
+    """A published number beside the curve of the same style."""
+
+    x: float
+    y: float
+    style: int
+
+
+def save_picture(path: Path, picture: Picture, shape: tuple[int, int]) -> None:
+    """Draws rows of images of a height and width."""
+    rows, columns = picture.images.shape[:2]
+    figure = Figure(figsize=(0.7 * columns + 1.2, 0.7 * rows + 0.7))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for i, row in enumerate(axes):
+        for j, ax in enumerate(row):
+            image = picture.images[i, j].reshape(shape)
+            ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+        if picture.labels:
+            label = picture.labels[i]
+            row[0].set_ylabel(label, rotation=0, ha="right", va="center")
+    figure.suptitle(picture.title, fontsize=11)
+    figure.tight_layout(pad=0.4, rect=(0, 0, 1, 0.98))
+    _save(path, figure)
+
+
+def save_curves(
+    path: Path, runs: Mapping[str, Sequence[Mapping[str, float]]], title: str
+) -> None:
+    """Draws bound (or loss) and gradient variance against steps.
+
+    Args:
+      path: PNG file.
+      runs: rows of metrics by the run's name; with a single run the training ELBO
+        is drawn beside the validation ELBO.
+      title: the line above both panels.
+    """
+    first = next(iter(runs.values()))[0]
+    with matplotlib.rc_context(_REPRODUCIBLE):
+        figure = Figure(figsize=(11, 4.4), layout="constrained")
+        axes = figure.subplots(1, 2)
+        for ax, candidates in zip(axes, _PANELS, strict=True):
+            metric = next(m for m in candidates if m in first)
+            _draw_curves(ax, metric, _lines(runs, metric))
+            if len(ax.lines) > len(runs):
+                ax.set_ylabel("ELBO (nats)")
+        if len(runs) > 1:
+            handles, names = axes[0].get_legend_handles_labels()
+            figure.legend(handles, names, loc="outside right center", frameon=False)
+        elif len(axes[0].lines) > 1:
+            axes[0].legend(frameon=False)
+        figure.suptitle(title)
+        _save(path, figure)
+
+
+def svg_chart(metric: str, lines: Sequence[Line], marks: Sequence[Mark]) -> bytes:
+    """One chart of a metric against steps, as SVG that is the same every time."""
+    rows = -(-len(lines) // 3)
+    with matplotlib.rc_context(_REPRODUCIBLE):
+        figure = Figure(figsize=(5, 3.2 + 0.2 * rows), layout="constrained")
+        ax = figure.subplots()
+        _draw_curves(ax, metric, lines, marks)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+        return _svg(figure)
+
+
+def _draw_curves(
+    ax: Axes, metric: str, lines: Sequence[Line], marks: Sequence[Mark] = ()
+) -> None:
+    for line in lines:
+        style = _style(line.style)
+        marker = "o" if len(line.x) == 1 else ""
+        ax.plot(line.x, line.y, marker=marker, markersize=4, label=line.label, **style)
+        if line.error is not None and np.isfinite(line.error).any():
+            low, high = line.y - line.error, line.y + line.error
+            colour = style["color"]
+            ax.fill_between(line.x, low, high, color=colour, alpha=0.2, linewidth=0)
+    for i, mark in enumerate(marks):
+        ax.plot(
+            mark.x,
+            mark.y,
+            color=_style(mark.style)["color"],
+            marker="D",
+            markersize=6,
+            markerfacecolor="white",
+            linestyle="",
+            clip_on=False,
+            zorder=5,
+            label="published" if i == 0 else None,
+        )
+    known = find_metric(metric)
+    if known.starts_far_off:
+        _zoom(ax, lines, [mark.y for mark in marks])
+    unit = f" ({known.unit})" if known.unit else ""
+    ax.set(xlabel="step", ylabel=known.label + unit)
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.margins(x=0.02)
+    ax.grid(alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _lines(
+    runs: Mapping[str, Sequence[Mapping[str, float]]], metric: str
+) -> list[Line]:
+    """A metric of every run; of a single run the training bound, too."""
+    if len(runs) == 1 and metric == "valid_elbo":
+        (rows,) = runs.values()
+        curves = [(label(m), rows, m) for m in ("valid_elbo", "train_elbo")]
+    else:
+        curves = [(name, rows, metric) for name, rows in runs.items()]
+    return [
+        Line(
+            name,
+            np.array([row["step"] for row in rows], float),
+            np.array([row[key] for row in rows], float),
+            style=i,
+        )
+        for i, (name, rows, key) in enumerate(curves)
+    ]
+
+
+def _style(i: int) -> dict[str, Any]:
+    """All colours, then all of them again with the next line style."""
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "linestyle": LINE_STYLES[i // len(COLOURS) % len(LINE_STYLES)],
+        "linewidth": 1.4,
+    }
+
+
+def _zoom(ax: Axes, lines: Sequence[Line], extra: Sequence[float]) -> None:
+    """Leaves the first tenth of training out of the vertical range."""
+    values = list(extra)
+    for line in lines:
+        start = len(line.y) // 10
+        error = 0.0 if line.error is None else np.nan_to_num(line.error)
+        for edge in (line.y - error, line.y + error):
+            values += [v for v in edge[start:].tolist() if np.isfinite(v)]
+    if values:
+        margin = 0.05 * (max(values) - min(values)) or 1.0
+        ax.set_ylim(min(values) - margin, max(values) + margin)
+
+
+def _svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", metadata=metadata)
+    return buffer.getvalue()
+
+
+def _save(path: Path, figure: Figure) -> None:
+    FigureCanvasAgg(figure)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=130)

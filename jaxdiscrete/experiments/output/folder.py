@@ -1,0 +1,176 @@
+"""Run folders that two runs never share by accident, and atomic writes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxdiscrete.experiments.config.fields import flatten
+from jaxdiscrete.experiments.errors import UsageError
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"
+SUMMARY_FILE = "summary.json"
+#: What a resumed run may change: training for longer.
+RESUMABLE_KEYS = frozenset({"training.num_steps"})
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path that takes the place of ``path`` if the block succeeds.
+
+    Args:
+      path: the file to write.
+
+    Yields:
+      A path of the same suffix in the same folder.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes one JSON document.
+
+    Args:
+      path: the file.
+      value: anything that ``json`` can write.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def write_metrics(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes ``metrics.jsonl``, one line a block.
+
+    Args:
+      folder: of the run.
+      rows: all of them so far.
+    """
+    with replacing(folder / METRICS_FILE) as temporary:
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        temporary.write_text(lines, encoding="utf-8")
+
+
+def read_metrics(folder: Path, last_step: int) -> list[dict[str, Any]]:
+    """The metrics up to a checkpoint, from which a resumed run goes on.
+
+    Args:
+      folder: of the run.
+      last_step: of the checkpoint; later lines are left out.
+
+    Returns:
+      The rows.
+
+    Raises:
+      UsageError: if the file is missing or damaged.
+    """
+    path = folder / METRICS_FILE
+    rows = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"Expected metrics in {path}, got a file that cannot be read ({error}). "
+            "Restore it, or start again in another --output-dir."
+        ) from None
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            if row["step"] <= last_step:
+                rows.append(row)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"Expected JSON with a step in line {number} of {path}, got "
+                f"{line[:40]!r} ({type(error).__name__}). Delete that line and resume: "
+                "checkpoints are not touched, and later lines are written again."
+            ) from None
+    return rows
+
+
+def open_folder(
+    folder: Path, config: dict[str, Any], *, resume: bool, overwrite: bool
+) -> None:
+    """Creates a run's folder, or takes up or replaces an existing one.
+
+    Args:
+      folder: of the run.
+      config: what is written to ``config.json``, as nested tables.
+      resume: go on with the run in the folder.
+      overwrite: delete the run in the folder.
+
+    Raises:
+      UsageError: if the folder exists and neither flag is given, both are, the
+        folder holds no run, or a resumed run had other settings.
+    """
+    if resume and overwrite:
+        raise UsageError("Expected --resume or --overwrite, got both. Choose one.")
+    if resume:
+        _check_same_settings(folder, config)
+    elif overwrite and folder.exists():
+        if folder.is_dir() and not (folder / CONFIG_FILE).exists():
+            raise UsageError(
+                f"Expected {folder} to hold a run, got a folder without "
+                f"{CONFIG_FILE}, which --overwrite does not delete. Choose another "
+                "--output-dir."
+            )
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    try:
+        # Creating the folder is what claims it, also between processes.
+        folder.mkdir(parents=True, exist_ok=resume)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise UsageError(
+                f"Expected a folder or nothing at {folder}, got a file. Choose another "
+                "--output-dir."
+            ) from None
+        raise UsageError(
+            f"Expected no folder at {folder}, got an existing one. Pass --resume to "
+            "continue its run, --overwrite to replace it, or another --output-dir."
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"Expected to create the folder {folder}, got: {error}. Choose another "
+            "--output-dir."
+        ) from None
+    write_json(folder / CONFIG_FILE, config)
+
+
+def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
+    path = folder / CONFIG_FILE
+    try:
+        before = flatten(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UsageError(
+            f"Expected a run in {folder} to resume, got no {CONFIG_FILE} there. Start "
+            "it without --resume, or correct --output-dir."
+        ) from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"Expected settings in {path}, got a file that cannot be read ({error}). "
+            "Start again with --overwrite."
+        ) from None
+    now = flatten(config)
+    length = "training.num_steps"
+    if length in before and now.get(length, 0) < before[length]:
+        raise UsageError(
+            f"Expected {length} >= {before[length]!r}, as the run in {folder} has it, "
+            f"got {now.get(length)!r}. A run can only be made longer."
+        )
+    for key in sorted((before.keys() | now.keys()) - RESUMABLE_KEYS):
+        if before.get(key) != now.get(key):
+            raise UsageError(
+                f"Expected {key} = {before.get(key)!r}, as the run in {folder} has "
+                f"it, got {now.get(key)!r}. Resume with the same settings, or choose "
+                "another --output-dir."
+            )

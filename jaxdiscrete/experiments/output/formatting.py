@@ -1,0 +1,157 @@
+"""The one way in which numbers, metrics and lengths of time are printed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from jaxdiscrete.experiments.output.records import Statistic
+
+#: In place of a number that is missing.
+MISSING = "–"  # noqa: RUF001
+_MOST_DECIMALS = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """What is known of a metric besides its value."""
+
+    label: str
+    """The name for people."""
+    unit: str = ""
+    """The unit, in words that follow the name; none for a pure number."""
+    decimals: int | None = None
+    """Digits behind the point. Default: four significant digits."""
+    starts_far_off: bool = False
+    """Its first tenth of training would hide all the rest of a curve."""
+
+
+def _bounds() -> dict[str, Metric]:
+    found: dict[str, Metric] = {}
+    for part, name in (("train", "train"), ("valid", "valid."), ("test", "test")):
+        for bound, words in (("elbo", "ELBO"), ("bound", "IW bound")):
+            metric = Metric(f"{name} {words}", "nats", 2, starts_far_off=True)
+            error = Metric(f"s.e. of {metric.label} over images", "nats", 2)
+            found |= {f"{part}_{bound}": metric, f"{part}_{bound}_se": error}
+    return found
+
+
+#: Every metric that a run, a trajectory or a grid of estimators may have.
+METRICS: dict[str, Metric] = _bounds() | {
+    "test_accuracy": Metric("test accuracy"),
+    "test_accuracy_se": Metric("s.e. of test accuracy over images"),
+    "loss": Metric("loss"),
+    "theta": Metric("theta"),
+    "log_variance": Metric("log variance", decimals=2),
+    "encoder_log_variance": Metric("encoder log variance", decimals=2),
+    "log_variance_times_calls": Metric("log variance at equal calls of f", decimals=2),
+    "bias": Metric("bias"),
+    "bias_in_standard_errors": Metric("bias in standard errors", decimals=2),
+    "epoch": Metric("epoch", decimals=2),
+    "steps_per_second": Metric("steps per second"),
+    "seconds": Metric("time", "s", 1),
+}
+
+
+def find_metric(name: str) -> Metric:
+    """The declared metric, or for another name its words and four digits."""
+    return METRICS.get(name) or Metric(name.replace("_", " "))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Metrics in the order in which they are declared, the others behind them."""
+    order = {name: i for i, name in enumerate(METRICS)}
+    return sorted(names, key=lambda name: order.get(name, len(order)))
+
+
+def label(name: str) -> str:
+    """A metric's name for people: ``test_elbo`` is "test ELBO"."""
+    return find_metric(name).label
+
+
+def as_given(value: float | None) -> str:
+    """A number with the digits that it has, for instance "-4.2" or "50,000"."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{int(value):,}" if value == int(value) else repr(float(value))
+
+
+def number(value: float | None, metric: str) -> str:
+    """A measured number with the decimals of its metric."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    decimals = find_metric(metric).decimals
+    if decimals is not None:
+        return _fixed(value, decimals)
+    if isinstance(value, int) or abs(value) >= 1000:
+        return _fixed(value, 0)
+    return f"{value:.4g}"
+
+
+def statistic(value: Statistic | None, metric: str) -> str:
+    """A mean with its standard error, for instance "-4.31 ± 0.02".
+
+    Both have the decimals of the metric, or as many as show the error's first digit;
+    where the metric has none, as many as show the error's first two digits.
+    """
+    if value is None:
+        return MISSING
+    mean, error = value.mean, value.standard_error
+    if error is None or not math.isfinite(mean) or not math.isfinite(error):
+        return number(mean, metric)
+    if error <= 0:
+        return f"{number(mean, metric)} ± 0"
+    leading = -math.floor(math.log10(error))
+    declared = find_metric(metric).decimals
+    if declared is not None:
+        decimals = min(max(declared, leading), _MOST_DECIMALS)
+    elif leading < _MOST_DECIMALS:
+        decimals = max(leading + 1, 0)
+    else:
+        size = math.floor(math.log10(abs(mean))) if mean else -leading
+        return f"{mean:.{max(size + leading + 1, 1)}e} ± {error:.1e}"
+    return f"{_fixed(mean, decimals)} ± {_fixed(error, decimals)}"
+
+
+def setting(value: Any) -> str:
+    """A value of a configuration: strings as they are, the rest as JSON."""
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def duration(seconds: float | None) -> str:
+    """A measured time in its two largest units, for instance "13 min 32 s"."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def rough_duration(hours: float) -> str:
+    """An estimated time, for instance "about 3.1 hours" or "about 36 seconds"."""
+    if hours >= 1:
+        return f"about {hours:.1f} hours"
+    if hours * 60 >= 1:
+        return f"about {count(round(hours * 60), 'minute')}"
+    return f"about {count(round(hours * 3600), 'second')}"
+
+
+def count(how_many: int, noun: str) -> str:
+    """A number of things, for instance "1 seed" or "3 seeds"."""
+    return f"{how_many:,} {noun}{'' if how_many == 1 else 's'}"
+
+
+def _fixed(value: float, decimals: int) -> str:
+    text = f"{value:,.{decimals}f}"
+    is_zero = not text.strip("-0.,")
+    return text.removeprefix("-") if is_zero else text

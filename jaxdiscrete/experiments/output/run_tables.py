@@ -1,0 +1,106 @@
+"""Tables of what runs, sweeps and shared trajectories measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from jaxdiscrete.experiments.output.formatting import (
+    MISSING,
+    find_metric,
+    label,
+    number,
+    statistic,
+)
+from jaxdiscrete.experiments.output.records import (
+    RunSummary,
+    SharedTrajectory,
+    SweepRun,
+)
+from jaxdiscrete.experiments.output.tables import Cell, Column, Table
+
+#: What a row of a terminal's width shows, as far as the runs have it.
+_FINAL = ("train_elbo", "test_elbo", "test_bound", "loss", "theta", "log_variance")
+_LAST_BLOCK = ("train_elbo", "valid_elbo", "loss", "theta", "log_variance")
+_FOLLOWED = ("log_variance", "encoder_log_variance", "log_variance_times_calls")
+
+
+def results_table(summaries: Sequence[RunSummary]) -> Table:
+    """One row per run, the best test ELBO (else the lowest loss) first."""
+    shown = _present(_FINAL, [s.metrics for s in summaries])
+    columns = [Column("run"), *(_heading(m) for m in (*shown, "steps_per_second"))]
+    columns += [Column("time (s)", "number")]
+    ranked = sorted(summaries, key=lambda s: _rank(s.metrics, "test_elbo"))
+    rows = [
+        [
+            Cell(s.run),
+            *_cells(s.metrics, (*shown, "steps_per_second")),
+            Cell(number(s.seconds, "seconds")),
+        ]
+        for s in ranked
+    ]
+    return Table("Results", columns, rows, _note(shown))
+
+
+def sweep_table(runs: Sequence[SweepRun]) -> Table:
+    """One row per run, the best validation ELBO (else the lowest loss) first."""
+    shown = _present(_LAST_BLOCK, [r.metrics for r in runs])
+    columns = [Column("run"), *(_heading(m) for m in shown)]
+    ranked = sorted(runs, key=lambda r: _rank(r.metrics, "valid_elbo"))
+    rows = [[Cell(r.run), *_cells(r.metrics, shown)] for r in ranked]
+    return Table("Runs of the sweep", columns, rows, _note(shown))
+
+
+def trajectory_table(measured: SharedTrajectory) -> Table:
+    """Log variances along one trajectory, the lowest first."""
+    columns = [
+        Column("run"),
+        Column("calls of f", "number"),
+        Column("all parameters", "number"),
+        Column("encoder", "number"),
+        Column("all x calls", "number"),
+    ]
+    ranked = sorted(
+        measured.runs.items(), key=lambda item: item[1].metrics["log_variance"].mean
+    )
+    rows = [
+        [Cell(name), Cell(str(run.calls_of_f))]
+        + [Cell(statistic(run.metrics.get(m), m)) for m in _FOLLOWED]
+        for name, run in ranked
+    ]
+    return Table(
+        f"Log variance along the trajectory of {measured.driver}, "
+        f"step {measured.steps:,}",
+        columns,
+        rows,
+        f"Seeds: {len(measured.seeds)}. Last column: at equal calls of f.",
+    )
+
+
+def _present(names: Sequence[str], rows: Sequence[dict[str, float]]) -> list[str]:
+    """Those metrics that any of the rows has."""
+    known: Iterable[str] = {name for row in rows for name in row}
+    has_bounds = "train_elbo" in known
+    # A bound is the negative loss, averaged over more samples.
+    return [n for n in names if n in known and not (has_bounds and n == "loss")]
+
+
+def _heading(metric: str) -> Column:
+    short = {"log_variance": "log var.", "steps_per_second": "steps/s"}
+    return Column(short.get(metric, label(metric)), "number")
+
+
+def _cells(metrics: dict[str, float], names: Iterable[str]) -> list[Cell]:
+    return [Cell(number(metrics[n], n) if n in metrics else MISSING) for n in names]
+
+
+def _rank(metrics: dict[str, float], bound: str) -> float:
+    return -metrics[bound] if bound in metrics else metrics.get("loss", 0.0)
+
+
+def _note(shown: Sequence[str]) -> str:
+    notes = []
+    if any(find_metric(m).unit == "nats" for m in shown):
+        notes.append("ELBO and IW (importance-weighted) bound in nats.")
+    if "log_variance" in shown:
+        notes.append("Log var.: natural log of the model's gradient variance.")
+    return " ".join(notes)

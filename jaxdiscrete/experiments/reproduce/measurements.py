@@ -1,0 +1,187 @@
+"""What the runs of an experiment measure: trained, resumed, or read where they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from jaxdiscrete.experiments.config.fields import flatten
+from jaxdiscrete.experiments.config.load import Experiment
+from jaxdiscrete.experiments.config.settings import Config
+from jaxdiscrete.experiments.output import codec, folder
+from jaxdiscrete.experiments.output.records import (
+    Curves,
+    Measured,
+    MeasuredRun,
+    RunSummary,
+    SharedTrajectory,
+    Statistic,
+    make_band,
+    summarise,
+)
+from jaxdiscrete.experiments.runs import grid, train, trajectory
+
+TRAJECTORY_FILE = "trajectory.json"
+#: Metrics of a block that curves show; a bound is the negative loss, averaged more.
+_CURVES = ("train_elbo", "valid_elbo", "theta", "log_variance", "encoder_log_variance")
+_WITHOUT_BOUNDS = ("theta", "loss", "log_variance")
+_NUM_POINTS = 100
+#: Pictures of the first seed that a report shows.
+_PICTURES = ("samples", "completions")
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredTrajectory:
+    """A shared trajectory beside the settings that decide whether it still stands."""
+
+    settings: dict[str, Any]
+    trajectory: SharedTrajectory
+
+
+def measure(
+    experiment: Experiment, place: Path, screen: Console, *, short: bool
+) -> Measured:
+    """Measures everything that an experiment claims something of.
+
+    Args:
+      experiment: a claim and its runs at that length, or its grid of estimators.
+      place: folder of the runs.
+      screen: where progress is shown.
+      short: which length; the full one has one seed and no shared trajectory.
+
+    Raises:
+      UsageError: if a folder or the data cannot be used.
+      RunError: if a value is not finite.
+    """
+    if experiment.grid is not None:
+        return Measured(
+            dataset=experiment.grid.description,
+            steps=experiment.grid.num_gradients,
+            seeds=(experiment.grid.seed,),
+            runs=grid.measure_grid(experiment.grid, screen),
+        )
+    return _measure_runs(experiment, place, screen, short=short)
+
+
+def _measure_runs(
+    experiment: Experiment, place: Path, screen: Console, *, short: bool
+) -> Measured:
+    """Trains what is missing, resumes what was cut, and collects all of it."""
+    lengthened = experiment.runs
+    chosen = experiment.short.runs if short else ()
+    configs = {name: lengthened[name] for name in chosen or lengthened}
+    num_seeds = experiment.short.num_seeds if short else 1
+    summaries: dict[str, list[RunSummary]] = {name: [] for name in configs}
+    rows: dict[str, list[list[dict[str, float]]]] = {name: [] for name in configs}
+    images: dict[str, str] = {}
+    seconds_before = 0.0
+    for i in range(num_seeds):
+        for name, config in configs.items():
+            config = dataclasses.replace(config, seed=config.seed + i)
+            run_folder = place / f"{name}-seed{config.seed}"
+            summary = _finished(run_folder, config)
+            if summary is None:
+                summary = train.train_or_continue(config, run_folder, screen)
+            else:
+                seconds_before += summary.seconds
+            summaries[name].append(summary)
+            rows[name].append(folder.read_metrics(run_folder, summary.steps))
+            if i == 0:
+                images |= _pictures(name, run_folder)
+    first = next(iter(summaries.values()))[0]
+    seed = next(iter(configs.values())).seed
+    return Measured(
+        dataset=first.dataset,
+        steps=first.steps,
+        seeds=tuple(range(seed, seed + num_seeds)),
+        runs={
+            name: MeasuredRun(
+                estimator=config.estimator.name,
+                calls_of_f=config.calls_of_f,
+                settings=flatten(config),
+                final=_final(summaries[name]),
+                curves=_curves(rows[name]),
+            )
+            for name, config in configs.items()
+        },
+        shared_trajectory=(
+            _shared_trajectory(experiment, lengthened, place, screen) if short else None
+        ),
+        images=images,
+        seconds_before=seconds_before,
+    )
+
+
+def _finished(run_folder: Path, config: Config) -> RunSummary | None:
+    """The summary of a run that is finished and had these settings."""
+    try:
+        text = (run_folder / folder.CONFIG_FILE).read_text(encoding="utf-8")
+        before = flatten(json.loads(text))
+        summary = codec.read(run_folder / folder.SUMMARY_FILE, RunSummary)
+    except (OSError, ValueError):
+        return None
+    return summary if before == flatten(config) else None
+
+
+def _shared_trajectory(
+    experiment: Experiment, configs: dict[str, Config], place: Path, screen: Console
+) -> SharedTrajectory | None:
+    """Variances along one trajectory, read where they are measured already."""
+    short = experiment.short
+    if not short.shared_trajectory:
+        return None
+    followed = {name: configs[name] for name in short.trajectory_runs or configs}
+    settings = codec.to_plain(
+        {
+            "driver": short.shared_trajectory,
+            "steps": short.trajectory_steps,
+            "seeds": short.trajectory_seeds,
+            "runs": followed,
+        }
+    )
+    path = place / TRAJECTORY_FILE
+    try:
+        stored = codec.read(path, StoredTrajectory)
+        if stored.settings == settings:
+            return stored.trajectory
+    except (OSError, ValueError):
+        pass
+    measured = trajectory.measure(
+        followed,
+        short.shared_trajectory,
+        short.trajectory_steps,
+        short.trajectory_seeds,
+        screen,
+    )
+    codec.write(path, StoredTrajectory(settings, measured))
+    return measured
+
+
+def _pictures(name: str, run_folder: Path) -> dict[str, str]:
+    paths = {kind: run_folder / f"{kind}.png" for kind in _PICTURES}
+    return {f"{name}: {k}": str(path) for k, path in paths.items() if path.exists()}
+
+
+def _final(summaries: Sequence[RunSummary]) -> dict[str, Statistic]:
+    names = summaries[0].metrics
+    return {name: summarise([s.metrics[name] for s in summaries]) for name in names}
+
+
+def _curves(seeds: Sequence[Sequence[dict[str, float]]]) -> Curves:
+    """About a hundred points of every metric, with a band over the seeds."""
+    stride = max(1, len(seeds[0]) // _NUM_POINTS)
+    points = list(zip(*seeds, strict=True))[stride - 1 :: stride]
+    names = _CURVES if "train_elbo" in seeds[0][0] else _WITHOUT_BOUNDS
+    return Curves(
+        steps=tuple(int(point[0]["step"]) for point in points),
+        metrics={
+            name: make_band([summarise([row[name] for row in p]) for p in points])
+            for name in names
+            if all(name in row for p in points for row in p)
+        },
+    )

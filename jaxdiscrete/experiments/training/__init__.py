@@ -1,0 +1,1 @@
+"""What all tasks share: the step, the loop, the state and its evaluation."""

@@ -1,0 +1,234 @@
+"""What the tasks on binary images share: data, batches, and bounds as metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdiscrete.experiments.config.settings import Config
+from jaxdiscrete.experiments.data.dataset import Dataset, shuffled_subset
+from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.training.evaluation import Bounds
+from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.state import (
+    TrainState,
+    check_finite,
+    log_variances,
+)
+from jaxdiscrete.experiments.training.task import Metrics
+
+
+class Images(NamedTuple):
+    """What training and evaluation after a block read, on the device."""
+
+    train: jax.Array
+    train_subset: jax.Array
+    valid_subset: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageTask:
+    """The data of a task on binary images, and its evaluation by bounds.
+
+    Args:
+      config: a checked configuration.
+      dataset: the data.
+      placement: on which devices. Default: one.
+
+    Raises:
+      UsageError: if a batch is larger than the training set or does not split over
+        the devices.
+    """
+
+    config: Config
+    dataset: Dataset
+    placement: Placement = ONE_DEVICE
+
+    def __post_init__(self) -> None:
+        batch, available = self.config.training.batch_size, len(self.dataset.train)
+        if batch > available:
+            raise UsageError(
+                f"Expected training.batch_size <= {available}, the size of the "
+                f"training set, got {batch}. Lower it."
+            )
+        if batch % self.placement.num_devices:
+            raise UsageError(
+                "Expected training.batch_size to be a multiple of the "
+                f"{self.placement.num_devices} devices of the mesh, got {batch}. "
+                "Change one of them."
+            )
+
+    @property
+    def title(self) -> str:
+        """The data set."""
+        return self.dataset.title
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of an image."""
+        return self.dataset.image_shape
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in the training set."""
+        return len(self.dataset.train) // self.config.training.batch_size
+
+    @functools.cached_property
+    def pixel_mean(self) -> np.ndarray:
+        """The mean of the training images, one entry per pixel."""
+        mean = self.dataset.train.mean(axis=0, dtype=np.float64)
+        mean /= 255.0 if self.dataset.is_grey else 1.0
+        return mean.astype(np.float32)
+
+    def data(self) -> Images:
+        """The training set and the subsets for evaluation, as uint8."""
+        count = self.config.evaluation.num_examples
+        train, valid = self.dataset.train, self.dataset.valid
+        parts = (train, shuffled_subset(train, count), shuffled_subset(valid, count))
+        return Images(*self.placement.replicate(parts))
+
+    def batches(self, first_step: jax.Array, num_steps: int, data: Images) -> jax.Array:
+        """The rows of every step of a block; each epoch has an order of its own.
+
+        Args:
+          first_step: of the block.
+          num_steps: of the block. Static.
+          data: as from :meth:`data`.
+
+        Returns:
+          Indices ``[steps, batch]``.
+        """
+        per_epoch, batch = self.steps_per_epoch, self.config.training.batch_size
+        first_epoch = first_step // per_epoch
+        num_epochs = (num_steps + per_epoch - 2) // per_epoch + 1
+        orders_key = stream(self.config.seed, Stream.ORDER)
+
+        def order(epoch: jax.Array) -> jax.Array:
+            key = jax.random.fold_in(orders_key, epoch)
+            return jax.random.permutation(key, len(data.train))[: per_epoch * batch]
+
+        orders = jax.lax.map(order, first_epoch + jnp.arange(num_epochs))
+        rows = orders.reshape(num_epochs * per_epoch, batch)
+        return jax.lax.dynamic_slice_in_dim(rows, first_step % per_epoch, num_steps)
+
+    def batch(self, key: jax.Array, chosen: jax.Array, data: Images) -> jax.Array:
+        """Binary images of some rows.
+
+        Args:
+          key: PRNG key for grey images.
+          chosen: rows of the training set.
+          data: as from :meth:`data`.
+
+        Returns:
+          float32 ``[batch, pixels]``.
+        """
+        return self.pixels(key, data.train[chosen])
+
+    def pixels(self, key: jax.Array, rows: jax.Array) -> jax.Array:
+        """Binary images from stored ones.
+
+        Args:
+          key: PRNG key for grey images, which are binarised at random.
+          rows: uint8 ``[batch, pixels]``.
+
+        Returns:
+          float32 of the same shape.
+        """
+        if not self.dataset.is_grey:
+            return rows.astype(jnp.float32)
+        # In integers: noise / 2^16 < intensity / 255, with half the random bits of a
+        # float32 uniform, always one at 255 and never at 0.
+        noise = jax.random.bits(key, rows.shape, jnp.uint16).astype(jnp.uint32)
+        is_on = noise * 255 < rows.astype(jnp.uint32) << 16
+        return is_on.astype(jnp.float32)
+
+    def metrics(self, state: TrainState, data: Images) -> Metrics:
+        """Bounds of one sample on the subsets, and the gradient variance.
+
+        Args:
+          state: at the end of a block.
+          data: as from :meth:`data`.
+
+        Returns:
+          Scalars.
+        """
+        key = jax.random.fold_in(
+            stream(self.config.seed, Stream.EVALUATION), state.step
+        )
+        key_train, key_valid = jax.random.split(key)
+        bounds = {
+            "train_elbo": self.bounds(state, key_train, data.train_subset, 1).elbo,
+            "valid_elbo": self.bounds(state, key_valid, data.valid_subset, 1).elbo,
+        }
+        means = {name: values.mean() for name, values in bounds.items()}
+        return means | log_variances(state.moments, state.step)
+
+    def bounds(
+        self, state: TrainState, key: jax.Array, rows: jax.Array, num_samples: int
+    ) -> Bounds:
+        """Bounds on the log-likelihood of stored images, with hard samples.
+
+        Args:
+          state: of the run.
+          key: PRNG key.
+          rows: uint8 ``[images, pixels]``.
+          num_samples: samples per image. Static.
+
+        Returns:
+          One entry per image, in nats.
+        """
+        raise NotImplementedError
+
+    def final_metrics(
+        self, state: TrainState, rows: list[dict[str, Any]]
+    ) -> dict[str, float]:
+        """The metrics of the results, averaged over many samples.
+
+        Args:
+          state: after training.
+          rows: not used.
+
+        Returns:
+          Bounds with standard errors over examples, and log variances.
+
+        Raises:
+          RunError: if one of them is not finite.
+        """
+        del rows
+        settings, dataset = self.config.evaluation, self.dataset
+        parts = {
+            "train": shuffled_subset(dataset.train, settings.num_examples),
+            "valid": shuffled_subset(dataset.valid, settings.num_examples),
+            "test": shuffled_subset(dataset.test, settings.num_test_examples),
+        }
+        final = jax.jit(self.final_bounds)(state, parts)
+        final |= jax.jit(log_variances)(state.moments, state.step)
+        check_finite(int(state.step), final, "Start again with a lower learning rate.")
+        return {key: float(value) for key, value in final.items()}
+
+    def final_bounds(self, state: TrainState, parts: dict[str, Any]) -> Metrics:
+        """Mean bounds of parts of the data.
+
+        Args:
+          state: after training.
+          parts: stored images by name.
+
+        Returns:
+          Bounds with standard errors over examples.
+        """
+        metrics = {}
+        keys = jax.random.split(stream(self.config.seed, Stream.FINAL), len(parts))
+        for key, (name, rows) in zip(keys, parts.items(), strict=True):
+            num_samples = self.config.evaluation.num_samples
+            bounds = self.bounds(state, key, rows, num_samples)
+            for bound, values in bounds._asdict().items():
+                metrics[f"{name}_{bound}"] = values.mean()
+                error = values.std(ddof=1) / np.sqrt(len(values))
+                metrics[f"{name}_{bound}_se"] = error
+        return metrics

@@ -1,0 +1,78 @@
+"""The optimisers of a run: of the model, of control variates, of moving averages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import optax
+
+from jaxdiscrete.experiments.config.schedules import value_at
+from jaxdiscrete.experiments.config.settings import Config, Optimizer
+
+
+def make_optimizer(config: Config) -> optax.GradientTransformation:
+    """The model's optimiser, and those of control variates.
+
+    Args:
+      config: of the run.
+
+    Returns:
+      A transformation of ``{"model", "control_variate"}``, or of the latter alone.
+    """
+    settings, moving_averages = config.optimizer, config.estimator.moving_averages
+
+    def labels(params: Any) -> Any:
+        layers = {
+            layer: {
+                name: "moving_average" if name in moving_averages else "other"
+                for name in cv
+            }
+            for layer, cv in params["control_variate"].items()
+        }
+        named = {"model": "model", "control_variate": layers}
+        return {part: named[part] for part in params}
+
+    return optax.multi_transform(
+        {
+            "model": _descend(settings, 1.0, settings.weight_decay),
+            "other": _descend(settings, settings.control_variate_factor, 0.0),
+            "moving_average": optax.sgd(settings.moving_average_rate),
+        },
+        labels,
+    )
+
+
+def apply_gradients(
+    optimizer: optax.GradientTransformation, grads: Any, opt_state: Any, params: Any
+) -> tuple[Any, Any]:
+    """One step of an optimiser.
+
+    Args:
+      optimizer: as from :func:`make_optimizer`.
+      grads: of the parameters.
+      opt_state: of the optimiser.
+      params: the parameters.
+
+    Returns:
+      Parameters and optimiser state after the step.
+    """
+    # Optax raises floats to integer counts, which strict promotion refuses.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state
+
+
+def _descend(
+    settings: Optimizer, factor: float, weight_decay: float
+) -> optax.GradientTransformation:
+    def rate(step: jax.Array) -> jax.Array:
+        return factor * value_at(settings.learning_rate, step)
+
+    if settings.name == "sgd":
+        descend = optax.sgd(rate, settings.momentum)
+    else:
+        descend = optax.adam(rate, settings.momentum, settings.square_decay)
+    if weight_decay == 0.0:
+        return descend
+    return optax.chain(optax.add_decayed_weights(weight_decay), descend)

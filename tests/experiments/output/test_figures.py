@@ -1,0 +1,82 @@
+"""Files with images and curves."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from jaxdiscrete.experiments.output import figures
+from jaxdiscrete.experiments.output.figures import Line, Mark, Picture
+
+ROWS = [
+    {
+        "step": step,
+        "train_elbo": -100.0 - 500 * np.exp(-step / 2000),
+        "valid_elbo": -101.0 - 500 * np.exp(-step / 2000),
+        "loss": 100.0,
+        "log_variance": -4.0,
+    }
+    for step in range(1000, 30_001, 1000)
+]
+TOY_ROWS = [{"step": s, "loss": 0.25, "log_variance": -4.0} for s in (100, 200)]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that were saved."""
+    kept = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda f, *a, **k: kept.append(f) or save(f, *a, **k)
+    )
+    return kept
+
+
+def test_images(tmp_path):
+    images = np.zeros((2, 3, 8))
+    path = tmp_path / "images.png"
+    figures.save_picture(path, Picture(images, ["a", "b"], "title"), (2, 4))
+    assert path.read_bytes()[:4] == b"\x89PNG"
+    assert [p.name for p in tmp_path.iterdir()] == ["images.png"]
+
+
+def test_one_run_shows_both_bounds(tmp_path, drawn):
+    figures.save_curves(tmp_path / "curves.png", {"rebar": ROWS}, "title")
+    bound, variance = drawn[0].axes
+    assert bound.get_ylabel() == "ELBO (nats)"
+    assert [line.get_label() for line in bound.lines] == ["valid. ELBO", "train ELBO"]
+    assert variance.get_ylabel() == "log variance"
+    # The first tenth of training is left out of the vertical range.
+    assert bound.get_ylim()[0] > -250
+    assert bound.lines[0].get_ydata().min() < -350
+
+
+def test_several_runs_share_a_legend(tmp_path, drawn):
+    names = [f"run {i}" for i in range(9)]
+    figures.save_curves(tmp_path / "x.png", dict.fromkeys(names, ROWS), "title")
+    bound, _ = drawn[0].axes
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == names
+    styles = {(line.get_color(), line.get_linestyle()) for line in bound.lines}
+    assert len(styles) == len(names)
+
+
+def test_runs_without_a_bound_show_their_loss(tmp_path, drawn):
+    figures.save_curves(tmp_path / "x.png", {"toy": TOY_ROWS}, "title")
+    assert [ax.get_ylabel() for ax in drawn[0].axes] == ["loss", "log variance"]
+
+
+def test_the_same_numbers_give_the_same_bytes():
+    x = np.arange(3.0)
+    lines = [Line("a $x$", x, x**2, x / 10, 0), Line("b", x, np.nan * x, None, 1)]
+    marks = [Mark(1.0, 2.0, 0)]
+    one, other = (figures.svg_chart("loss", lines, marks) for _ in range(2))
+    assert one == other
+    assert one.startswith(b"<?xml")
+
+
+def test_a_chart_with_marks_has_them_in_range(drawn):
+    x = np.linspace(0, 1e5, 50)
+    lines = [Line("a", x, -100 - 500 * np.exp(-x / 2000))]
+    figures.svg_chart("train_elbo", lines, [Mark(5e4, -90.0, 0)])
+    low, high = drawn[0].axes[0].get_ylim()
+    assert low > -170
+    assert high > -90

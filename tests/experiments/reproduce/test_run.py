@@ -1,0 +1,367 @@
+"""From files with claims to results, which are computed once."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+from rich.console import Console
+
+from jaxdiscrete.experiments.cli import main
+from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.output import codec
+from jaxdiscrete.experiments.output.records import RunSummary
+from jaxdiscrete.experiments.reproduce import run as reproduce
+from jaxdiscrete.experiments.reproduce.results import Result, StoredResult
+from jaxdiscrete.experiments.runs import train as training_runs
+from jaxdiscrete.experiments.runs import trajectory
+
+pytestmark = pytest.mark.usefixtures("cheap_programs")
+SILENT = Console(quiet=True)
+PUBLISHED = {
+    "a/plain": {
+        "paper": "Tiny",
+        "experiment": "two estimators",
+        "dataset": "digits",
+        "model": "two latents",
+        "estimator": "plain",
+        "value": 40.0,
+        "stderr": None,
+        "metric": "negative ELBO (nats)",
+        "table": "Table 1",
+        "source": "a paper",
+        "note": "",
+    }
+}
+FILE = """
+[claim]
+paper = "Tiny"
+title = "Two estimators"
+notes = ["Shorter."]
+
+[[claim.published]]
+key = "a/plain"
+run = "plain"
+metric = "test_elbo"
+sign = -1
+step = 4
+tolerance = 100.0
+
+[[claim.published]]
+key = "a/plain"
+run = "plain"
+metric = "test_elbo"
+
+[[claim.expectations]]
+text = "The mean varies less"
+metric = "log_variance"
+lower = ["even"]
+higher = ["plain"]
+trajectory = true
+
+[[claim.expectations]]
+text = "An ELBO is positive"
+metric = "test_elbo"
+within = ["plain"]
+range = [0.0, 100.0]
+
+[short]
+runs = ["plain"]
+num_steps = 4
+num_seeds = 2
+num_test_examples = 20
+num_samples = 2
+shared_trajectory = "plain"
+trajectory_steps = 4
+
+[model]
+num_latents = [2]
+
+[training]
+num_steps = 8
+batch_size = 450
+steps_per_block = 2
+blocks_per_checkpoint = 1
+
+[evaluation]
+num_examples = 20
+num_samples = 2
+num_test_examples = 20
+
+[estimators.plain]
+name = "reinforce"
+
+[estimators.even]
+name = "mean_field"
+"""
+TOY = """
+[claim]
+title = "Toy"
+
+[[claim.expectations]]
+text = "The exact gradient finds the optimum"
+metric = "theta"
+within = ["exact"]
+range = [0.0, 0.5]
+
+[short]
+num_seeds = 2
+
+[toy]
+target = 0.2
+num_steps = 40
+steps_per_point = 2
+num_variance_samples = 2
+
+[toy.optimizer]
+name = "sgd"
+learning_rate = 1.0
+
+[estimators.exact]
+name = "exact"
+"""
+
+
+def write_configs(folder, text=FILE):
+    (folder / "paper").mkdir(parents=True, exist_ok=True)
+    path = folder / "paper" / "tiny.toml"
+    path.write_text(text)
+    (folder / "published.json").write_text(json.dumps(PUBLISHED))
+    return path
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A reproduction by the command line, with everything that it wrote."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    write_configs(folder / "configs")
+    assert main(command(folder)) == 0
+    return folder
+
+
+def command(folder, *extra):
+    return [
+        "reproduce",
+        "paper/tiny",
+        "--configs",
+        str(folder / "configs"),
+        "--output-dir",
+        str(folder / "out"),
+        "--summaries",
+        str(folder / "summaries"),
+        "--short",
+        *extra,
+    ]
+
+
+@pytest.fixture
+def copy(first, tmp_path):
+    """A copy that a test may change."""
+    return shutil.copytree(first, tmp_path / "copy")
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Any training fails the test."""
+
+    def fail(*args, **kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(training_runs, "train", fail)
+    monkeypatch.setattr(trajectory, "measure", fail)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The names of the runs that are trained, and whether each was resumed."""
+    names, train = [], training_runs.train
+
+    def record(config, folder, screen, *, resume=False, **options):
+        names.append((folder.name, resume))
+        return train(config, folder, screen, resume=resume, **options)
+
+    monkeypatch.setattr(training_runs, "train", record)
+    return names
+
+
+def again(folder):
+    """The result of another call."""
+    configs = folder / "configs"
+    path = configs / "paper" / "tiny.toml"
+    return reproduce.run(path, folder / "out", configs, SILENT, short=True)
+
+
+def stored(folder):
+    path = folder / "out" / "paper" / "tiny" / "short" / "result.json"
+    return codec.read(path, StoredResult).result
+
+
+def test_results_stand_beside_the_claim(first):
+    result = stored(first)
+    assert result.experiment == "paper/tiny"
+    assert result.command == "jaxdiscrete reproduce paper/tiny --short"
+    assert result.length == "short"
+    assert (result.steps, result.full_steps) == (4, 8)
+    assert result.seeds == (0, 1)
+    assert result.notes == ("Shorter.",)
+    assert set(result.runs) == {"plain"}
+    run = result.runs["plain"]
+    assert len(run.final["test_elbo"].values) == 2
+    assert run.final["test_elbo"].standard_error > 0
+    assert run.curves.steps == (2, 4)
+    assert len(run.curves.metrics["valid_elbo"].mean) == 2
+    assert run.settings["training.num_steps"] == 4
+    for i in (0, 1):
+        folder = first / "out" / "paper" / "tiny" / "short" / f"plain-seed{i}"
+        summary = codec.read(folder / "summary.json", RunSummary)
+        assert run.final["test_elbo"].values[i] == summary.metrics["test_elbo"]
+    by_step, by_length = result.published
+    assert by_step.value == -40.0
+    assert by_step.holds is True
+    assert by_step.measured == run.final["test_elbo"]
+    assert by_length.step == 8
+    assert by_length.holds is None
+    order, inside = result.expectations
+    shared = result.shared_trajectory.runs
+    assert set(shared) == {"plain", "even"}
+    plain, even = (shared[name].metrics["log_variance"] for name in ("plain", "even"))
+    assert order.holds is (plain.mean - even.mean > 0)
+    assert inside.holds is False
+    assert set(result.versions) >= {"python", "jax", "numpy", "jaxdiscrete"}
+    assert result.wall_seconds > 0
+
+
+def test_reports_and_summaries_are_written(first):
+    assert "Two estimators" in (first / "out" / "report.html").read_text()
+    assert "Two estimators" in (first / "out" / "report.md").read_text()
+    path = first / "summaries" / "paper" / "tiny-short.json"
+    kept, result = codec.read(path, Result), stored(first)
+    mean = result.runs["plain"].final["test_elbo"].mean
+    assert kept.runs["plain"].final["test_elbo"].mean == float(f"{mean:.5g}")
+    assert kept.published == result.published
+    assert [e.holds for e in kept.expectations] == [
+        e.holds for e in result.expectations
+    ]
+
+
+def test_a_second_call_trains_nothing(copy, no_training, capsys):
+    assert again(copy) == stored(copy)
+    assert main(command(copy)) == 0
+    assert "paper/tiny: nothing to do" in capsys.readouterr().out
+
+
+def test_results_are_put_together_again_from_what_is_there(copy, no_training):
+    before = stored(copy)
+    (copy / "out" / "paper" / "tiny" / "short" / "result.json").unlink()
+    after = again(copy)
+    assert after.wall_seconds > 0
+    # The paths of images are those of the copy.
+    same = {"wall_seconds": before.wall_seconds, "images": before.images}
+    assert dataclasses.replace(after, **same) == before
+
+
+def test_a_cut_run_is_resumed_and_the_others_are_kept(copy, trained):
+    before = stored(copy)
+    place = copy / "out" / "paper" / "tiny" / "short"
+    (place / "result.json").unlink()
+    cut = place / "plain-seed1"
+    (cut / "summary.json").unlink()
+    shutil.rmtree(cut / "checkpoints" / "4")
+    after = again(copy)
+    assert trained == [("plain-seed1", True)]
+    finals = [dict(r.runs["plain"].final) for r in (before, after)]
+    for final in finals:
+        final.pop("steps_per_second")
+    assert finals[0] == finals[1]
+    assert after.shared_trajectory == before.shared_trajectory
+
+
+def test_a_run_without_a_checkpoint_starts_again(copy, trained):
+    before = stored(copy)
+    place = copy / "out" / "paper" / "tiny" / "short"
+    (place / "result.json").unlink()
+    cut = place / "plain-seed0"
+    for name in ("summary.json", "checkpoints.json", "metrics.jsonl"):
+        (cut / name).unlink()
+    after = again(copy)
+    assert trained == [("plain-seed0", False)]
+    elbos = [r.runs["plain"].final["test_elbo"] for r in (before, after)]
+    assert elbos[0] == elbos[1]
+
+
+def test_a_changed_claim_is_compared_without_training(copy, no_training):
+    path = copy / "configs" / "paper" / "tiny.toml"
+    path.write_text(FILE.replace("range = [0.0, 100.0]", "range = [-1e3, 0.0]"))
+    assert again(copy).expectations[1].holds is True
+    assert stored(copy).expectations[1].holds is True
+
+
+def test_changed_settings_are_never_passed_off_as_the_old_runs(copy):
+    path = copy / "configs" / "paper" / "tiny.toml"
+    path.write_text(FILE.replace("num_latents = [2]", "num_latents = [3]"))
+    before = stored(copy)
+    with pytest.raises(UsageError, match=r"Expected model\.num_latents = \[2\]"):
+        again(copy)
+    assert stored(copy) == before
+
+
+def test_more_seeds_run_what_is_missing(copy, trained):
+    path = copy / "configs" / "paper" / "tiny.toml"
+    path.write_text(FILE.replace("num_seeds = 2", "num_seeds = 3"))
+    result = again(copy)
+    assert trained == [("plain-seed2", False)]
+    assert result.seeds == (0, 1, 2)
+    assert len(result.runs["plain"].final["test_elbo"].values) == 3
+
+
+def test_a_damaged_result_is_named(copy):
+    path = copy / "out" / "paper" / "tiny" / "short" / "result.json"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(UsageError, match="Delete it: runs that are done are not"):
+        again(copy)
+
+
+def test_unknown_published_keys_come_before_any_run(tmp_path, no_training):
+    path = write_configs(tmp_path, FILE.replace('"a/plain"', '"b/plain"'))
+    with pytest.raises(UsageError, match=r"keys of published.json .*'b/plain'"):
+        reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "published.json").write_text("{")
+    with pytest.raises(UsageError, match=r"Expected published numbers in .*--configs"):
+        reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
+
+
+def test_a_toy_has_no_folders_of_runs(tmp_path):
+    path = write_configs(tmp_path, TOY)
+    result = reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
+    assert result["dataset"] == "one Bernoulli variable"
+    assert result["steps"] == 40
+    assert result["seeds"] == [0, 1]
+    (row,) = result["expectations"]
+    assert row["holds"] is True
+    final = result["runs"]["exact"]["final"]
+    assert set(final) == {"theta", "loss", "log_variance"}
+    assert len(final["theta"]["values"]) == 2
+    assert len(result["runs"]["exact"]["curve"]["step"]) == 20
+    place = tmp_path / "out" / "paper" / "tiny" / "short"
+    assert [p.name for p in place.iterdir()] == ["result.json"]
+    assert files.flatten(result["settings"])["runs.exact.target"] == 0.2
+    assert reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True) == (
+        json.loads((place / "result.json").read_text())
+    )
+
+
+def test_targets_are_papers_experiments_and_files(tmp_path):
+    path = write_configs(tmp_path)
+    (tmp_path / "paper" / "plain.toml").write_text("seed = 1\n")
+    other = tmp_path / "paper" / "other.toml"
+    other.write_text(TOY)
+    find = reproduce.find_experiments
+    assert find("paper", tmp_path) == [other, path]
+    assert find("paper/tiny", tmp_path) == [path]
+    assert find("paper/tiny.toml", tmp_path) == [path]
+    assert find(str(path), tmp_path / "absent") == [path]
+    with pytest.raises(UsageError, match=r"got 'nothing'.*there are paper"):
+        find("nothing", tmp_path)
+    with pytest.raises(UsageError, match="there are none"):
+        find("nothing", tmp_path / "absent")
