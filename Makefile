@@ -34,7 +34,7 @@ test-rules: $(VENV)/installed
 	$(PYTEST) $(RULES) -k "not unbiased"
 
 test-versions: $(VENV)/installed
-	$(PYTEST) $(PROPERTIES) -k "transformation or precision or dtype or masked or calls"
+	$(PYTEST) $(PROPERTIES) -k "transformation or precision or float16 or masked or calls"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -52,8 +52,14 @@ INNER = ["nvil", "reinforce_baseline", "relax", "rebar", "muprop"]
 WITH_SLOPES = [("double_cv", "relax"), ("rodeo", "reinforce_baseline")]
 
 
+# Every outer and every inner one once; all others of one with another are thorough.
+DAILY = [*zip(OUTER, INNER, strict=True), *WITH_SLOPES]
+THOROUGH = [pair for pair in itertools.product(OUTER, INNER) if pair not in DAILY]
+
+
 @pytest.mark.parametrize(
-    ("outer", "inner"), [*itertools.product(OUTER, INNER), *WITH_SLOPES]
+    ("outer", "inner"),
+    [*DAILY, *(pytest.param(*p, marks=pytest.mark.thorough) for p in THOROUGH)],
 )
 def test_every_layer_is_unbiased(outer, inner):
     def loss(params, cv, key):

@@ -1,4 +1,4 @@
-"""What a paper says of an experiment, as the tables of a configuration have it."""
+"""Claims of a paper about an experiment, as a configuration states them."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Expectation:
     range: tuple[float, ...] = ()
     """Least and largest value of the runs in ``within``."""
     trajectory: bool = False
-    """Whether the values are those measured along the shared trajectory."""
+    """The values are those measured along the shared trajectory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Where an experiment comes from and what it is expected to show."""
+    """The origin of an experiment, and everything that it is expected to show."""
 
     paper: str = ""
     """The paper's short name."""
@@ -64,11 +64,11 @@ class Claim:
     """Rough hours of all runs at the full length on 2 CPU cores, extrapolated from
     steps of this or a similar model."""
     notes: tuple[str, ...] = ()
-    """How the runs differ from the paper's."""
+    """Differences between the runs and the paper's."""
     published: tuple[Published, ...] = ()
     """Numbers of the paper."""
     expectations: tuple[Expectation, ...] = ()
-    """What must come out at the short length."""
+    """Orders and ranges that must come out at the short length."""
 
 
 @dataclasses.dataclass(frozen=True)

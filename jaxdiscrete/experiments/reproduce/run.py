@@ -157,7 +157,7 @@ def device() -> str:
 
 
 def _settings(experiment: Experiment, short: bool) -> dict[str, Any]:
-    """What decides whether a result is still that of the configuration."""
+    """The settings by which a result is known as that of the configuration."""
     settings: dict[str, Any] = codec.to_plain(
         {
             "length": experiment.short if short else "full",

@@ -5,10 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments import figures, pictures
-from jaxdiscrete.experiments.data import Dataset
-from jaxdiscrete.experiments.settings import Config, Model, Training
-from jaxdiscrete.experiments.training import Experiment
+from jaxdiscrete.experiments.config.settings import Config, Training
+from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.models import pictures
+from jaxdiscrete.experiments.output import figures
+from jaxdiscrete.experiments.tasks.generative import Settings as Generative
+from jaxdiscrete.experiments.tasks.structured import Settings as Structured
+from tests.experiments.helpers import init, layered_task
 from tests.experiments.oracles import (
     CASES,
     IMAGE,
@@ -19,28 +22,26 @@ from tests.experiments.oracles import (
 )
 from tests.helpers.statistics import assert_unbiased
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 ROWS = np.random.default_rng(0).integers(0, 2, (30, 8)).astype(np.uint8)
 DATASET = Dataset(ROWS[:10], ROWS[10:15], ROWS[15:], (2, 4), False, *3 * (None,), "b")
 
 
-def draw(**model):
-    experiment = Experiment(
-        Config(model=Model(**model), training=Training(batch_size=2)), DATASET
-    )
-    return pictures.draw(experiment, jax.jit(experiment.init)())
+def draw(model):
+    config = Config(model=model, training=Training(batch_size=2))
+    task = layered_task(config, DATASET)
+    return task.pictures(init(task))
 
 
 @pytest.mark.parametrize(
     "model",
     [
-        {"num_latents": (2,)},
-        {"num_latents": (3, 2), "divergence": "analytic"},
-        {"num_latents": (2,), "num_classes": 3},
+        Generative((2,)),
+        Generative((3, 2), divergence="analytic"),
+        Generative((2,), num_classes=3),
     ],
 )
 def test_generative_models_show_samples_and_reconstructions(model, tmp_path):
-    drawn = draw(**model)
+    drawn = draw(model)
     assert set(drawn) == {"samples", "reconstructions"}
     samples, decoded = drawn["samples"].images, drawn["reconstructions"].images
     assert samples.shape == (pictures.NUM_ROWS, pictures.NUM_IMAGES, 8)
@@ -51,12 +52,12 @@ def test_generative_models_show_samples_and_reconstructions(model, tmp_path):
     assert np.all((decoded[1] > 0) & (decoded[1] < 1))
     assert len(np.unique(samples.reshape(-1, 8), axis=0)) > 1
     path = tmp_path / "samples.png"
-    figures.save_images(path, *drawn["reconstructions"], DATASET.image_shape)
+    figures.save_picture(path, drawn["reconstructions"], DATASET.image_shape)
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
 def test_structured_models_complete_the_upper_halves():
-    (picture,) = draw(num_latents=(2, 2), task="structured").values()
+    (picture,) = draw(Structured((2, 2))).values()
     assert picture.images.shape == (1 + pictures.NUM_ROWS, pictures.NUM_IMAGES, 8)
     assert len(picture.labels) == len(picture.images)
     given = picture.images[0]
@@ -67,7 +68,7 @@ def test_structured_models_complete_the_upper_halves():
 
 def test_the_same_state_gives_the_same_pictures():
     for a, b in zip(
-        draw(num_latents=(2,)).values(), draw(num_latents=(2,)).values(), strict=True
+        draw(Generative((2,))).values(), draw(Generative((2,))).values(), strict=True
     ):
         np.testing.assert_array_equal(a.images, b.images)
 

@@ -8,14 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments import checkpoints, files, gradient_meter
 from jaxdiscrete.experiments.cli import main
-from jaxdiscrete.experiments.config import load_config
-from jaxdiscrete.experiments.data import load_dataset, shuffled_subset
-from jaxdiscrete.experiments.settings import Config
-from jaxdiscrete.experiments.training import Experiment
+from jaxdiscrete.experiments.config.load import load_runs
+from jaxdiscrete.experiments.data.dataset import shuffled_subset
+from jaxdiscrete.experiments.output import checkpoints
+from jaxdiscrete.experiments.output import folder as files
+from jaxdiscrete.experiments.runs import measure
+from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.training.keys import Stream, stream
+from tests.experiments.helpers import init, restore
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 TINY = """
 [model]
 num_latents = {latents}
@@ -42,12 +44,11 @@ def trained(tmp_path_factory):
         if run == "one":
             assert main(["train", str(path), "--output-dir", str(folder / run)]) == 0
             continue
-        config = load_config(path, Config)
+        config = load_runs(path)[run]
         files.open_folder(
             folder / run, dataclasses.asdict(config), resume=False, overwrite=False
         )
-        experiment = Experiment(config, load_dataset("digits"))
-        checkpoints.save(folder / run, jax.jit(experiment.init)())
+        checkpoints.save(folder / run, init(make_task(config)))
     return folder
 
 
@@ -66,18 +67,18 @@ def fails(capsys, args, message, code=2):
 
 @pytest.mark.parametrize("run", ["one", "two"])
 def test_a_run_is_measured_against_enumeration(trained, run, capsys):
-    names = "nvil,gumbel_softmax"
-    args = ("--estimators", names, "--num-images", 3, "--num-samples", 400)
+    names = ("nvil", "gumbel_softmax")
+    args = ("--num-images", 3, "--num-gradients", 400, "--estimators", *names)
     assert main(arguments(trained, run, *args)) == 0
     out = capsys.readouterr().out
     states = {"one": 4, "two": 8}[run]
-    assert f"exact, by enumeration of {states} joint states an image" in out
+    assert f"exact, by enumeration of {states} joint states per image" in out
     assert "rebar (trained)" in out
     assert "…" not in out
     data = json.loads((trained / run / "measurement.json").read_text())
     assert len(data["coordinates"]) == {"one": 6, "two": 9}[run]
     rows = data["estimators"]
-    assert set(rows) == {"rebar (trained)", *names.split(",")}
+    assert set(rows) == {"rebar (trained)", *names}
     for name in ("rebar (trained)", "nvil"):
         assert rows[name]["max_abs_z"] < 4.5
     if run == "one":
@@ -88,17 +89,15 @@ def test_a_run_is_measured_against_enumeration(trained, run, capsys):
 
 def test_the_oracle_is_the_gradient_of_the_models_own_bound(trained):
     """Through the last layer's bias, which adds to the logits of every image."""
-    config = load_config(trained / "one.toml", Config)
-    measured = gradient_meter.measure(
-        config, trained / "one", [], num_images=3, num_samples=2
+    config = load_runs(trained / "one.toml")["one"]
+    measured = measure.measure(
+        config, trained / "one", [], num_images=3, num_gradients=2
     )
-    dataset = load_dataset("digits")
-    experiment = Experiment(config, dataset)
-    state = checkpoints.restore(trained / "one", jax.jit(experiment.init)())
-    model, weights = experiment.model, state.params["model"]
-    x = experiment.pixels(
-        experiment.keys.figures, jnp.asarray(shuffled_subset(dataset.valid, 3))
-    )
+    task = make_task(config)
+    state = restore(trained / "one.toml", trained / "one")
+    model, weights = task.network, state.params["model"]
+    rows = jnp.asarray(shuffled_subset(task.dataset.valid, 3))
+    x = task.pixels(stream(config.seed, Stream.METER_PIXELS), rows)
 
     def bound(offset, x):
         q = model.posterior(weights, 0, x, x)
@@ -119,7 +118,7 @@ def test_the_oracle_is_the_gradient_of_the_models_own_bound(trained):
 
 def test_many_states_have_a_long_run_for_an_oracle(trained, capsys, tmp_path):
     output = tmp_path / "found.json"
-    args = ("--num-images", 2, "--num-samples", 20, "--output", output)
+    args = ("--num-images", 2, "--num-gradients", 20, "--output", output)
     assert main(arguments(trained, "wide", *args)) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "the mean of 20 leave-one-out gradients of 50 samples each" in out
@@ -140,7 +139,7 @@ def test_what_cannot_be_used(trained, capsys, tmp_path):
     base = arguments(trained, "one")
     fails(capsys, [*base, "--estimators", "rebra"], "Expected estimator.name among")
     fails(capsys, [*base, "--num-images", 0], "Expected --num-images >= 1, got 0")
-    fails(capsys, [*base, "--num-samples", 1], "Expected --num-samples >= 2, got 1")
+    fails(capsys, [*base, "--num-gradients", 1], "Expected --num-gradients >= 2, got 1")
     missing = tmp_path / "no" / "x.json"
     fails(capsys, [*base, "--output", missing], "in a folder that is there, got")
     other = ["measure", trained / "two.toml", "--run-dir", trained / "one"]
@@ -163,6 +162,10 @@ def test_a_run_without_a_checkpoint(trained, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
+        (
+            'task = "toy"',
+            "Expected a model with layers to measure estimators with, got",
+        ),
         ("num_samples = 2", "Expected one sample to measure estimators with, got mod"),
         ('divergence = "concrete"', "Expected an objective of hard samples to measure"),
     ],
@@ -170,5 +173,7 @@ def test_a_run_without_a_checkpoint(trained, capsys, tmp_path):
 def test_objectives_that_have_no_common_gradient(tmp_path, capsys, setting, message):
     path = tmp_path / "x.toml"
     text = TINY.format(latents=[2], name="gumbel_softmax")
+    if "toy" in setting:
+        text = text.replace("num_latents = [2]", "")
     path.write_text(text.replace("[model]", f"[model]\n{setting}"))
     fails(capsys, ["measure", path], message)

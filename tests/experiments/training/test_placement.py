@@ -11,26 +11,26 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments.data import load_dataset
-from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.placement import Placement, parse_mesh
-from jaxdiscrete.experiments.settings import (
+from jaxdiscrete.experiments.config.settings import (
     Config,
     Evaluation,
-    Model,
     Optimizer,
-    Rebar,
     Training,
 )
-from jaxdiscrete.experiments.training import Experiment
+from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.estimators.score_function import Rebar
+from jaxdiscrete.experiments.tasks.generative import Settings as Generative
+from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.training.placement import Placement, parse_mesh
 
 # Not Adam, whose first steps turn rounding of tiny gradients into whole steps.
 CONFIG = Config(
     optimizer=Optimizer(name="sgd", momentum=0.0),
-    model=Model(num_latents=(4,)),
+    model=Generative((4,)),
     training=Training(num_steps=6, batch_size=24, steps_per_block=6),
     evaluation=Evaluation(num_examples=20),
-    estimator=Rebar("rebar"),
+    estimator=Rebar(),
 )
 TIMINGS = ("steps_per_second", "seconds")
 TOML = """
@@ -54,10 +54,10 @@ name = "rebar"
 
 
 def trained(placement, config=CONFIG):
-    experiment = Experiment(config, load_dataset("digits"), placement)
-    state = placement.jit(experiment.init)()
-    images = experiment.images()
-    return experiment.compile_block(state, images)(state, images)
+    task = make_task(config, placement)
+    state = placement.jit(lambda: step.init(task))()
+    data = task.data()
+    return step.compile_block(task, state, data)(state, data)
 
 
 def test_a_mesh_changes_nothing_but_the_order_of_sums():
@@ -74,9 +74,9 @@ def test_a_mesh_changes_nothing_but_the_order_of_sums():
 def test_the_batch_is_really_split():
     """Each device holds a part of the batch: the program's logits say so."""
     placement = parse_mesh("data=4")
-    experiment = Experiment(CONFIG, load_dataset("digits"), placement)
-    state, images = placement.jit(experiment.init)(), experiment.images()
-    program = experiment.compile_block(state, images).as_text()
+    task = make_task(CONFIG, placement)
+    state, data = placement.jit(lambda: step.init(task))(), task.data()
+    program = step.compile_block(task, state, data).as_text()
     assert "f32[6,64]" in program  # 24 images over 4 devices
     assert "all-reduce" in program
 
@@ -96,7 +96,7 @@ def test_a_batch_that_does_not_split():
     training = dataclasses.replace(CONFIG.training, batch_size=22)
     config = dataclasses.replace(CONFIG, training=training)
     with pytest.raises(UsageError, match=r"multiple of the 4 devices .* got 22"):
-        Experiment(config, load_dataset("digits"), parse_mesh("data=4"))
+        make_task(config, parse_mesh("data=4"))
 
 
 def command(folder, *options, devices):
@@ -159,22 +159,24 @@ def test_eight_devices_and_two_processes_train_one_model(tmp_path):
         assert "Results in two" in outputs[0]
         assert "Results" not in outputs[1]
     expected = metrics(tmp_path / "one")
-    bound = summary(tmp_path / "one")["test_bound"]
+    bound = summary(tmp_path / "one")["metrics"]["test_bound"]
     for name in ("eight", "two"):
         rows = metrics(tmp_path / name)
         assert [row["step"] for row in rows] == [4, 8]
         for row, other in zip(expected, rows, strict=True):
             for key in row.keys() - set(TIMINGS):
                 np.testing.assert_allclose(row[key], other[key], rtol=1e-4)
-        other_bound = summary(tmp_path / name)["test_bound"]
+        other_bound = summary(tmp_path / name)["metrics"]["test_bound"]
         np.testing.assert_allclose(bound, other_bound, rtol=1e-4)
 
 
 def test_a_process_is_a_number(capsys):
     from jaxdiscrete.experiments.cli import main
 
-    assert main(["train", "x.toml", "--distributed", "--process-id", "one"]) == 2
-    assert "Expected --process-id to be a number" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        main(["train", "x.toml", "--distributed", "--process-id", "one"])
+    assert left.value.code == 2
+    assert "process-id" in capsys.readouterr().err
 
 
 def test_a_coordinator_alone_is_refused(tmp_path, capsys):

@@ -7,33 +7,34 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments.data import load_dataset
+from jaxdiscrete.experiments.config.check import check
+from jaxdiscrete.experiments.config.settings import Config, Data, Training
+from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.estimators import ESTIMATORS
-from jaxdiscrete.experiments.models.semi_supervised import NUM_LABELS
-from jaxdiscrete.experiments.semi_supervised import make_experiment
-from jaxdiscrete.experiments.settings import Config, Model, Training
+from jaxdiscrete.experiments.estimators.table import ESTIMATORS
+from jaxdiscrete.experiments.tasks.semi_supervised import NUM_LABELS, Settings
+from jaxdiscrete.experiments.training.semi_supervised import SemiSupervisedTask
+from tests.experiments.helpers import init
 from tests.helpers.trees import flat, flat_rows
 
-DIGITS = load_dataset("digits")
-MODEL = Model(task="semi_supervised", channels=(2,), num_gaussian=2, num_labelled=20)
+DIGITS = load_dataset(Data())
+MODEL = Settings(channels=(2,), num_gaussian=2, num_labelled=20)
 K_SIGMA = 4.5
 
 
 def experiment(name="exact", dataset=DIGITS, **model):
-    return make_experiment(
-        Config(
-            model=dataclasses.replace(MODEL, **model),
-            training=Training(batch_size=2),
-            estimator=ESTIMATORS[name].settings(name),
-        ),
-        dataset,
+    config = Config(
+        model=dataclasses.replace(MODEL, **model),
+        training=Training(batch_size=2),
+        estimator=ESTIMATORS[name](),
     )
+    check(config)
+    return SemiSupervisedTask(config, dataset)
 
 
 def parameters(run):
     """Initial parameters, with a classifier that is far from uniform."""
-    state = jax.jit(run.init)()
+    state = init(run)
     head = state.params["model"]["encoder"]["class"]["Dense_0"]
     head["bias"] = jnp.linspace(-1.0, 1.0, NUM_LABELS)
     return state
@@ -105,9 +106,11 @@ def test_more_samples_tighten_the_bound_and_the_accuracy_is_a_count():
         run.config, evaluation=dataclasses.replace(run.config.evaluation, num_samples=2)
     )
     short = dataclasses.replace(run, config=config)
-    final = jax.jit(short.final_metrics)(state, {"test": DIGITS.test})
+    final = jax.jit(short.final_bounds)(state, {"test": DIGITS.test})
     x = jnp.asarray(DIGITS.test, jnp.float32)
-    logits = jax.vmap(lambda x: run.model.classify(state.params["model"], x).logits)(x)
+    logits = jax.vmap(lambda x: run.network.classify(state.params["model"], x).logits)(
+        x
+    )
     right = (np.argmax(logits, axis=1) == DIGITS.test_labels).mean()
     assert 0 < right < 1
     np.testing.assert_allclose(final["test_accuracy"], right, rtol=1e-6)

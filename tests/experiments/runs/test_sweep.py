@@ -8,22 +8,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxdiscrete.experiments import sweep
-from jaxdiscrete.experiments.config import check
-from jaxdiscrete.experiments.data import Dataset
+from jaxdiscrete.experiments.config.check import check
+from jaxdiscrete.experiments.config.fields import Schedule, constant
+from jaxdiscrete.experiments.config.settings import Config, Evaluation, Training
+from jaxdiscrete.experiments.data.dataset import Dataset
 from jaxdiscrete.experiments.errors import RunError, UsageError
-from jaxdiscrete.experiments.estimators import ESTIMATORS
-from jaxdiscrete.experiments.settings import (
-    Config,
-    Evaluation,
-    Model,
-    Schedule,
-    Training,
-    constant,
-)
-from jaxdiscrete.experiments.training import Experiment
+from jaxdiscrete.experiments.estimators.table import ESTIMATORS
+from jaxdiscrete.experiments.output import codec
+from jaxdiscrete.experiments.output.records import SweepRun
+from jaxdiscrete.experiments.runs import sweep
+from jaxdiscrete.experiments.tasks.generative import Settings as Generative
+from jaxdiscrete.experiments.training import step
+from tests.experiments.helpers import init, layered_task
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 ROWS = np.random.default_rng(0).integers(0, 2, (30, 6)).astype(np.uint8)
 DATASET = Dataset(ROWS[:20], ROWS[20:25], ROWS[25:], (2, 3), False, *3 * (None,), "b")
 SILENT = Console(quiet=True)
@@ -32,16 +29,16 @@ METRICS = ("loss", "train_elbo", "valid_elbo", "log_variance", "encoder_log_vari
 
 @pytest.fixture(autouse=True)
 def tiny_data(monkeypatch):
-    monkeypatch.setattr(sweep, "load_dataset", lambda *args: DATASET)
+    monkeypatch.setattr(sweep, "make_task", lambda c: layered_task(c, DATASET))
 
 
 def config(name="rebar", **settings):
     return Config(
         seed=5,
-        model=Model(num_latents=(2,)),
+        model=Generative((2,)),
         training=Training(num_steps=6, batch_size=4, steps_per_block=3),
         evaluation=Evaluation(num_examples=10),
-        estimator=ESTIMATORS[name].settings(name, **settings),
+        estimator=ESTIMATORS[name](**settings),
     )
 
 
@@ -56,11 +53,11 @@ def alone(point):
     rate = point.values["optimizer.learning_rate"]
     optimizer = dataclasses.replace(base.optimizer, learning_rate=constant(rate))
     one = dataclasses.replace(base, seed=point.seed, optimizer=optimizer)
-    experiment = Experiment(one, DATASET)
-    state, rows = jax.jit(experiment.init)(), []
-    block, images = jax.jit(experiment.block), experiment.images()
+    task = layered_task(one, DATASET)
+    state, rows, data = init(task), [], task.data()
+    block = jax.jit(lambda state: step.block(task, state, data))
     for _ in range(2):
-        state, checked, values = block(state, images)
+        state, checked, values = block(state)
         loss = {"loss": float(checked["loss"].mean())}
         rows.append(loss | {k: float(v) for k, v in values.items()})
     return rows
@@ -76,8 +73,8 @@ def test_runs_together_are_the_runs_alone(tmp_path):
     together = sweep.run(config(), points, folders[0], SILENT)
     one_by_one = sweep.run(config(), points, folders[1], SILENT, memory_limit=1)
     for point, a, b in zip(points, together, one_by_one, strict=True):
-        assert a["run"] == b["run"] == point.name
-        assert a["seed"] == point.seed
+        assert a.run == b.run == point.name
+        assert a.seed == point.seed
         rows = [metrics(folder, point) for folder in folders]
         plain = alone(point)
         for r, s, t in zip(*rows, plain, strict=True):
@@ -85,23 +82,24 @@ def test_runs_together_are_the_runs_alone(tmp_path):
             for key in METRICS:
                 assert r[key] == pytest.approx(s[key], rel=1e-4)
                 assert r[key] == pytest.approx(t[key], rel=1e-4)
-        for key in METRICS:
-            assert a[key] == rows[0][-1][key]
-    losses = {row["loss"] for row in together}
+        assert a.metrics == {key: rows[0][-1][key] for key in METRICS}
+    losses = {run.metrics["loss"] for run in together}
     assert len(losses) == 2
-    assert json.loads((folders[0] / "sweep.json").read_text()) == together
+    stored = codec.read(folders[0] / "sweep.json", tuple[SweepRun, ...])
+    assert list(stored) == together
 
 
 def test_memory_decides_how_many_run_together(tmp_path, monkeypatch):
     groups = []
 
-    def count(experiment, group, folder, screen):
+    def count(task, group, folder, screen):
         groups.append(len(group))
-        return [{}] * len(group)
+        return [SweepRun("", 0, {}, 0, 0.0, {})] * len(group)
 
     monkeypatch.setattr(sweep, "_train_together", count)
     points = sweep.points(config(), 5, {})
-    shapes = jax.eval_shape(Experiment(config(), DATASET).init)
+    task = layered_task(config(), DATASET)
+    shapes = jax.eval_shape(lambda: step.init(task))
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
     for i, (limit, expected) in enumerate(
         [(1, [1] * 5), (2 * size, [2, 2, 1]), (2 * size - 1, [1] * 5), (9**9, [5])]
@@ -161,7 +159,7 @@ def test_keys_that_cannot_vary(name, key):
         "reinforce_constant_baseline",
         "muprop",
         "rebar",
-        "relax",
+        "relax_rebar",
         "gumbel_softmax",
         "straight_through",
     ],
@@ -173,8 +171,10 @@ def test_every_number_that_may_vary_can_be_traced(name):
     assert {"optimizer.learning_rate", "optimizer.control_variate_factor"} <= set(keys)
 
     def loss(value):
-        e = Experiment(sweep._at(base, 0, dict.fromkeys(keys, value)), DATASET)
-        state, _ = e.step(e.init(), jax.numpy.asarray(DATASET.train[:4]))
+        at = sweep._at(base, 0, dict.fromkeys(keys, value))
+        task = layered_task(at, DATASET)
+        data = task.data()
+        state, _ = step.step(task, step.init(task), jax.numpy.arange(4), data)
         return jax.numpy.stack([x.sum() for x in jax.tree.leaves(state.params)])
 
     a, b = jax.jit(jax.vmap(loss))(jax.numpy.array([0.3, 0.6]))

@@ -9,14 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments import measurements, reproduce, toy
-from jaxdiscrete.experiments.config import load_config, load_experiment
-from jaxdiscrete.experiments.data import Dataset, find_dataset
-from jaxdiscrete.experiments.diagnostics import check_finite
-from jaxdiscrete.experiments.semi_supervised import make_experiment
-from jaxdiscrete.experiments.settings import Config, StudyConfig, ToyConfig
+from jaxdiscrete.experiments.config.load import load_experiment, load_runs
+from jaxdiscrete.experiments.config.shipped import CONFIGS, find_config
+from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.data.load import find_dataset
+from jaxdiscrete.experiments.reproduce.results import load_published
+from jaxdiscrete.experiments.reproduce.run import find_experiments
+from jaxdiscrete.experiments.runs.grid import measure
+from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.training.state import check_finite
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = sorted(CONFIGS.rglob("*.toml"))
 CLAIMS = [path for path in FILES if "[claim]" in path.read_text(encoding="utf-8")]
 BATCH = 4
@@ -31,10 +34,12 @@ def run_names(path):
 
 
 def every_run():
-    """All runs; one a file is not slow, by turns, so that all estimators occur."""
+    """All runs; one per file is not slow, by turns, so that all estimators occur."""
     runs = []
     for i, path in enumerate(CLAIMS):
         names = run_names(path)
+        if "[grid]" in path.read_text("utf-8"):
+            continue
         for j, name in enumerate(names):
             marks = () if j == i % len(names) else pytest.mark.slow
             run = pytest.param(path, name, marks=marks, id=f"{name_of(path)}-{name}")
@@ -55,7 +60,7 @@ def made_up(data):
 
 def check_settings(config):
     info = find_dataset(config.data.name)
-    assert config.data.binarization in ("", *info.binarizations)
+    assert config.data.binarization in (None, *info.binarizations)
 
 
 def test_there_are_claims_of_every_paper():
@@ -65,10 +70,21 @@ def test_there_are_claims_of_every_paper():
 
 @pytest.mark.parametrize("path", [p for p in FILES if p not in CLAIMS], ids=name_of)
 def test_files_without_a_claim_load(path):
-    if path.parent.name == "talk":
-        assert load_config(path, StudyConfig)
-    else:
-        check_settings(load_config(path, Config))
+    (config,) = load_runs(path).values()
+    check_settings(config)
+
+
+def test_names_stand_for_files_and_paths_come_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = CONFIGS / "digits" / "rebar.toml"
+    assert find_config("digits/rebar") == find_config("digits/rebar.toml") == path
+    assert find_config(path) == path
+    assert find_config("digits/absent") == Path("digits/absent")
+    mine = Path("digits") / "rebar.toml"
+    mine.parent.mkdir()
+    mine.write_text("")
+    assert find_config("digits/rebar.toml") == mine
+    assert find_config("digits/rebar") == path
 
 
 @pytest.mark.parametrize("path", CLAIMS, ids=name_of)
@@ -81,25 +97,24 @@ def test_claims_name_paper_place_command_and_expectations(path):
     assert second == "#"
     command = re.fullmatch(r"#   jaxdiscrete reproduce (\S+) --short", third)
     assert command, third
-    assert reproduce.find_experiments(command[1], CONFIGS) == [path]
+    assert find_experiments(command[1], CONFIGS) == [path]
     assert claim.paper, claim.title
     assert claim.reference, claim.where
     assert claim.full_hours > 0
     assert claim.expectations
     for config in experiment.runs.values():
-        if isinstance(config, Config):
-            check_settings(config)
+        check_settings(config)
 
 
 @pytest.mark.parametrize("path", CLAIMS, ids=name_of)
 def test_expectations_are_of_runs_that_the_short_length_has(path):
     experiment = load_experiment(path)
     short = experiment.short
-    trained = set(short.runs or experiment.runs)
-    followed = set(short.trajectory_runs or experiment.runs)
+    trained = set(short.runs or experiment.names)
+    followed = set(short.trajectory_runs or experiment.names)
     for expectation in experiment.claim.expectations:
         known = followed if expectation.trajectory else trained
-        used = (*expectation.lower, *expectation.higher, *expectation.inside)
+        used = (*expectation.lower, *expectation.higher, *expectation.within)
         assert used, expectation.text
         assert known.issuperset(used), expectation.text
         if expectation.trajectory:
@@ -109,7 +124,7 @@ def test_expectations_are_of_runs_that_the_short_length_has(path):
 @pytest.mark.parametrize("path", CLAIMS, ids=name_of)
 def test_short_lengths_are_whole_blocks(path):
     experiment = load_experiment(path)
-    for config in measurements.at_length(experiment, short=True).values():
+    for config in experiment.at_length(short=True).runs.values():
         training = config.training
         assert training.num_steps % training.steps_per_block == 0
         assert experiment.short.trajectory_steps % training.steps_per_block == 0
@@ -117,42 +132,48 @@ def test_short_lengths_are_whole_blocks(path):
 
 @pytest.mark.parametrize("path", CLAIMS, ids=name_of)
 def test_published_numbers_exist_and_are_of_the_paper(path):
-    published, claim = reproduce.load_published(CONFIGS), load_experiment(path).claim
+    published, claim = load_published(CONFIGS), load_experiment(path).claim
     keys = [p.key for p in claim.published]
     assert len(set(keys)) == len(keys)
     for p in claim.published:
         entry = published[p.key]
         # Papers copy from each other, and then the place says where the number is.
-        assert entry["paper"] == claim.paper or entry["paper"] in claim.where
+        assert entry.paper == claim.paper or entry.paper in claim.where
         # Where we measure log-likelihoods, they are negative on our side.
         if p.metric not in ("loss", "theta"):
-            assert p.sign * entry["value"] < 0, p.key
+            assert p.sign * entry.value < 0, p.key
 
 
 @pytest.mark.parametrize(("path", "name"), every_run())
-def test_runs_take_two_steps(path, name):
+def test_runs_take_two_steps(path, name, monkeypatch):
     config = load_experiment(path).runs[name]
-    if isinstance(config, ToyConfig):
-        short = dataclasses.replace(
-            config, num_steps=2, steps_per_point=1, num_variance_samples=2
-        )
-        rows = toy.train(short, 1)
-        assert [row["step"] for row in rows] == [1, 2]
-        assert np.isfinite([row["loss"] for row in rows]).all()
-        return
-    training = dataclasses.replace(config.training, batch_size=BATCH)
-    config, dataset = (
-        dataclasses.replace(config, training=training),
-        made_up(config.data),
-    )
-    experiment = make_experiment(config, dataset)
+    batch = min(BATCH, config.training.batch_size)
+    training = dataclasses.replace(config.training, batch_size=batch)
+    config = dataclasses.replace(config, training=training)
+    for module in ("layered", "semi_supervised"):
+        loader = f"jaxdiscrete.experiments.training.{module}.load_dataset"
+        monkeypatch.setattr(loader, made_up)
+    task = make_task(config)
+    data = task.data()
 
     @jax.jit
-    def two_steps(rows):
-        return jax.lax.scan(experiment.step, experiment.init(), rows)
+    def two_steps():
+        chosen = task.batches(jnp.asarray(0), 2, data)
+        return jax.lax.scan(
+            lambda state, c: step.step(task, state, c, data), step.init(task), chosen
+        )
 
-    rows = jnp.asarray(dataset.train[: 2 * BATCH]).reshape(2, BATCH, -1)
-    state, checked = two_steps(rows)
+    state, checked = two_steps()
     assert int(state.step) == 2
     assert checked["loss"].shape == (2,)
     check_finite(0, checked, "Correct the file.")
+
+
+def test_grids_can_be_measured():
+    """Every estimator of every file with a grid, with few gradients."""
+    for path in CLAIMS:
+        grid = load_experiment(path).grid
+        if grid is not None:
+            settings = dataclasses.replace(grid.settings, num_gradients=2)
+            measured = measure(dataclasses.replace(grid, settings=settings))
+            assert set(measured.estimators) == set(grid.runs)

@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments import objective
-from jaxdiscrete.experiments.estimators import ESTIMATORS, Estimation
-from jaxdiscrete.experiments.settings import Model, constant
+from jaxdiscrete.experiments.config.fields import constant
+from jaxdiscrete.experiments.estimators.table import ESTIMATORS
+from jaxdiscrete.experiments.tasks.generative import Settings as Generative
+from jaxdiscrete.experiments.training import objective
+from jaxdiscrete.experiments.training.objective import EstimatorAtStep
 from tests.experiments.oracles import (
     CASES,
     IMAGE,
@@ -25,7 +27,7 @@ from tests.helpers.statistics import assert_unbiased
 from tests.helpers.trees import assert_close, flat, flat_rows
 
 STEP = jnp.zeros((), jnp.int32)
-CONCRETE = Case(Model(num_latents=(2,), divergence="concrete"), 0, 0)
+CONCRETE = Case(Generative(num_latents=(2,), divergence="concrete"), 0, 0)
 
 
 #: Unbiased estimators: name and settings.
@@ -42,19 +44,18 @@ UNBIASED = {
         "rebar",
         {"relaxation": "muprop", "train_temperature": False, "temperature": 0.7},
     ),
-    "relax": ("relax", {"critic_hidden": (3,)}),
+    "relax": ("relax_rebar", {"critic_hidden": (3,)}),
 }
 
 
 def build(case, name, **settings):
-    """Entry, settings and control variates away from where they start."""
-    entry = ESTIMATORS[name]
-    settings = entry.settings(name, **settings)
+    """Settings at a step, and control variates away from where they start."""
+    settings = ESTIMATORS[name](**settings)
     model, params = network(case), parameters(case)
     key = jax.random.key(0)
-    cv = objective.init_control_variates(model, params, entry, settings, key)
+    cv = objective.init_control_variates(model, params, settings, key)
     moved = randomised(cv, 5, 0.3)
-    return entry, settings, jax.tree.map(jnp.add, cv, moved)
+    return EstimatorAtStep(settings, STEP), jax.tree.map(jnp.add, cv, moved)
 
 
 def gradients(case, loss, num, seed=0, batch=20_000):
@@ -83,14 +84,12 @@ GRADIENTS = [
 def test_gradients_are_those_of_the_exact_bound(which, name):
     """In every coordinate of every encoder, decoder and prior."""
     case = CASES[which]
-    estimator, options = UNBIASED[name]
-    entry, settings, cv = build(case, estimator, **options)
+    chosen, options = UNBIASED[name]
+    estimator, cv = build(case, chosen, **options)
     model = network(case)
 
     def loss(params, key):
-        return objective.loss(
-            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
-        )
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
 
     exact = jax.grad(lambda p: exact_loss(case.model, p, IMAGE))(parameters(case))
     assert_unbiased(gradients(case, loss, case.num), flat(exact))
@@ -100,14 +99,12 @@ def test_gradients_are_those_of_the_exact_bound(which, name):
 @pytest.mark.parametrize("name", ["loo", "rebar"])
 def test_the_value_is_the_bound(which, name):
     case = CASES[which]
-    estimator, options = UNBIASED[name]
-    entry, settings, cv = build(case, estimator, **options)
+    chosen, options = UNBIASED[name]
+    estimator, cv = build(case, chosen, **options)
     model, params = network(case), parameters(case)
 
     def loss(key):
-        return objective.loss(
-            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
-        )
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
 
     values = jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(0), 20_000))
     exact = jax.jit(lambda: exact_loss(case.model, params, IMAGE))()
@@ -118,14 +115,12 @@ def test_the_value_is_the_bound(which, name):
 def test_enumeration_as_an_estimator_is_exact(which):
     """Value and gradient for every key."""
     case = CASES[which]
-    entry, settings, cv = build(case, "exact")
+    estimator, cv = build(case, "exact")
     model = network(case)
 
     def loss(params):
         key = jax.random.key(7)
-        return objective.loss(
-            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
-        )
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
 
     got = jax.jit(jax.value_and_grad(loss))(parameters(case))
     exact = jax.value_and_grad(lambda p: exact_loss(case.model, p, IMAGE))
@@ -136,14 +131,12 @@ def test_gradients_of_control_variates_stay_in_their_layer():
     """Each layer's own signal trains it: all of its parameters have a gradient."""
     case = CASES["two_layers"]
     for name in ("nvil", "rebar", "relax"):
-        estimator, options = UNBIASED[name]
-        entry, settings, cv = build(case, estimator, **options)
+        chosen, options = UNBIASED[name]
+        estimator, cv = build(case, chosen, **options)
         model, params = network(case), parameters(case)
 
-        def loss(cv, key, entry=entry, settings=settings, model=model, params=params):
-            return objective.loss(
-                model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
-            )
+        def loss(cv, key, estimator=estimator, model=model, params=params):
+            return objective.loss(model, params, cv, estimator, key, IMAGE)
 
         rows = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(
             cv, jax.random.split(jax.random.key(0), 100)
@@ -173,18 +166,14 @@ PATHWISE = ("gumbel_softmax", "straight_through", "straight_through_gumbel_softm
 )
 def test_a_bound_of_one_sample_is_the_loss(case, name):
     """One sample has keys of its own, so values and gradients agree on average."""
-    entry, settings, cv = build(case, name)
+    estimator, cv = build(case, name)
     model, params = network(case), parameters(case)
 
     def single(params, key):
-        return objective.loss(
-            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
-        )
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
 
     def several(params, key):
-        return objective.importance_loss(
-            model, params, Estimation(entry, settings, STEP), 1, key, IMAGE
-        )
+        return objective.importance_loss(model, params, estimator, 1, key, IMAGE)
 
     def rows(loss, seed):
         keys = jax.random.split(jax.random.key(seed), 100_000)
@@ -206,12 +195,12 @@ def test_a_bound_of_one_sample_is_the_loss(case, name):
 def test_bounds_of_hard_samples_are_those_of_enumeration(which, num_samples):
     """Straight-through samples are hard, so that the value has an exact expectation."""
     case = CASES[which]
-    entry, settings, _ = build(case, "straight_through")
+    estimator, _ = build(case, "straight_through")
     model, params = network(case), parameters(case)
 
     def loss(key):
         return objective.importance_loss(
-            model, params, Estimation(entry, settings, STEP), num_samples, key, IMAGE
+            model, params, estimator, num_samples, key, IMAGE
         )
 
     values = jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(0), 40_000))
@@ -223,7 +212,7 @@ def test_bounds_of_hard_samples_are_those_of_enumeration(which, num_samples):
 @pytest.mark.parametrize("depth", [1, 2])
 def test_concrete_densities_are_normalised(num_classes, depth):
     """With a decoder that ignores z, the mean of p(z) / q(z | x) over q is one."""
-    model_settings = Model(
+    model_settings = Generative(
         num_latents=(1,) * depth,
         num_classes=num_classes,
         divergence="concrete",
@@ -235,12 +224,10 @@ def test_concrete_densities_are_normalised(num_classes, depth):
     decoder = params["decoder"]["layer_0"]["output"]
     decoder["kernel"] = jnp.zeros_like(decoder["kernel"])
     likelihood = jax.nn.log_sigmoid((2 * IMAGE - 1) * decoder["bias"]).sum()
-    entry, settings, cv = build(case, "gumbel_softmax", temperature=constant(0.9))
+    estimator, cv = build(case, "gumbel_softmax", temperature=constant(0.9))
 
     def loss(key):
-        return objective.loss(
-            model, params, cv, Estimation(entry, settings, STEP), key, IMAGE
-        )
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
 
     keys = jax.random.split(jax.random.key(0), 200_000)
     weights = jnp.exp(-jax.jit(jax.vmap(loss))(keys) - likelihood)

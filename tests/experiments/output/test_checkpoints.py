@@ -14,16 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments import checkpoints
 from jaxdiscrete.experiments.cli import main
-from jaxdiscrete.experiments.config import load_config
-from jaxdiscrete.experiments.data import load_dataset
-from jaxdiscrete.experiments.diagnostics import TrainState, init_moments
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.settings import Config
-from jaxdiscrete.experiments.training import Experiment
-
-pytestmark = pytest.mark.usefixtures("cheap_programs")
+from jaxdiscrete.experiments.output import checkpoints
+from jaxdiscrete.experiments.training.state import TrainState, init_moments
+from tests.experiments.helpers import restore
 
 
 def state(step, value=0.0):
@@ -189,9 +184,7 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path):
 
     assert main(["train", str(path), "--output-dir", str(killed), "--resume"]) == 0
 
-    experiment = Experiment(load_config(path, Config), load_dataset("digits"))
-    like = jax.jit(experiment.init)()
-    assert_same(checkpoints.restore(whole, like), checkpoints.restore(killed, like))
+    assert_same(restore(path, whole), restore(path, killed))
     rows = [
         [json.loads(line) for line in (f / "metrics.jsonl").read_text().splitlines()]
         for f in (whole, killed)

@@ -14,14 +14,11 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 import jaxdiscrete
-from jaxdiscrete.experiments import checkpoints, cli
+from jaxdiscrete.experiments import cli
 from jaxdiscrete.experiments.cli import main
-from jaxdiscrete.experiments.config import load_config
-from jaxdiscrete.experiments.data import load_dataset
-from jaxdiscrete.experiments.settings import Config
-from jaxdiscrete.experiments.training import Experiment
+from jaxdiscrete.experiments.output import checkpoints
+from tests.experiments import helpers
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 PNG = b"\x89PNG\r\n\x1a\n"
 NAMES = ("mean_field", "reinforce")
 TINY = """
@@ -46,7 +43,7 @@ TIMES = {"seconds", "steps_per_second"}
 
 @pytest.fixture(scope="module")
 def configs(tmp_path_factory):
-    """Three steps an epoch."""
+    """Three steps per epoch."""
     folder = tmp_path_factory.mktemp("configs")
     for name in ("rebar", *NAMES):
         (folder / f"{name}.toml").write_text(f'{TINY}[estimator]\nname = "{name}"\n')
@@ -79,9 +76,7 @@ def without_times(rows):
 
 
 def restore(configs, folder, name="rebar"):
-    config = load_config(configs / f"{name}.toml", Config)
-    experiment = Experiment(config, load_dataset("digits"))
-    return checkpoints.restore(folder, jax.jit(experiment.init)())
+    return helpers.restore(configs / f"{name}.toml", folder)
 
 
 def content(folder):
@@ -126,18 +121,20 @@ def test_train_writes_every_file(configs, finished):
     summary = json.loads((finished / "summary.json").read_text())
     bounds = {f"{p}_{b}" for p in ("train", "valid", "test") for b in ("elbo", "bound")}
     assert set(summary) == {
-        *("run", "estimator", "dataset", "steps"),
+        *("run", "estimator", "dataset", "steps", "seconds", "metrics")
+    }
+    metrics = summary["metrics"]
+    assert set(metrics) == {
         *bounds,
         *(f"{name}_se" for name in bounds),
-        *("log_variance", "encoder_log_variance"),
-        *TIMES,
+        *("log_variance", "encoder_log_variance", "steps_per_second"),
     }
     assert summary["run"] == "tiny"
     assert summary["estimator"] == "rebar"
     assert summary["steps"] == 8
     for part in ("train", "valid", "test"):
-        assert summary[f"{part}_bound"] >= summary[f"{part}_elbo"]
-    assert summary["log_variance"] == rows[-1]["log_variance"]
+        assert metrics[f"{part}_bound"] >= metrics[f"{part}_elbo"]
+    assert metrics["log_variance"] == rows[-1]["log_variance"]
     config = json.loads((finished / "config.json").read_text())
     assert config["training"]["num_steps"] == 8
     for name in ("samples", "reconstructions", "curves"):
@@ -186,9 +183,10 @@ def test_resuming_repeats_an_uninterrupted_run(configs, finished, tmp_path, caps
     )
     assert without_times(read_rows(finished)) == without_times(read_rows(folder))
     whole, resumed = (
-        without_times([json.loads((f / "summary.json").read_text())])[0]
-        for f in (finished, folder)
+        json.loads((f / "summary.json").read_text()) for f in (finished, folder)
     )
+    for summary in (whole, resumed):
+        assert summary.pop("seconds") > 0 < summary["metrics"].pop("steps_per_second")
     assert whole | {"run": "half"} == resumed
     first, second = sorted((folder / "tensorboard").iterdir())
     _, purged = read_events(second)
@@ -388,10 +386,13 @@ def test_a_run_that_diverges_later_keeps_its_checkpoint(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["train"], "a configuration file right after train, got nothing"),
-        (["train", "--seed", "1"], "right after train, got --seed"),
+        (["train"], "a configuration file right after the command, got nothing"),
+        (["train", "--resume"], "right after the command, got nothing"),
+        (["train", "a.toml", "b.toml"], "command, got a.toml and b.toml"),
+        (["sweep"], "a configuration file right after the command, got nothing"),
+        (["measure"], "a configuration file right after the command, got nothing"),
         (["train", "absent.toml"], "got no such file"),
-        (["relaxation", "absent.toml"], "got no such file"),
+        (["train", "digits/absent"], "got no such file"),
         (["compare"], "at least one configuration file"),
         (["compare", "a.toml"], "got no such file"),
         (["sweep", "a.toml"], "got no such file"),
@@ -413,6 +414,7 @@ def test_arguments_that_name_no_file(args, message, capsys):
         (["--optimizer.learning-rate", "nan"], "optimizer.learning_rate finite"),
         (["--data.name", "pictures"], "a data set among digits"),
         (["--data.binarization", "published"], "a binarization of digits among"),
+        (["--optimizer.learning-rate", "-1"], "optimizer.learning_rate >= 0, got -1"),
         (["--training.num-steps", "3"], "multiple of training.steps_per_block=2"),
         (["--model.num-samples", "2"], "model.num_samples = 1"),
         (["--model.divergence", "concrete"], "'gumbel_softmax'"),
@@ -461,14 +463,52 @@ def test_options_that_cannot_be_parsed_exit_with_two(configs, args, capsys):
     assert args[0].removeprefix("--") in capsys.readouterr().err
 
 
-def test_help_shows_the_values_of_the_file(configs, capsys):
+def shows_help(capsys, args):
     with pytest.raises(SystemExit) as info:
-        main(["train", str(configs / "rebar.toml"), "--help"])
+        main([str(arg) for arg in args])
     assert info.value.code == 0
-    out = capsys.readouterr().out
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["train", "compare", "sweep", "measure"])
+def test_help_shows_the_values_of_the_file(configs, command, capsys):
+    out = shows_help(capsys, [command, configs / "rebar.toml", "--help"])
     assert "--estimator.temperature" in out
     assert "--training.batch-size" in out
     assert "default: 450" in out
+    assert "--output" in out
+
+
+def test_help_of_one_of_several_estimators(configs, capsys):
+    args = ["train", configs / "several.toml", "--only", "even", "--help"]
+    assert "mean_field" not in shows_help(capsys, ["train", "--help"])
+    assert "--training.batch-size" in shows_help(capsys, args)
+
+
+def test_help_without_a_file_shows_the_commands_and_their_options(capsys):
+    assert "reproduce" in shows_help(capsys, ["--help"])
+    assert "--mesh" in shows_help(capsys, ["train", "--help"])
+    assert "--short" in shows_help(capsys, ["reproduce", "rebar", "--help"])
+    assert "fetch" in shows_help(capsys, ["data", "--help"])
+
+
+def test_help_is_made_of_sentences_that_stand_alone(configs, capsys):
+    """Fragments that lean on the line before are the ones that begin like these."""
+    commands = ("train", "compare", "sweep", "measure", "reproduce")
+    pages = [shows_help(capsys, [c, "--help"]) for c in commands]
+    pages += [shows_help(capsys, ["train", configs / "rebar.toml", "--help"])]
+    pages += [shows_help(capsys, ["data", c, "--help"]) for c in ("fetch", "verify")]
+    for page in pages:
+        text = " ".join(page.replace("│", " ").split())
+        for fragment in ("likewise", "Which.", "Which of", "How many there", " Of the"):
+            assert fragment not in text
+
+
+def test_a_command_without_settings_refuses_them(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["data", "list", "--seed", "1"])
+    assert left.value.code == 2
+    assert "seed" in capsys.readouterr().err
 
 
 # Several runs
@@ -478,10 +518,12 @@ def test_compare(configs, tmp_path, capsys):
     folder = tmp_path / "compare"
     files = [str(configs / f"{name}.toml") for name in NAMES]
     args = ["compare", *files, "--output-dir", str(folder)]
-    assert main([*args, "--seed", "1", "--num-steps", "4"]) == 0
+    changes = ["--seed", "1", "--training.num-steps", "4"]
+    assert main([*args, *changes]) == 0
     results = json.loads((folder / "comparison.json").read_text())
     assert {r["run"] for r in results} == set(NAMES)
-    assert results[0]["test_elbo"] >= results[1]["test_elbo"]
+    elbos = [result["metrics"]["test_elbo"] for result in results]
+    assert elbos[0] >= elbos[1]
     assert (folder / "comparison.png").read_bytes()[:8] == PNG
     for name in NAMES:
         assert len(read_rows(folder / name)) == 2
@@ -492,8 +534,7 @@ def test_compare(configs, tmp_path, capsys):
     fails(capsys, args, "Pass --resume")
     shutil.rmtree(folder / "reinforce")
     kept = content(folder / "mean_field")
-    again = [*args, "--seed", "1", "--num-steps", "4", "--resume"]
-    assert main(again) == 0
+    assert main([*args, *changes, "--resume"]) == 0
     assert [r["run"] for r in json.loads((folder / "comparison.json").read_text())] == [
         r["run"] for r in results
     ]
@@ -524,14 +565,15 @@ def test_compare_along_a_shared_trajectory(configs, tmp_path, capsys):
     args = ["compare", path, "--output-dir", folder, "--shared-trajectory"]
     fails(capsys, [*args, "odd"], "--shared-trajectory among plain, even, got 'odd'")
     assert not folder.exists()
-    args = [*map(str, args), "plain", "--num-seeds", "2", "--num-steps", "4"]
-    assert main(args) == 0
+    args = [*map(str, args), "plain", "--num-seeds", "2"]
+    assert main([*args, "--training.num-steps", "4"]) == 0
     measured = json.loads((folder / "trajectory.json").read_text())
     assert measured["driver"] == "plain"
     assert measured["steps"] == 4
     assert measured["seeds"] == [0, 1]
     assert set(measured["runs"]) == {"plain", "even"}
-    assert len(measured["runs"]["even"]["log_variance"]["values"]) == 2
+    metrics = measured["runs"]["even"]["metrics"]
+    assert len(metrics["log_variance"]["values"]) == 2
     out = capsys.readouterr().out
     assert "trajectory of plain" in out
     # A pathwise gradient of the mean varies less than a score function.
@@ -542,7 +584,7 @@ def test_sweep(configs, tmp_path, capsys):
     folder = tmp_path / "sweep"
     args = ["sweep", configs / "rebar.toml", "--output-dir", folder]
     grid = ["--grid", "optimizer.learning_rate=1e-3,1e-2"]
-    run = [*args, "--seeds", "2", *grid, "--num-steps", "2"]
+    run = [*args, "--num-seeds", "2", *grid, "--training.num-steps", "2"]
     assert main([str(arg) for arg in run]) == 0
     rows = json.loads((folder / "sweep.json").read_text())
     assert [r["run"] for r in rows] == [
@@ -571,8 +613,8 @@ def test_sweep(configs, tmp_path, capsys):
             "estimator.scale once, got it twice",
         ),
         (["--grid", "estimator.scale=1,1"], "different values"),
-        (["--seeds", "0"], "--seeds >= 1, got 0"),
-        (["--num-steps", "3"], "multiple of training.steps_per_block"),
+        (["--num-seeds", "0"], "--num-seeds >= 1, got 0"),
+        (["--training.num-steps", "3"], "multiple of training.steps_per_block"),
         (["--only", "odd"], "--only among rebar"),
     ],
 )
@@ -583,14 +625,34 @@ def test_sweeps_that_cannot_run(configs, tmp_path, args, message, capsys):
     assert not folder.exists()
 
 
-def test_relaxation(tmp_path, capsys):
-    path, folder = tmp_path / "cos.toml", tmp_path / "cos"
-    path.write_text("temperatures = [1.0]\nnum_samples = 50\n")
-    assert main(["relaxation", str(path), "--output-dir", str(folder)]) == 0
-    out = capsys.readouterr().out
-    assert "muprop (unbiased)" in out
-    assert "0.333*" in out
-    assert len(json.loads((folder / "relaxation.json").read_text())["rows"]) == 11
+def test_settings_of_a_reproduction(tmp_path, capsys):
+    """Of its grid, and nowhere else; those of runs are tested with what they are."""
+    folder = tmp_path / "configs" / "talk"
+    folder.mkdir(parents=True)
+    (folder / "cos.toml").write_text(
+        '[claim]\ntitle = "Cosine"\n[grid]\ntemperatures = [1.0]\n'
+        '[estimators.reinforce]\nname = "reinforce"\n'
+    )
+    (folder.parent / "published.json").write_text("{}")
+    out = tmp_path / "out"
+    args = ["reproduce", "talk/cos", "--configs", str(folder.parent), "--short"]
+    args += ["--output-dir", str(out), "--grid.num-gradients", "50"]
+    assert main(args) == 0
+    stored = json.loads((out / "talk" / "cos" / "short" / "result.json").read_text())
+    assert stored["result"]["steps"] == 50
+    fails(capsys, [*args[:-1], "1"], "grid.num_gradients >= 2, got 1")
+
+
+def test_a_name_of_a_configuration_that_comes_along(tmp_path, monkeypatch, capsys):
+    """In an empty folder, in which a path of that name wins."""
+    monkeypatch.chdir(tmp_path)
+    short = ["--training.num-steps", "2", "--training.steps-per-block", "2"]
+    short += ["--training.batch-size", "450", "--evaluation.num-samples", "2"]
+    assert main(["train", "digits/reinforce", *short]) == 0
+    assert [row["step"] for row in read_rows(tmp_path / "runs/reinforce")] == [2]
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / "reinforce").write_text("speed = 1")
+    fails(capsys, ["train", "digits/reinforce"], "unknown key speed")
 
 
 # The process
@@ -603,7 +665,7 @@ def test_interruption_says_how_to_go_on(monkeypatch, capsys):
     def leave(code):
         raise SystemExit(code)
 
-    monkeypatch.setattr("jaxdiscrete.experiments.commands.run", interrupted)
+    monkeypatch.setattr("jaxdiscrete.experiments.commands.main.run", interrupted)
     monkeypatch.setattr("os._exit", leave)
     with pytest.raises(SystemExit) as left:
         main(["train"])

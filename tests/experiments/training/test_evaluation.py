@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments import evaluation
-from jaxdiscrete.experiments.models import hardened
+from jaxdiscrete.experiments.training import evaluation
 from tests.experiments.oracles import (
     CASES,
     IMAGE,
@@ -30,7 +29,7 @@ def exact(case, images, function, *args):
 
 
 def evaluate(case, images, num_samples, key=KEY):
-    model, params = hardened(network(case)), parameters(case)
+    model, params = network(case).hardened(), parameters(case)
     run = jax.jit(lambda: evaluation.evaluate(model, params, key, images, num_samples))
     return jax.tree.map(np.asarray, run())
 
@@ -102,7 +101,7 @@ def test_memory_is_bounded_by_the_chunk(monkeypatch):
     """No array of the program has more samples than a chunk has."""
     monkeypatch.setattr(evaluation, "CHUNK", 64)
     case = CASES["one_layer"]
-    model, params = hardened(network(case)), parameters(case)
+    model, params = network(case).hardened(), parameters(case)
 
     def largest(num_images, num_samples):
         images = jnp.zeros((num_images, 4))
@@ -133,7 +132,7 @@ def _sizes(jaxpr, num_samples):
 
 def test_images_do_not_share_samples_or_see_each_other():
     model, params = (
-        hardened(network(CASES["one_layer"])),
+        network(CASES["one_layer"]).hardened(),
         parameters(CASES["one_layer"]),
     )
     run = jax.jit(lambda x: evaluation.evaluate(model, params, KEY, x, 50).elbo)

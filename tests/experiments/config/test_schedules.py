@@ -5,10 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments.schedules import SCHEDULES, read_schedule, value_at
-from jaxdiscrete.experiments.settings import constant
+from jaxdiscrete.experiments.config.fields import constant
+from jaxdiscrete.experiments.config.schedules import (
+    SCHEDULES,
+    read_schedule,
+    value_at,
+)
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 #: Arguments as in a file, a step, and the value there by the formula.
 CASES = {
     "constant_schedule": ({"value": 0.3}, 7, 0.3),

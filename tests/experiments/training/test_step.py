@@ -7,8 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments.data import Dataset
-from jaxdiscrete.experiments.diagnostics import (
+from jaxdiscrete.experiments.config.check import check
+from jaxdiscrete.experiments.config.fields import Schedule, constant
+from jaxdiscrete.experiments.config.settings import (
+    Config,
+    Evaluation,
+    Optimizer,
+    Training,
+)
+from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.errors import RunError, UsageError
+from jaxdiscrete.experiments.estimators.table import ESTIMATORS
+from jaxdiscrete.experiments.tasks.generative import Settings as Generative
+from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.state import (
     VARIANCE_DECAY,
     Moments,
     check_finite,
@@ -16,21 +29,9 @@ from jaxdiscrete.experiments.diagnostics import (
     log_variance,
     update_moments,
 )
-from jaxdiscrete.experiments.errors import RunError, UsageError
-from jaxdiscrete.experiments.estimators import ESTIMATORS
-from jaxdiscrete.experiments.settings import (
-    Config,
-    Evaluation,
-    Model,
-    Optimizer,
-    Schedule,
-    Training,
-    constant,
-)
-from jaxdiscrete.experiments.training import Experiment
+from tests.experiments.helpers import init, layered_task, with_seed
 from tests.helpers.trees import assert_close
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 PIXELS = 8
 ROWS = np.random.default_rng(0).integers(0, 2, (15, PIXELS)).astype(np.uint8)
 BINARY = Dataset(ROWS[:11], ROWS[11:13], ROWS[13:], (2, 4), False, *3 * (None,), "b")
@@ -38,22 +39,35 @@ GREYS = np.array([0, 255, 128, 1, 254, 77, 200, 30], np.uint8)
 GREY = BINARY._replace(train=np.tile(GREYS, (11, 1)), is_grey=True)
 
 
-def experiment(
-    name="reinforce", dataset=BINARY, *, model=None, training=None, **tables
-):
+def make(name="reinforce", dataset=BINARY, *, model=None, training=None, **tables):
     estimator = tables.pop("estimator", {})
-    return Experiment(
-        Config(
-            model=Model(**{"num_latents": (3,)} | (model or {})),
-            training=Training(
-                **{"num_steps": 8, "batch_size": 2, "steps_per_block": 4}
-                | (training or {})
-            ),
-            estimator=ESTIMATORS[name].settings(name, **estimator),
-            **tables,
+    config = Config(
+        model=Generative(**{"num_latents": (3,)} | (model or {})),
+        training=Training(
+            **{"num_steps": 8, "batch_size": 2, "steps_per_block": 4} | (training or {})
         ),
-        dataset,
+        estimator=ESTIMATORS[name](**estimator),
+        **tables,
     )
+    check(config)
+    return layered_task(config, dataset)
+
+
+def take_steps(task, state, chosen):
+    """The state after steps on some rows of the training set, compiled."""
+    data = task.data()
+
+    @jax.jit
+    def run(state):
+        return jax.lax.scan(lambda s, c: step.step(task, s, c, data), state, chosen)
+
+    return run(state)
+
+
+def step_keys(task, count):
+    """The keys of pixels and estimator at a step."""
+    streams = (stream(task.config.seed, s) for s in (Stream.PIXELS, Stream.STEP))
+    return [jax.random.fold_in(key, count) for key in streams]
 
 
 # Batches
@@ -61,9 +75,9 @@ def experiment(
 
 def order(steps, block, seed=0):
     """The rows of ``steps`` steps, drawn block by block."""
-    e = experiment(training={"steps_per_block": block})
-    e = dataclasses.replace(e, config=dataclasses.replace(e.config, seed=seed))
-    draw = jax.jit(lambda first: e.batches(first, jnp.asarray(e.dataset.train)))
+    task = make(training={"num_steps": 60, "steps_per_block": block}, seed=seed)
+    data = task.data()
+    draw = jax.jit(lambda first: task.batches(first, block, data))
     blocks = [draw(jnp.asarray(s)) for s in range(0, steps, block)]
     return np.concatenate(blocks)
 
@@ -87,11 +101,12 @@ def test_blocks_continue_the_order_of_one_long_block(block):
 
 
 def test_seeds_have_orders_of_their_own_also_when_mapped():
-    e = experiment(training={"steps_per_block": 7})
+    task = make()
+    data = task.data()
 
     def draw(seed, first):
-        config = dataclasses.replace(e.config, seed=seed)
-        return Experiment(config, BINARY).batches(first, jnp.asarray(BINARY.train))
+        seeded = layered_task(with_seed(task.config, seed), BINARY)
+        return seeded.batches(first, 7, data)
 
     # Second block: its steps 7 to 13 begin within an epoch.
     mapped = jax.jit(jax.vmap(draw, (0, None)))(jnp.arange(3), jnp.asarray(7))
@@ -104,16 +119,16 @@ def test_seeds_have_orders_of_their_own_also_when_mapped():
 
 
 def test_binary_pixels_pass_through():
-    got = experiment().pixels(jax.random.key(0), jnp.asarray(BINARY.train))
+    got = make().pixels(jax.random.key(0), jnp.asarray(BINARY.train))
     assert got.dtype == jnp.float32
     np.testing.assert_array_equal(got, BINARY.train)
 
 
 def test_grey_pixels_are_ones_with_their_intensity():
-    e = experiment(dataset=GREY)
+    task = make(dataset=GREY)
     num = 400_000
     rows = jnp.broadcast_to(jnp.asarray(GREYS), (num, PIXELS))
-    got = np.asarray(e.pixels(jax.random.key(0), rows))
+    got = np.asarray(task.pixels(jax.random.key(0), rows))
     assert set(np.unique(got)) == {0.0, 1.0}
     assert np.all(got[:, GREYS == 0] == 0.0)
     assert np.all(got[:, GREYS == 255] == 1.0)
@@ -129,47 +144,44 @@ def test_grey_pixels_are_ones_with_their_intensity():
 
 def test_grey_pixels_are_redrawn_at_every_step():
     """The gradient of the same rows changes with the pixel key of the step alone."""
-    e = experiment(dataset=GREY)
-    keys = [jax.random.fold_in(e.keys.pixels, step) for step in range(3)]
-    draws = [np.asarray(e.pixels(k, jnp.asarray(GREY.train))) for k in keys]
+    task = make(dataset=GREY)
+    rows = jnp.asarray(GREY.train)
+    draws = [np.asarray(task.pixels(step_keys(task, i)[0], rows)) for i in range(3)]
     assert not np.array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[1], draws[2])
-    state = jax.jit(e.init)()
-    fixed = experiment(dataset=GREY._replace(is_grey=False))
-    loss = jax.jit(lambda x, key: e.loss(state.params, key, x, state.step))
-    step = jax.jit(e.step)
-    rows = jnp.asarray(GREY.train[:2])
+    state = init(task)
+    loss = jax.jit(lambda x, key: task.loss(state.params, key, x, state.step))
     for count in (0, 1):
         at = state._replace(step=jnp.asarray(count))
-        x = e.pixels(jax.random.fold_in(e.keys.pixels, count), rows)
-        expected = loss(x, jax.random.fold_in(e.keys.step, count))
-        assert_close(step(at, rows)[1]["loss"], expected)
-    assert not fixed.dataset.is_grey
+        key_pixels, key = step_keys(task, count)
+        expected = loss(task.pixels(key_pixels, rows[:2]), key)
+        got = take_steps(task, at, jnp.array([[0, 1]]))[1]["loss"][0]
+        assert_close(got, expected)
 
 
 def test_the_model_is_centred_at_the_mean_intensity():
     np.testing.assert_allclose(
-        experiment(dataset=GREY).model.pixel_mean, GREYS / 255.0, rtol=1e-6
+        make(dataset=GREY).network.pixel_mean, GREYS / 255.0, rtol=1e-6
     )
     np.testing.assert_allclose(
-        experiment().model.pixel_mean, BINARY.train.mean(axis=0), rtol=1e-6
+        make().network.pixel_mean, BINARY.train.mean(axis=0), rtol=1e-6
     )
 
 
 # Optimisers
 
 
-def one_step(e):
+def one_step(task):
     """State, gradient, and state after a step."""
+    data, chosen = task.data(), jnp.arange(2)
 
     @jax.jit
     def run():
-        state = e.init()
-        rows = jnp.asarray(e.dataset.train[:2])
-        x = e.pixels(jax.random.fold_in(e.keys.pixels, 0), rows)
-        key = jax.random.fold_in(e.keys.step, 0)
-        grads = jax.grad(e.loss)(state.params, key, x, state.step)
-        return state, grads, e.step(state, rows)[0]
+        state = step.init(task)
+        key_pixels, key = step_keys(task, 0)
+        x = task.batch(key_pixels, chosen, data)
+        grads = jax.grad(task.loss)(state.params, key, x, state.step)
+        return state, grads, step.step(task, state, chosen, data)[0]
 
     return run()
 
@@ -186,8 +198,8 @@ def test_control_variates_have_their_multiple_of_the_rate_and_averages_their_own
         control_variate_factor=factor,
         moving_average_rate=0.25,
     )
-    e = experiment("nvil", optimizer=optimizer, estimator={"baseline_hidden": (3,)})
-    before, grads, after = one_step(e)
+    task = make("nvil", optimizer=optimizer, estimator={"baseline_hidden": (3,)})
+    before, grads, after = one_step(task)
     moved = jax.tree.map(lambda a, b: b - a, before.params, after.params)
 
     def check(moved, grads, rate):
@@ -208,7 +220,7 @@ def test_weight_decay_is_of_the_model_alone():
     plain = Optimizer(name="sgd", momentum=0.0, learning_rate=constant(0.1))
     decayed = dataclasses.replace(plain, weight_decay=0.5)
     (start, _, a), (_, _, b) = (
-        one_step(experiment("muprop", optimizer=o)) for o in (plain, decayed)
+        one_step(make("muprop", optimizer=o)) for o in (plain, decayed)
     )
     assert_close(a.params["control_variate"], b.params["control_variate"])
     shift = jax.tree.map(lambda x, y: y - x, a.params["model"], b.params["model"])
@@ -221,12 +233,10 @@ def test_a_scheduled_rate_reaches_the_optimiser():
         {"init_value": 0.5, "boundaries_and_scales": {1: 0.0}},
     )
     optimizer = Optimizer(name="sgd", momentum=0.0, learning_rate=schedule)
-    e = experiment(optimizer=optimizer)
-    first = jax.jit(e.init)()
-    rows = jnp.asarray(BINARY.train[:2])
-    step = jax.jit(e.step)
-    second, _ = step(first, rows)
-    third, _ = step(second, rows)
+    task = make(optimizer=optimizer)
+    first, chosen = init(task), jnp.array([[0, 1]])
+    second, _ = take_steps(task, first, chosen)
+    third, _ = take_steps(task, second, chosen)
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), first.params, second.params)
     assert max(jax.tree.leaves(moved)) > 0.0
     jax.tree.map(np.testing.assert_array_equal, second.params, third.params)
@@ -247,16 +257,16 @@ def test_schedules_reach_the_estimator(name, key):
         "linear_schedule", {"init_value": 2.0, "end_value": 0.5, "transition_steps": 10}
     )
 
-    def gradient(value, step):
-        e = experiment(name, estimator={key: value})
-        params = e.init().params
-        grad = jax.grad(e.loss)(params, jax.random.key(1), x, jnp.asarray(step))
+    def gradient(value, count):
+        task = make(name, estimator={key: value})
+        params = step.init(task).params
+        grad = jax.grad(task.loss)(params, jax.random.key(1), x, jnp.asarray(count))
         return grad["model"]
 
     at = {s: jax.jit(lambda s=s: gradient(moving, s))() for s in (0, 5, 99)}
-    for step, value in [(0, 2.0), (5, 1.25), (99, 0.5)]:
+    for count, value in [(0, 2.0), (5, 1.25), (99, 0.5)]:
         expected = jax.jit(lambda v=value: gradient(constant(v), 0))()
-        assert_close(at[step], expected, rtol=1e-4)
+        assert_close(at[count], expected, rtol=1e-4)
     differ = jax.tree.map(lambda a, b: np.abs(a - b).max(), at[0], at[5])
     assert max(jax.tree.leaves(differ)) > 1e-3
 
@@ -265,7 +275,7 @@ def test_schedules_reach_the_estimator(name, key):
 
 
 def test_initial_models_agree_between_estimators():
-    inits = [jax.jit(experiment(n).init)() for n in ("reinforce", "nvil", "rebar")]
+    inits = [init(make(n)) for n in ("reinforce", "nvil", "rebar")]
     for other in inits[1:]:
         jax.tree.map(
             np.testing.assert_array_equal,
@@ -278,23 +288,25 @@ def test_initial_models_agree_between_estimators():
     ("name", "depth"),
     [
         *((name, 1) for name in sorted(ESTIMATORS)),
-        *((name, 2) for name in ("gumbel_softmax", "reinforce_loo", "rebar", "relax")),
+        *(
+            (name, 2)
+            for name in (
+                "gumbel_softmax",
+                "reinforce_loo",
+                "rebar",
+                "relax_rebar",
+                "vimco",
+            )
+        ),
     ],
 )
 def test_every_estimator_takes_two_steps(name, depth):
     """Both move the model, and everything that a control variate has is trained."""
-    classes = 3 if ESTIMATORS[name].is_categorical else 2
+    classes = 3 if name in ("carms", "arsm", "disarm_stick_breaking") else 2
     model = {"num_latents": (3, 2)[:depth], "num_classes": classes}
-    e = experiment(name, model=model)
-
-    @jax.jit
-    def two_steps(x):
-        first = e.init()
-        return first, *jax.lax.scan(e.step, first, x)
-
-    first, state, checked = two_steps(
-        jnp.asarray(BINARY.train[:4]).reshape(2, 2, PIXELS)
-    )
+    task = make(name, model=model)
+    first = init(task)
+    state, checked = take_steps(task, first, jnp.arange(4).reshape(2, 2))
     assert int(state.step) == 2
     check_finite(0, checked, "")
     paths = jax.tree_util.tree_leaves_with_path(first.params)
@@ -305,17 +317,16 @@ def test_every_estimator_takes_two_steps(name, depth):
             assert not np.array_equal(before, after), path
 
 
+def one_block(task):
+    data = task.data()
+    return jax.jit(lambda state: step.block(task, state, data))(init(task))
+
+
 def test_a_block_is_its_steps_and_evaluates_without_the_estimators_randomness():
-    e = experiment("rebar")
-    images = e.images()
-
-    @jax.jit
-    def by_hand(state):
-        batches = e.batches(state.step, images.train)
-        return jax.lax.scan(lambda s, r: e.step(s, images.train[r]), state, batches)
-
-    state, checked, metrics = jax.jit(e.block)(jax.jit(e.init)(), images)
-    other, by_step = by_hand(jax.jit(e.init)())
+    task = make("rebar")
+    state, checked, metrics = one_block(task)
+    chosen = task.batches(jnp.asarray(0), 4, task.data())
+    other, by_step = take_steps(task, init(task), chosen)
     assert_close(state.params, other.params)
     assert_close(checked, by_step)
     assert set(metrics) == {
@@ -328,13 +339,12 @@ def test_a_block_is_its_steps_and_evaluates_without_the_estimators_randomness():
 
 
 def test_final_standard_errors_are_over_examples():
-    e = experiment(evaluation=Evaluation(num_samples=5))
-    state = jax.jit(e.init)()
-    state = jax.jit(e.step)(state, jnp.asarray(BINARY.train[:2]))[0]
+    task = make(evaluation=Evaluation(num_samples=5))
+    state, _ = take_steps(task, init(task), jnp.array([[0, 1]]))
     rows = BINARY.train
-    final = jax.jit(e.final_metrics)(state, {"test": rows})
-    key = jax.random.split(e.keys.final, 1)[0]
-    bounds = jax.jit(lambda: e.bounds(state, key, rows, 5))()
+    final = jax.jit(task.final_bounds)(state, {"test": rows})
+    key = jax.random.split(stream(0, Stream.FINAL), 1)[0]
+    bounds = jax.jit(lambda: task.bounds(state, key, rows, 5))()
     for name, values in bounds._asdict().items():
         values = np.asarray(values)
         assert_close(final[f"test_{name}"], values.mean())
@@ -375,9 +385,7 @@ def test_log_variance_of_one_gradient_is_finite():
 
 
 def test_the_encoders_variance_is_measured_apart():
-    e = experiment()
-    images = e.images()
-    state, _, metrics = jax.jit(e.block)(jax.jit(e.init)(), images)
+    state, _, metrics = one_block(make())
     encoder = Moments(*(m["encoder"] for m in state.moments))
     assert_close(metrics["log_variance"], log_variance(state.moments, state.step))
     assert_close(metrics["encoder_log_variance"], log_variance(encoder, state.step))
@@ -405,7 +413,8 @@ def test_the_first_value_that_is_not_finite_is_named():
         ("reinforce", {}, {"batch_size": 12}, "training.batch_size <= 11.*got 12"),
         ("reinforce", {"num_samples": 2}, {}, "num_samples = 1 .*got 2 with reinforce"),
         ("disarm", {"num_classes": 3}, {}, "num_classes = 2 with disarm.* got 3"),
-        ("carms", {}, {}, "num_classes > 2 with carms.* got 2.*reinforce_loo"),
+        ("local_disarm", {"num_latents": (3, 2)}, {}, r"local_disarm.* got \[3, 2\]"),
+        ("vimco", {"divergence": "analytic"}, {}, "'sampled' with vimco.* 'analytic'"),
         ("rebar", {"divergence": "concrete"}, {}, "gumbel_softmax.*got 'rebar'"),
         (
             "straight_through_gumbel_softmax",
@@ -423,12 +432,12 @@ def test_the_first_value_that_is_not_finite_is_named():
 )
 def test_what_cannot_be_trained_is_refused(name, model, training, message):
     with pytest.raises(UsageError, match=message):
-        experiment(name, model=model, training=training)
+        make(name, model=model, training=training)
 
 
 def test_a_batch_may_be_the_whole_training_set():
-    rows = experiment(training={"batch_size": 11, "num_steps": 4})
-    drawn = rows.batches(jnp.asarray(0), jnp.asarray(BINARY.train))
+    task = make(training={"batch_size": 11, "num_steps": 4})
+    drawn = task.batches(jnp.asarray(0), 4, task.data())
     assert drawn.shape == (4, 11)
     for batch in np.asarray(drawn):
         assert sorted(batch) == list(range(11))
