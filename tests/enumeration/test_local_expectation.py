@@ -198,7 +198,7 @@ class Sequence:
 
 
 def test_what_it_takes_is_named():
-    with pytest.raises(TypeError, match="finitely many classes in .* got Sequence"):
+    with pytest.raises(TypeError, match=r"finitely many classes in .* got Sequence"):
         jd.local_expectation(jnp.sum)(KEY, Sequence())
     with pytest.raises(
         TypeError, match=r"binary variables in .* got OneHotCategorical, which has 3"
