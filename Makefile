@@ -14,7 +14,7 @@ RULES := tests/core/test_rules.py tests/battery/test_nesting.py tests/battery/te
 PROPERTIES := tests/battery/test_properties.py tests/battery/test_transforms.py
 
 .PHONY: demo test test-thorough test-all test-versions test-rules lint bench notebooks \
-	results clean
+	figures estimators results clean
 
 demo: $(VENV)/installed
 	$(BIN)/jaxdiscrete train configs/digits/rebar.toml --output-dir $(RUNS)/demo --overwrite
@@ -51,6 +51,14 @@ bench: $(VENV)/installed
 notebooks: $(VENV)/installed
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+# The README's picture: minutes of measurements.
+figures: $(VENV)/installed
+	$(BIN)/python docs/figures/variance_against_calls.py
+
+# The page of all estimators, from the facts of the package.
+estimators: $(VENV)/installed
+	$(BIN)/python docs/generate_estimators.py
 
 # The page of results, from the summaries of short runs.
 results: $(VENV)/installed

@@ -36,8 +36,7 @@ def local_disarm(
     for logits a, averaged with the same where the antithetic samples are the ones
     held. Unbiased for the bound of K samples, from K pairs. ``2 K`` calls of ``f``, the
     log-weight, which need not be differentiable in z. At equal calls it is below
-    :func:`vimco` for
-    few samples and can be above it for many.
+    :func:`vimco` for few samples and can be above it for many.
 
     Args:
       log_weight: as in :func:`vimco`.

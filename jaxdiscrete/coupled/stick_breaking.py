@@ -45,7 +45,7 @@ def stick_logits(logits: jax.Array, order: jax.Array) -> jax.Array:
 
 
 def first_break(breaks: jax.Array) -> jax.Array:
-    """Which of the sticks ``[..., K - 1]`` is the first to break, or K - 1."""
+    """The number of the first of the sticks ``[..., K - 1]`` to break, or K - 1."""
     left_over = jnp.ones_like(breaks, shape=(*breaks.shape[:-1], 1))
     return jnp.argmax(jnp.concatenate([breaks, left_over], axis=-1), axis=-1)
 
@@ -162,7 +162,7 @@ def _descending(d: Finite) -> jax.Array:
 
 
 def _stick_weights(psi: jax.Array, breaks: jax.Array) -> jax.Array:
-    """What multiplies the half difference of f in the gradient for each stick.
+    """The factor of the half difference of f in the gradient for each stick.
 
     Args:
       psi: ``[..., K - 1]``, the logits of the sticks.

@@ -59,12 +59,12 @@ class Bernoulli:
 
     @property
     def num_classes(self) -> int:
-        """2."""
+        """The number of classes, 2."""
         return 2
 
     @property
     def num_states(self) -> int:
-        """How many joint states :meth:`enumerate_support` lists."""
+        """The number of joint states that :meth:`enumerate_support` lists."""
         return int(2 ** math.prod(self.batch_shape))
 
     def validate(self) -> None:
@@ -121,7 +121,7 @@ class Bernoulli:
         return result.astype(self.dtype)
 
     def log_probabilities(self) -> jax.Array:
-        """Of 0 and of 1, ``[*batch_shape, 2]``, in at least float32."""
+        """The log-probabilities, ``[*batch_shape, 2]``, in at least float32."""
         location = self.location()
         return jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
 

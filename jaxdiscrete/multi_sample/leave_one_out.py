@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 def sum_of_others(x: jax.Array) -> jax.Array:
-    """For every sample, the sum over the other ones.
+    """The sum over the other samples, for every sample.
 
     From sums before and after it rather than by subtraction from the total, so that
     what remains is exactly independent of it, however large it is.
@@ -22,7 +22,7 @@ def sum_of_others(x: jax.Array) -> jax.Array:
 
 
 def mean_of_others(x: jax.Array) -> jax.Array:
-    """For every sample, the mean over the other ones, as :func:`sum_of_others`."""
+    """The mean over the other samples, for every sample; as :func:`sum_of_others`."""
     return sum_of_others(x) / (x.shape[0] - 1)
 
 
@@ -35,7 +35,7 @@ def less_mean_of_others(x: jax.Array) -> jax.Array:
 
 
 def log_sum_of_others(log_weights: jax.Array) -> jax.Array:
-    """For every sample, the logarithm of the sum of the other weights."""
+    """The logarithm of the sum of the other weights, for every sample."""
     # From before and after, not the total minus one, which cancels where one dominates.
     nothing = jnp.full_like(log_weights[:1], -jnp.inf)
     before = jnp.concatenate([nothing, jax.lax.cumlogsumexp(log_weights)[:-1]])

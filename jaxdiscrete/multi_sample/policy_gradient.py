@@ -236,6 +236,6 @@ def _as_mask(mask: ArrayLike | None, shape: Shape) -> jax.Array:
     if mask.shape != shape:
         raise ValueError(
             f"Expected mask of shape {shape}, got shape {mask.shape}. Nothing is "
-            "broadcast: give one entry a step."
+            "broadcast: give one entry per step."
         )
     return mask

@@ -23,10 +23,10 @@ from jaxdiscrete.experiments.config.settings import (
 from jaxdiscrete.experiments.data.dataset import Dataset
 from jaxdiscrete.experiments.estimators.score_function import Nvil, Rebar
 from jaxdiscrete.experiments.models.generative import GenerativeNetwork
-from jaxdiscrete.experiments.models.pictures import generative_pictures
 from jaxdiscrete.experiments.tasks.generative import Settings
 from jaxdiscrete.experiments.training import step
 from jaxdiscrete.experiments.training.layered import LayeredTask
+from jaxdiscrete.experiments.training.pictures import generative_pictures
 
 TARGETS = {"rebar": 1.4, "nvil": 0.8}
 ESTIMATORS = {

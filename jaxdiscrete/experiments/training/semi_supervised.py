@@ -14,13 +14,13 @@ from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import LatentSpec
-from jaxdiscrete.experiments.models.pictures import semi_supervised_pictures
 from jaxdiscrete.experiments.models.semi_supervised import SemiSupervisedNetwork
 from jaxdiscrete.experiments.output.figures import Picture
 from jaxdiscrete.experiments.tasks.semi_supervised import NUM_LABELS, Settings
 from jaxdiscrete.experiments.training.evaluation import Bounds
 from jaxdiscrete.experiments.training.images import ImageTask
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.pictures import semi_supervised_pictures
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.state import TrainState
 from jaxdiscrete.experiments.training.task import Metrics, Params
