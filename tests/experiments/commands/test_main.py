@@ -412,7 +412,7 @@ def test_arguments_that_name_no_file(args, message, capsys):
         (["--estimator.temperature", "0"], "estimator.temperature > 0, got 0"),
         (["--estimator.temperature", "-1"], "estimator.temperature > 0, got -1"),
         (["--optimizer.learning-rate", "nan"], "optimizer.learning_rate finite"),
-        (["--data.name", "pictures"], "a data set among digits"),
+        (["--data.name", "pictures"], "Expected a data set among"),
         (["--data.binarization", "published"], "a binarization of digits among"),
         (["--optimizer.learning-rate", "-1"], "optimizer.learning_rate >= 0, got -1"),
         (["--training.num-steps", "3"], "multiple of training.steps_per_block=2"),
@@ -436,7 +436,7 @@ def test_settings_that_cannot_be_used_are_one_line(
         ("[model]\nwidth = 3", "unknown key model.width"),
         ('[estimator]\nname = "rebar"\nspeed = 3', "unknown key estimator.speed"),
         ('[estimator]\nname = "gumbel_softmax"\ntemperature = 0.0', "temperature > 0"),
-        ('[data]\nname = "pictures"', "a data set among digits"),
+        ('[data]\nname = "pictures"', "Expected a data set among"),
     ],
 )
 def test_files_that_cannot_be_used_are_one_line(tmp_path, text, message, capsys):
