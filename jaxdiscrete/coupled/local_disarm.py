@@ -14,7 +14,7 @@ from jaxdiscrete.coupled.antithetic import (
     sample_pair,
 )
 from jaxdiscrete.coupled.mechanism import coupled
-from jaxdiscrete.multi_sample.leave_one_out import log_mean_exp, log_sum_of_others
+from jaxdiscrete.multi_sample.others import log_mean_exp, log_sum_of_others
 
 
 @facts(

@@ -22,8 +22,8 @@ from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import linear_form
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
-from jaxdiscrete.multi_sample.leave_one_out import less_mean_of_others, mean_of_others
 from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.multi_sample.others import less_mean_of_others, mean_of_others
 from jaxdiscrete.score_function.mechanism import add_gradients, attach_and_train
 
 
