@@ -23,9 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def bounded_memory():
-    """Programs of earlier files are forgotten once the process is large."""
+    """Compiled programs, about 1 MB each, are forgotten once the process is large."""
     yield
     if is_large():
         jax.clear_caches()

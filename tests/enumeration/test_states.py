@@ -175,7 +175,6 @@ def test_more_states_than_there_are():
             estimate(distance, **{what: 2.0})
         with pytest.raises(
             TypeError,
-            match=r"jaxdiscrete.Bernoulli or jaxdiscrete.OneHotCategorical "
-            rf"distributions in jaxdiscrete.{name}, .*got BareSampler",
+            match=rf"finitely many classes in jaxdiscrete.{name}, got BareSampler, wh",
         ):
             estimate(distance, **{what: 2})(KEY, BareSampler(jnp.zeros(3)))

@@ -6,15 +6,15 @@ import jax
 
 from jaxdiscrete.experiments.config.load import load_runs
 from jaxdiscrete.experiments.models.generative import GenerativeNetwork
-from jaxdiscrete.experiments.models.pictures import (
-    generative_pictures,
-    structured_pictures,
-)
 from jaxdiscrete.experiments.models.structured import StructuredNetwork
 from jaxdiscrete.experiments.output import checkpoints
 from jaxdiscrete.experiments.training import step
 from jaxdiscrete.experiments.training.build import make_task
 from jaxdiscrete.experiments.training.layered import LayeredTask
+from jaxdiscrete.experiments.training.pictures import (
+    generative_pictures,
+    structured_pictures,
+)
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE
 
 NETWORKS = {

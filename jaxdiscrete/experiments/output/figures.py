@@ -83,8 +83,8 @@ def save_picture(path: Path, picture: Picture, shape: tuple[int, int]) -> None:
             ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
         if picture.labels:
-            label = picture.labels[i]
-            row[0].set_ylabel(label, rotation=0, ha="right", va="center")
+            text = picture.labels[i]
+            row[0].set_ylabel(text, rotation=0, ha="right", va="center")
     figure.suptitle(picture.title, fontsize=11)
     figure.tight_layout(pad=0.4, rect=(0, 0, 1, 0.98))
     _save(path, figure)

@@ -78,8 +78,10 @@ def against_temperature(result: Result) -> list[Image]:
     for run in result.runs.values():
         grid.setdefault(run.estimator, {})[_temperature(run)] = run
     temperatures = sorted({t for runs in grid.values() for t in runs if t is not None})
+    if not temperatures:
+        return []
     images = []
-    for metric in _OF_GRIDS if temperatures else ():
+    for metric in _OF_GRIDS:
         lines = [
             _grid_line(name, runs, temperatures, metric, style)
             for style, (name, runs) in enumerate(grid.items())

@@ -6,9 +6,9 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from jaxdiscrete.experiments.config.claims import Expectation, Published
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output.records import Statistic
-from jaxdiscrete.experiments.reproduce.claims import Expectation, Published
 from jaxdiscrete.experiments.reproduce.results import (
     ExpectationOutcome,
     PublishedNumber,

@@ -355,6 +355,17 @@ def test_a_toy_is_run_like_any_other(tmp_path, trained):
     assert len(trained) == 2
 
 
+def test_a_changed_setting_is_in_the_command_of_the_report(tmp_path):
+    write_configs(tmp_path / "configs", TOY)
+    assert main(command(tmp_path, "--training.num-steps", "20")) == 0
+    result = stored(tmp_path)
+    assert result.command == (
+        "jaxdiscrete reproduce paper/tiny --short --training.num-steps 20"
+    )
+    assert (result.steps, result.full_steps) == (20, 40)
+    assert "20 of 40 steps" in (tmp_path / "out" / "report.md").read_text()
+
+
 def test_targets_are_papers_experiments_and_files(tmp_path):
     path = write_configs(tmp_path)
     (tmp_path / "paper" / "plain.toml").write_text("seed = 1\n")

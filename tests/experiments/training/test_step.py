@@ -75,7 +75,7 @@ def step_keys(task, count):
 
 def order(steps, block, seed=0):
     """The rows of ``steps`` steps, drawn block by block."""
-    task = make(training={"num_steps": 60, "steps_per_block": block}, seed=seed)
+    task = make(training={"num_steps": block, "steps_per_block": block}, seed=seed)
     data = task.data()
     draw = jax.jit(lambda first: task.batches(first, block, data))
     blocks = [draw(jnp.asarray(s)) for s in range(0, steps, block)]

@@ -7,10 +7,10 @@ import pytest
 
 from jaxdiscrete.experiments.config.settings import Config, Training
 from jaxdiscrete.experiments.data.dataset import Dataset
-from jaxdiscrete.experiments.models import pictures
 from jaxdiscrete.experiments.output import figures
 from jaxdiscrete.experiments.tasks.generative import Settings as Generative
 from jaxdiscrete.experiments.tasks.structured import Settings as Structured
+from jaxdiscrete.experiments.training import pictures
 from tests.experiments.helpers import init, layered_task
 from tests.experiments.oracles import (
     CASES,
