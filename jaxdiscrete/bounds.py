@@ -58,8 +58,9 @@ def vimco(
         Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then
-        returns aux with a leading axis of K.
+      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then returns
+        aux with a leading axis of K. What leaves through aux gets no credit for what
+        happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the bound, to be maximised. Reverse mode,
@@ -129,8 +130,9 @@ def multi_sample_nvil(
         Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then
-        returns aux with a leading axis of K.
+      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then returns
+        aux with a leading axis of K. What leaves through aux gets no credit for what
+        happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the bound, to be maximised. Reverse mode,

@@ -39,8 +39,9 @@ def reinforce_optimal_baseline(
       chunk_size: how many samples run at a time, as in
         :func:`jaxdiscrete.reinforce_loo`. Default: all at once.
       sharding: where the samples lie. Default: as the compiler decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of K.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of K. What leaves through aux gets no credit for what happens to it
+        later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of f. Where the scores of the

@@ -38,8 +38,9 @@ def reinforce_loo(
       sharding: where the samples lie, for instance
         ``NamedSharding(mesh, PartitionSpec("samples"))``. Default: as the compiler
         decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of K.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of K. What leaves through aux gets no credit for what happens to it
+        later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of f. Reverse mode, first

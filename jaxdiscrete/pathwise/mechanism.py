@@ -20,6 +20,7 @@ from jaxdiscrete.core.latents import (
 )
 from jaxdiscrete.core.needs import RELAXABLE, Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux
+from jaxdiscrete.core.sample import RELAXED_SAMPLES
 from jaxdiscrete.core.typing import (
     Estimator,
     Finite,
@@ -63,6 +64,7 @@ def pathwise(
         has_aux=has_aux,
         at=sample,
         differentiates=True,
+        draws_its_own=RELAXED_SAMPLES,
     )
 
 
