@@ -43,6 +43,15 @@ from jaxdiscrete.enumeration.exact import exact
 from jaxdiscrete.enumeration.local_expectation import local_expectation, measure_valued
 from jaxdiscrete.enumeration.sum_and_sample import partial_enumeration, sum_and_sample
 from jaxdiscrete.enumeration.unordered_set import unordered_set
+from jaxdiscrete.graphs.credit import Credit, cost_to_go, whole_sequence
+from jaxdiscrete.graphs.given import Action, act, given, importance_weight
+from jaxdiscrete.graphs.off_policy import (
+    Weights,
+    per_decision_weights,
+    whole_sequence_weights,
+)
+from jaxdiscrete.graphs.program import program
+from jaxdiscrete.graphs.sequential import sequential
 from jaxdiscrete.interop.adapters import as_sampler
 from jaxdiscrete.interop.black_box import black_box
 from jaxdiscrete.multi_sample.double_cv import double_cv
@@ -92,10 +101,12 @@ from jaxdiscrete.solvers.perturbed_optimizer import perturbed_optimizer
 __version__ = "0.1.0"
 
 __all__ = [
+    "Action",
     "Baseline",
     "Bernoulli",
     "ConditionalNoise",
     "Copula",
+    "Credit",
     "Critic",
     "Enumerable",
     "Estimator",
@@ -117,6 +128,8 @@ __all__ = [
     "ScoreEstimator",
     "Solver",
     "Subset",
+    "Weights",
+    "act",
     "arm",
     "arms",
     "arsm",
@@ -126,6 +139,7 @@ __all__ = [
     "carms",
     "concrete_relaxation",
     "control_variate",
+    "cost_to_go",
     "critical_temperature",
     "decoupled_straight_through",
     "dice",
@@ -136,11 +150,13 @@ __all__ = [
     "exact",
     "gapped_straight_through",
     "gaussian_copula",
+    "given",
     "gradient_path",
     "gumbel_rao",
     "gumbel_softmax",
     "half_estimator",
     "imle",
+    "importance_weight",
     "independent_noise",
     "least_squares",
     "leave_one_out",
@@ -155,7 +171,9 @@ __all__ = [
     "noise",
     "nvil",
     "partial_enumeration",
+    "per_decision_weights",
     "perturbed_optimizer",
+    "program",
     "rebar",
     "recommend",
     "reinforce",
@@ -169,6 +187,7 @@ __all__ = [
     "rodeo",
     "sample_gumbel_softmax",
     "score_function_loss",
+    "sequential",
     "straight_through",
     "straight_through_gumbel_softmax",
     "sum_and_sample",
@@ -176,4 +195,6 @@ __all__ = [
     "tied_noise",
     "unordered_set",
     "value_and_moments",
+    "whole_sequence",
+    "whole_sequence_weights",
 ]

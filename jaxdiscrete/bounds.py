@@ -22,12 +22,12 @@ from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.rules import attach_objective
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.coupled.local_disarm import local_disarm
-from jaxdiscrete.multi_sample.leave_one_out import (
+from jaxdiscrete.multi_sample.mechanism import multi_sample
+from jaxdiscrete.multi_sample.others import (
     log_mean_exp,
     log_sum_of_others,
     mean_of_others,
 )
-from jaxdiscrete.multi_sample.mechanism import multi_sample
 
 __all__ = ["local_disarm", "multi_sample_nvil", "vimco"]
 
@@ -58,8 +58,9 @@ def vimco(
         Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then
-        returns aux with a leading axis of K.
+      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then returns
+        aux with a leading axis of K. What leaves through aux gets no credit for what
+        happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the bound, to be maximised. Reverse mode,
@@ -129,8 +130,9 @@ def multi_sample_nvil(
         Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then
-        returns aux with a leading axis of K.
+      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then returns
+        aux with a leading axis of K. What leaves through aux gets no credit for what
+        happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the bound, to be maximised. Reverse mode,

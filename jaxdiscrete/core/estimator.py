@@ -14,6 +14,7 @@ from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.needs import SAMPLER, Needs, check_latents
 from jaxdiscrete.core.objective import ObjectiveWithAux, value_of, with_aux
 from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.sample import check_not_given
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 # A context of JAX, so that what it caches of a jitted f while a check looks at it is
@@ -51,6 +52,7 @@ def estimator(
     has_aux: bool = False,
     at: Callable[[jax.Array, PyTree], PyTree] = draw,
     differentiates: bool = False,
+    draws_its_own: str | None = None,
     check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
 ) -> Estimator:
     """Builds an estimator from what is particular to it.
@@ -65,6 +67,8 @@ def estimator(
       at: ``(key, q) -> z``, where f is evaluated; traced for its shapes. Default: a
         hard sample.
       differentiates: whether f must be differentiable in z.
+      draws_its_own: where it is no estimator of one hard sample, what to do in place of
+        giving it one.
       check: ``(q, shapes of z, args)``, raises where something else does not fit.
 
     Returns:
@@ -74,6 +78,8 @@ def estimator(
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents(name, q, needs)
+        if draws_its_own is not None:
+            check_not_given(name, key, draws_its_own)
         if not is_checking():
             with checking():
                 shapes = jax.eval_shape(lambda k: at(k, freeze(q)), key)

@@ -11,6 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
+from jaxdiscrete.core.sample import GivenSample
 from jaxdiscrete.core.typing import Finite, PyTree, Reparametrisable, Sampler
 
 
@@ -56,8 +57,10 @@ def split_for(key: jax.Array, q: PyTree) -> PyTree:
     return jax.tree.unflatten(treedef, keys)
 
 
-def draw(key: jax.Array, q: PyTree) -> PyTree:
+def draw(key: jax.Array | GivenSample, q: PyTree) -> PyTree:
     """One hard sample of every distribution, without a gradient path."""
+    if isinstance(key, GivenSample):
+        return freeze(key.z)
     q = freeze(q)
     return freeze(map_latents(lambda d, k: d.sample(k), q, split_for(key, q)))
 

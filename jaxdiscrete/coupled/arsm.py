@@ -40,8 +40,9 @@ def arsm(
         backward pass. Static. Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of all swaps, the one without a swap first.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of all swaps, the one without a swap first. What leaves through aux
+        gets no credit for what happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of f over the swaps, each of

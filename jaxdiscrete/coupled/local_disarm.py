@@ -14,7 +14,7 @@ from jaxdiscrete.coupled.antithetic import (
     sample_pair,
 )
 from jaxdiscrete.coupled.mechanism import coupled
-from jaxdiscrete.multi_sample.leave_one_out import log_mean_exp, log_sum_of_others
+from jaxdiscrete.multi_sample.others import log_mean_exp, log_sum_of_others
 
 
 @facts(
@@ -45,8 +45,10 @@ def local_disarm(
         in the backward pass. Static. Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then
-        returns aux with a leading axis of 2 K, the antithetic samples last.
+      has_aux: whether log_weight returns ``(scalar, aux)``; the estimate then returns
+        aux with a leading axis of 2 K, the antithetic samples last. What leaves through
+        aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of the two bounds of K samples,

@@ -19,6 +19,7 @@ from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.needs import Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 
@@ -70,4 +71,12 @@ def coupled(
         leaves = jax.tree.leaves(q)
         return attach_gradient(value, leaves, jax.tree.leaves(freeze(g))), aux
 
-    return estimator(name, f, body, needs=needs, has_aux=has_aux, check=check)
+    return estimator(
+        name,
+        f,
+        body,
+        needs=needs,
+        has_aux=has_aux,
+        draws_its_own=SEVERAL_SAMPLES,
+        check=check,
+    )

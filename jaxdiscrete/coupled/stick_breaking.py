@@ -84,8 +84,9 @@ def disarm_stick_breaking(
         backward pass. Static. Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of ``num_samples``, pair by pair.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of ``num_samples``, pair by pair. What leaves through aux gets no
+        credit for what happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of f. Reverse mode, first

@@ -122,8 +122,12 @@ class Bernoulli:
 
     def log_probabilities(self) -> jax.Array:
         """The log-probabilities, ``[*batch_shape, 2]``, in at least float32."""
+        logits = in_float32(jnp.asarray(self.logits))
+        # From the location, whose derivative at an infinite logit is zero.
         location = self.location()
-        return jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
+        table = jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
+        is_impossible = jnp.isneginf(jnp.stack([-logits, logits], axis=-1))
+        return jnp.where(is_impossible, -jnp.inf, table)
 
     def from_classes(self, classes: ArrayLike) -> jax.Array:
         """The samples of classes 0 or 1, ``[..., *batch_shape]``."""

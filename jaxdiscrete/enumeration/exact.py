@@ -16,6 +16,7 @@ from jaxdiscrete.core.latents import freeze, is_sampler, latents, log_prob
 from jaxdiscrete.core.needs import ENUMERABLE
 from jaxdiscrete.core.objective import ObjectiveWithAux
 from jaxdiscrete.core.precision import weighted_sum
+from jaxdiscrete.core.sample import ALL_STATES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 
@@ -39,7 +40,8 @@ def exact(
       chunk_size: at how many states f runs at a time, each chunk recomputed in the
         backward pass. Static. Default: all at once.
       has_aux: whether f returns ``(scalar, aux)`` with floating arrays in aux; the
-        estimate then returns their expectations as well.
+        estimate then returns their expectations as well. What leaves through aux gets
+        no credit for what happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the expectation; any key will do, its
@@ -87,7 +89,15 @@ def exact(
         mean_aux = jax.tree.map(lambda x: _of_aux(x, weights, likeliest), aux)
         return mean, mean_aux
 
-    return estimator("exact", f, body, needs=ENUMERABLE, has_aux=has_aux, check=check)
+    return estimator(
+        "exact",
+        f,
+        body,
+        needs=ENUMERABLE,
+        has_aux=has_aux,
+        draws_its_own=ALL_STATES,
+        check=check,
+    )
 
 
 def _expectation(

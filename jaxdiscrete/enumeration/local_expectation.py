@@ -38,8 +38,9 @@ def local_expectation(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       chunk_size: how many of the evaluations beside f(z) run at a time. Static.
         Default: all at once, with the memory of as many evaluations of f.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too, with
-        the aux of the drawn sample.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too, with the
+        aux of the drawn sample. What leaves through aux gets no credit for what happens
+        to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
@@ -79,8 +80,9 @@ def measure_valued(
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       chunk_size: as in :func:`local_expectation`. Default: all at once.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too, with
-        the aux of the drawn sample.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too, with the
+        aux of the drawn sample. What leaves through aux gets no credit for what happens
+        to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first

@@ -16,6 +16,7 @@ from jaxdiscrete.core.needs import FINITE
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.enumeration.states import num_joint_states, states_of
 
@@ -101,4 +102,12 @@ def weighted_states(
         log_probs = jax.vmap(lambda x: log_prob(q, x))(z)
         return attach_gradient(value, [log_probs], [freeze(signals)]), aux
 
-    return estimator(name, f, body, needs=FINITE, has_aux=has_aux, check=check)
+    return estimator(
+        name,
+        f,
+        body,
+        needs=FINITE,
+        has_aux=has_aux,
+        draws_its_own=SEVERAL_SAMPLES,
+        check=check,
+    )

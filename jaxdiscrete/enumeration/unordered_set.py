@@ -47,8 +47,9 @@ def unordered_set(
         backward pass. Static. Default: all at once.
       sharding: where the states lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of K.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of K. What leaves through aux gets no credit for what happens to it
+        later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the unbiased

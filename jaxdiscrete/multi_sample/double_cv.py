@@ -20,10 +20,11 @@ from jaxdiscrete.core.latents import (
 from jaxdiscrete.core.needs import RELAXABLE
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import linear_form
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
-from jaxdiscrete.multi_sample.leave_one_out import less_mean_of_others, mean_of_others
 from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.multi_sample.others import less_mean_of_others, mean_of_others
 from jaxdiscrete.score_function.mechanism import add_gradients, attach_and_train
 
 
@@ -69,8 +70,9 @@ def double_cv(
         Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of K.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of K. What leaves through aux gets no credit for what happens to it
+        later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of f. Reverse mode, first
@@ -147,6 +149,7 @@ def double_cv(
         needs=RELAXABLE,
         has_aux=has_aux,
         differentiates=True,
+        draws_its_own=SEVERAL_SAMPLES,
     )
 
 

@@ -14,6 +14,7 @@ from jaxdiscrete.core.latents import draw, freeze, log_prob
 from jaxdiscrete.core.needs import SAMPLER, Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, value_and_slope
 from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 
@@ -80,7 +81,15 @@ def multi_sample(
         value, signals = combine(values, extra, args)
         return attach_gradient(value, [log_probs], [freeze(signals)]), aux
 
-    return estimator(name, f, body, needs=needs, has_aux=has_aux, check=check)
+    return estimator(
+        name,
+        f,
+        body,
+        needs=needs,
+        has_aux=has_aux,
+        draws_its_own=SEVERAL_SAMPLES,
+        check=check,
+    )
 
 
 def samples_with_slopes(

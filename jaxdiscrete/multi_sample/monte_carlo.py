@@ -8,6 +8,7 @@ import jax
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
 from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES, check_not_given
 from jaxdiscrete.core.typing import Estimator, PyTree
 
 
@@ -33,8 +34,9 @@ def monte_carlo(
         once.
       sharding: where the estimates lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether the estimate returns ``(scalar, aux)``; the result then
-        returns aux with a leading axis of M.
+      has_aux: whether the estimate returns ``(scalar, aux)``; the result then returns
+        aux with a leading axis of M. What leaves through aux gets no credit for what
+        happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean value.
@@ -54,6 +56,7 @@ def monte_carlo(
     check_chunk_size("monte_carlo", chunk_size)
 
     def mean_estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
+        check_not_given("monte_carlo", key, SEVERAL_SAMPLES)
         keys = sample_keys(key, num_repeats, sharding)
         out = over_batch(lambda k: estimate(k, q, *args), keys, chunk_size)
         values, aux = out if has_aux else (out, None)

@@ -12,8 +12,8 @@ from jaxdiscrete.core.latents import score
 from jaxdiscrete.core.needs import PARAMETERS
 from jaxdiscrete.core.objective import as_signal, squared_norm
 from jaxdiscrete.core.typing import Estimator, Objective
-from jaxdiscrete.multi_sample.leave_one_out import mean_of_others, sum_of_others
 from jaxdiscrete.multi_sample.mechanism import multi_sample
+from jaxdiscrete.multi_sample.others import mean_of_others, sum_of_others
 
 
 @facts(calls=EVERY_SAMPLE, needs=PARAMETERS, reference="Greensmith et al. 2004")
@@ -39,8 +39,9 @@ def reinforce_optimal_baseline(
       chunk_size: how many samples run at a time, as in
         :func:`jaxdiscrete.reinforce_loo`. Default: all at once.
       sharding: where the samples lie. Default: as the compiler decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of K.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of K. What leaves through aux gets no credit for what happens to it
+        later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of f. Where the scores of the

@@ -10,7 +10,7 @@ from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.precision import at_least_float32, in_float32
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.typing import Shape
-from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
+from jaxdiscrete.multi_sample.others import mean_of_others
 
 
 def score_function_loss(

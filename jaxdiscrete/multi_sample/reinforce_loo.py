@@ -9,8 +9,8 @@ import jax
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.typing import Estimator, Objective
-from jaxdiscrete.multi_sample.leave_one_out import less_mean_of_others
 from jaxdiscrete.multi_sample.mechanism import multi_sample
+from jaxdiscrete.multi_sample.others import less_mean_of_others
 
 
 @facts(calls=EVERY_SAMPLE, reference="Salimans & Knowles 2014; Kool et al. 2019")
@@ -38,8 +38,9 @@ def reinforce_loo(
       sharding: where the samples lie, for instance
         ``NamedSharding(mesh, PartitionSpec("samples"))``. Default: as the compiler
         decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of K.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of K. What leaves through aux gets no credit for what happens to it
+        later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of f. Reverse mode, first

@@ -18,10 +18,11 @@ from jaxdiscrete.core.latents import flatten, freeze, latents, log_odds, pull_th
 from jaxdiscrete.core.needs import BINARY
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.precision import at_least_float32
+from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Critic, Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
-from jaxdiscrete.multi_sample.leave_one_out import less_mean_of_others, mean_of_others
 from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.multi_sample.others import less_mean_of_others, mean_of_others
 from jaxdiscrete.score_function.mechanism import attach_and_train
 
 
@@ -75,8 +76,9 @@ def rodeo(
         Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of K.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of K. What leaves through aux gets no credit for what happens to it
+        later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the mean of f. Reverse mode, first
@@ -164,6 +166,7 @@ def rodeo(
         needs=BINARY,
         has_aux=has_aux,
         differentiates=True,
+        draws_its_own=SEVERAL_SAMPLES,
         check=check,
     )
 

@@ -43,7 +43,9 @@ def gumbel_rao(
         that of the surrogate loss.
       num_noise: ``K >= 1`` relaxed samples, which cost noise and memory and no call
         of f. Static.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z).

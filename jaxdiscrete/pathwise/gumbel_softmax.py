@@ -30,7 +30,9 @@ def mean_field(f: Objective, *, has_aux: bool = False) -> Estimator:
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value at the mean; any key will do,
@@ -77,7 +79,9 @@ def gumbel_softmax(
       temperature: :math:`\lambda > 0`; one number, an array of the latent's shape,
         or a pytree of q's structure. Its gradient is that of the loss, unlike in
         REBAR. At or below :func:`critical_temperature` the density is convex.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, f at the relaxed sample.

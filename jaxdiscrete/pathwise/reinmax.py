@@ -48,7 +48,9 @@ def half_estimator(f: Objective, *, has_aux: bool = False) -> Estimator:
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z).
@@ -109,7 +111,9 @@ def reinmax(
       temperature: :math:`\lambda > 0`; one number, an array of the latent's batch
         shape, or a pytree of q's structure. Above 1 it trades bias for variance.
         Receives no gradient. Default: 1.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z).

@@ -51,7 +51,9 @@ def straight_through(
       slope: :math:`s > 0`, a scalar; raised during training it is the
         slope-annealing of Chung et al. Its gradient is that of the surrogate loss.
         Default: 1.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z).
@@ -103,7 +105,9 @@ def straight_through_gumbel_softmax(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       temperature: :math:`\lambda > 0`, as in :func:`gumbel_softmax`. Its gradient is
         that of the surrogate loss.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z).
@@ -163,7 +167,9 @@ def decoupled_straight_through(
         shape, or a pytree of q's structure. Receives no gradient.
       backward_temperature: :math:`\lambda_b > 0`, of the same form. Its gradient is
         that of the surrogate loss.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z).
@@ -232,7 +238,9 @@ def gapped_straight_through(
       temperature: :math:`\lambda > 0`, as in :func:`gumbel_softmax`. Its gradient is
         that of the surrogate loss.
       gap: positive, in units of logits. Receives no gradient. Default: 1.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z).

@@ -21,6 +21,7 @@ from jaxdiscrete.core.latents import (
     split_for,
     threshold,
 )
+from jaxdiscrete.core.sample import GivenSample, key_of
 from jaxdiscrete.core.typing import Objective, PyTree, Relaxation
 from jaxdiscrete.score_function.mechanism import Control, Draw, control_of
 
@@ -106,8 +107,11 @@ def independent_noise(
     """
 
     def draw(key: jax.Array, q: PyTree) -> Draw:
-        key_sample, key_conditional = jax.random.split(key)
-        drawn = _draw(key_sample, q)
+        key_sample, key_conditional = jax.random.split(key_of(key))
+        if isinstance(key, GivenSample):
+            drawn = _draw(GivenSample(key.z, key_sample), q)
+        else:
+            drawn = _draw(key_sample, q)
         return Draw(drawn.z, (drawn.noise, key_conditional))
 
     def control(
@@ -147,7 +151,15 @@ def independent_noise(
     return draw, control
 
 
-def _draw(key: jax.Array, q: PyTree) -> Draw:
+def _draw(key: jax.Array | GivenSample, q: PyTree) -> Draw:
     """A relaxed sample and its hard threshold, from one noise."""
+    if isinstance(key, GivenSample):
+        zeta = map_latents(
+            lambda d, k, z: d.conditional_relaxed_sample(k, z),
+            q,
+            split_for(key.key, q),
+            key.z,
+        )
+        return Draw(key.z, zeta)
     zeta = draw_relaxed(key, q)
     return Draw(threshold(q, zeta), zeta)

@@ -58,7 +58,9 @@ def control_variate(
         q's structure. Arrays are trained by the variance. Default: 1.
       baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
         squared error in :func:`least_squares`. Default: none.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first

@@ -46,7 +46,9 @@ def dice(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       baseline: b, scalar or ``baseline(*args) -> scalar`` with its inputs stopped.
         Nothing trains it: a derivative of it is an error. Default: none.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Batch with

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
+from jaxdiscrete.core.checks import check_differentiable
 from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
 from jaxdiscrete.core.latents import freeze, is_sampler, score
 from jaxdiscrete.core.needs import RELAXABLE, Needs
@@ -244,3 +245,16 @@ def control_of(
     return jax.tree.map(
         lambda s, m: value.astype(s.dtype) * s - m, score_of_z, gradient_of_mean
     )
+
+
+def check_relaxed_f(
+    name: str, relaxed_f: Objective | None
+) -> Callable[[PyTree, PyTree, tuple[Any, ...]], None]:
+    """The check of what a control variate evaluates in place of f."""
+
+    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
+        del q
+        if relaxed_f is not None:
+            check_differentiable(name, "relaxed_f", relaxed_f, z, args)
+
+    return check

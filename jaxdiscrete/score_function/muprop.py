@@ -30,6 +30,7 @@ from jaxdiscrete.core.varying import match_varying
 from jaxdiscrete.score_function.mechanism import (
     Draw,
     add_gradients,
+    check_relaxed_f,
     control_of,
     scale_gradient,
     with_control_variate,
@@ -82,6 +83,7 @@ def muprop(
     value_scale: PyTree = 1.0,
     linear_scale: PyTree = 1.0,
     baseline: Baseline | None = None,
+    relaxed_f: Objective | None = None,
     has_aux: bool = False,
 ) -> Estimator:
     r"""Score-function estimator with a first-order Taylor control variate.
@@ -102,7 +104,11 @@ def muprop(
         at the mean is subtracted.
       baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
         squared error in :func:`least_squares`. Default: none.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      relaxed_f: what is expanded in place of f, of the same signature without aux.
+        Default: f.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
@@ -132,8 +138,9 @@ def muprop(
     def control(
         f: Objective, q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any
     ) -> PyTree:
+        expanded = f if relaxed_f is None else relaxed_f
         m = mean(q)
-        value, slope = jax.value_and_grad(lambda x: f(x, *args))(m)
+        value, slope = jax.value_and_grad(lambda x: jnp.asarray(expanded(x, *args)))(m)
         constant, linear = _zeroth_and_first_order(
             q, score(q, drawn.z), value, slope, _subtract(drawn.z, m)
         )
@@ -149,7 +156,8 @@ def muprop(
         parameters=parameters,
         baseline=baseline,
         has_aux=has_aux,
-        differentiates=True,
+        differentiates=relaxed_f is None,
+        check=check_relaxed_f("muprop", relaxed_f),
     )
 
 
@@ -167,6 +175,7 @@ def muprop_second_order(
     linear_scale: PyTree = 1.0,
     quadratic_scale: PyTree = 1.0,
     baseline: Baseline | None = None,
+    relaxed_f: Objective | None = None,
     has_aux: bool = False,
 ) -> Estimator:
     r"""Score-function estimator with a second-order Taylor control variate.
@@ -184,7 +193,11 @@ def muprop_second_order(
       quadratic_scale: scale of the quadratic term. Default: 1.
       baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
         squared error in :func:`least_squares`. Default: none.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      relaxed_f: what is expanded in place of f, of the same signature without aux.
+        Default: f.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
@@ -215,11 +228,12 @@ def muprop_second_order(
     def control(
         f: Objective, q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any
     ) -> PyTree:
+        expanded = f if relaxed_f is None else relaxed_f
         m, s = mean(q), score(q, drawn.z)
         deviation = _subtract(drawn.z, m)
         # One evaluation of f serves the value, the slope and every product below.
         (value, slope), derivative = jax.linearize(
-            jax.value_and_grad(lambda x: f(x, *args)), m
+            jax.value_and_grad(lambda x: jnp.asarray(expanded(x, *args))), m
         )
         constant, linear = _zeroth_and_first_order(q, s, value, slope, deviation)
 
@@ -243,7 +257,8 @@ def muprop_second_order(
         baseline=baseline,
         needs=FINITE_RELAXABLE,
         has_aux=has_aux,
-        differentiates=True,
+        differentiates=relaxed_f is None,
+        check=check_relaxed_f("muprop_second_order", relaxed_f),
     )
 
 

@@ -49,7 +49,9 @@ def nvil(
         trained by SGD is a moving-average baseline. Default: none.
       centre: scalar array c, in units of f. Default: none.
       variance: scalar array v, in squared units of f. Default: no normalisation.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxdiscrete.core.baselines import Baseline
-from jaxdiscrete.core.checks import check_differentiable, check_temperature
+from jaxdiscrete.core.checks import check_temperature
 from jaxdiscrete.core.facts import TWO, facts
 from jaxdiscrete.core.latents import broadcast_to_latents
 from jaxdiscrete.core.needs import RELAXABLE
@@ -14,6 +14,7 @@ from jaxdiscrete.pathwise.relaxations import concrete_relaxation
 from jaxdiscrete.score_function.conditional_noise import ConditionalNoise, tied_noise
 from jaxdiscrete.score_function.mechanism import (
     Draw,
+    check_relaxed_f,
     scale_gradient,
     with_control_variate,
 )
@@ -70,7 +71,9 @@ def rebar(
         the paper's experiments were run. Default: Concrete.
       conditional_noise: :func:`tied_noise`, or :func:`independent_noise`, with which
         the paper's experiments were run. Default: tied.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
@@ -116,10 +119,6 @@ def rebar(
         relaxed = f if relaxed_f is None else relaxed_f
         return scale_gradient(eta, control_at(relaxed, q, drawn, args, t))
 
-    def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
-        if relaxed_f is not None:
-            check_differentiable("rebar", "relaxed_f", relaxed_f, z, args)
-
     return with_control_variate(
         "rebar",
         f,
@@ -129,5 +128,5 @@ def rebar(
         baseline=baseline,
         has_aux=has_aux,
         differentiates=relaxed_f is None,
-        check=check,
+        check=check_relaxed_f("rebar", relaxed_f),
     )

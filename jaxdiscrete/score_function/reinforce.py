@@ -37,7 +37,9 @@ def reinforce(
         ``jax.grad`` with respect to it, or to what it closes over, is the gradient of
         the estimator's second moment :math:`(f - b)^2|\nabla\log q|^2`; wrapped in
         :func:`least_squares`, that of a squared error. Default: none.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first

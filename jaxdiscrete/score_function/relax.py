@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from jaxdiscrete.core.baselines import Baseline
@@ -25,6 +26,7 @@ from jaxdiscrete.pathwise.relaxations import concrete_relaxation
 from jaxdiscrete.score_function.conditional_noise import ConditionalNoise, tied_noise
 from jaxdiscrete.score_function.mechanism import (
     Draw,
+    check_relaxed_f,
     scale_gradient,
     with_control_variate,
 )
@@ -64,7 +66,9 @@ def relax(
       baseline: as in :func:`rebar`. Default: none.
       relaxation: as in :func:`rebar`. Default: Concrete.
       conditional_noise: as in :func:`rebar`. Default: tied.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
@@ -128,6 +132,7 @@ def relax_rebar(
     temperature: PyTree,
     scale: PyTree = 1.0,
     baseline: Baseline | None = None,
+    relaxed_f: Objective | None = None,
     relaxation: Relaxation = concrete_relaxation,
     conditional_noise: ConditionalNoise = tied_noise,
     has_aux: bool = False,
@@ -149,9 +154,12 @@ def relax_rebar(
       temperature: :math:`\lambda > 0`, as in :func:`rebar`.
       scale: :math:`\eta`, as in :func:`rebar`. Default: 1.
       baseline: as in :func:`rebar`. Default: none.
+      relaxed_f: as in :func:`rebar`. Default: f.
       relaxation: as in :func:`rebar`. Default: Concrete.
       conditional_noise: as in :func:`rebar`. Default: tied.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first
@@ -189,7 +197,8 @@ def relax_rebar(
         f: Objective, q: PyTree, drawn: Draw, args: tuple[Any, ...], fitted: Any
     ) -> PyTree:
         t, eta = fitted
-        return scale_gradient(eta, control_at(f, q, drawn, args, t))
+        scaled = f if relaxed_f is None else relaxed_f
+        return scale_gradient(eta, control_at(scaled, q, drawn, args, t))
 
     def live(
         f: Objective, q: PyTree, drawn: Draw, args: tuple[Any, ...], fitted: Any
@@ -206,14 +215,18 @@ def relax_rebar(
         baseline=baseline,
         live_control=live,
         has_aux=has_aux,
-        differentiates=True,
-        check=_check_critic("relax_rebar", critic),
+        differentiates=relaxed_f is None,
+        check=_check_critic("relax_rebar", critic, relaxed_f),
     )
 
 
-def _check_critic(name: str, critic: Critic) -> Any:
+def _check_critic(
+    name: str, critic: Critic, relaxed_f: Objective | None = None
+) -> Callable[[PyTree, PyTree, tuple[Any, ...]], None]:
+    check_relaxed = check_relaxed_f(name, relaxed_f)
+
     def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
-        del q
+        check_relaxed(q, z, args)
         check_args_are_arrays("critic", args)
         check_scalar("critic", critic, z, args)
         check_differentiable(name, "critic", critic, z, args)

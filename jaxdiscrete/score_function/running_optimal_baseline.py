@@ -45,7 +45,9 @@ def reinforce_running_optimal_baseline(
       weighted_value: scalar array u, in units of f times a squared score.
       weight: scalar array w, a squared score. While it is zero the baseline is
         zero.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, q, *args) -> scalar``, the value f(z). Reverse mode, first

@@ -69,8 +69,9 @@ def imle(
         Static. Default: all at once.
       sharding: where the perturbations lie, as in :func:`reinforce_loo`. Default: as
         the compiler decides.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux
-        with a leading axis of ``num_samples``.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then returns aux with a
+        leading axis of ``num_samples``. What leaves through aux gets no credit for what
+        happens to it later: see :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, theta, *args) -> scalar``, the mean of f at the decisions, for

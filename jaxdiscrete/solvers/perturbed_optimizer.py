@@ -66,7 +66,9 @@ def perturbed_optimizer(
         gradient. Default: 1.
       noise: what has ``sample(key, shape, dtype)`` and ``log_prob(x)``. Default:
         ``optax.perturbations.Gumbel()``.
-      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too.
+      has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
+        leaves through aux gets no credit for what happens to it later: see
+        :func:`jaxdiscrete.sequential`.
 
     Returns:
       ``estimate(key, theta, *args) -> scalar``, f at the mean decision, for scores

@@ -84,8 +84,8 @@ def test_q_must_hold_distributions(name, no_compute):
 @pytest.mark.parametrize("name", [n for n in ALL if n not in BARE])
 def test_what_needs_more_refuses_a_bare_sampler(name, no_compute):
     match = (
-        rf"in jaxdiscrete\.{re.escape(ALL[name].transform)}, got BareSampler, which has "
-        r"(no relaxation|no classes|only sample and log_prob).*reinforce_loo"
+        rf"in jaxdiscrete\.{re.escape(ALL[name].transform)}, got BareSampler, which "
+        r"has (no relaxation|no classes|only sample and log_prob).*reinforce_loo"
     )
     with pytest.raises(TypeError, match=match):
         build(name)(KEY, BareSampler(jnp.zeros(2)))

@@ -1,0 +1,49 @@
+"""The type by which an estimator is told its sample."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from jaxdiscrete.core.typing import PyTree
+
+#: What to do in place of giving a sample to an estimator that draws its own.
+SEVERAL_SAMPLES = (
+    "It draws several samples. In a sequence ask for num_samples=K rollouts, whose "
+    "credit is centred by that of the others."
+)
+RELAXED_SAMPLES = (
+    "It differentiates f through its sample. In a sequence relax the samples in a "
+    "plain jax.lax.scan, and differentiate that."
+)
+ALL_STATES = "It sums over all states, and needs no sample."
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class GivenSample:
+    """A hard sample, in place of a key; ``key`` draws what else is needed."""
+
+    z: PyTree
+    key: jax.Array
+
+
+def given_sample(z: PyTree, key: jax.Array) -> Any:
+    """What an estimator takes in place of a key, whose type its signature hides."""
+    return GivenSample(z, key)
+
+
+def key_of(key: jax.Array | GivenSample) -> jax.Array:
+    """The key for what is drawn beside the sample."""
+    return key.key if isinstance(key, GivenSample) else key
+
+
+def check_not_given(name: str, key: jax.Array | GivenSample, remedy: str) -> None:
+    """Raises where a sample is given to an estimator that draws its own."""
+    if isinstance(key, GivenSample):
+        raise TypeError(
+            "Expected an estimator of one hard sample, since z is given, got "
+            f"jaxdiscrete.{name}. {remedy}"
+        )

@@ -1,0 +1,1 @@
+"""Decisions that follow one another, with credit for what came after each."""

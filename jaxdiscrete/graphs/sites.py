@@ -1,0 +1,54 @@
+r"""One decision: an estimator whose objective is what happened afterwards.
+
+A score-function estimator of one sample uses f only through its value at that sample.
+Given z, and with f replaced by the constant G of everything that was charged after it,
+its gradient is :math:`(G - b)\nabla\log q(z) - h`, and its baseline and critic receive
+their own training signal. So credit and control variate separate: a program runs once,
+its costs give every site its G, and each site is then estimated by itself. Whoever
+evaluates f anywhere else would see the same constant there, and silently lose that part
+of the gradient: :mod:`jaxdiscrete.graphs.probe` refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxdiscrete.core.rules import attach_gradient
+from jaxdiscrete.core.sample import given_sample
+from jaxdiscrete.core.typing import Estimator, PyTree
+from jaxdiscrete.core.varying import match_varying
+
+#: ``transform(f) -> estimate``, with its options filled in.
+Transform = Callable[..., Estimator]
+
+
+def site_estimate(
+    transform: Transform,
+    key: jax.Array,
+    q: PyTree,
+    inputs: tuple[Any, ...],
+    z: PyTree,
+    credit: jax.Array,
+) -> jax.Array:
+    """Zero, with the gradient of one site.
+
+    Args:
+      transform: of the site.
+      key: for its conditional noise.
+      q: its distributions, live.
+      inputs: of its baseline or critic.
+      z: what was drawn, stopped.
+      credit: what was charged afterwards, stopped.
+
+    Returns:
+      A scalar of value zero.
+    """
+    estimate = transform(lambda z, *args: credit)(given_sample(z, key), q, *inputs)
+    # An estimator of higher derivatives knows nothing of the other sites, so a second
+    # one would be wrong: the rule refuses it.
+    zero = match_varying(jnp.zeros_like(estimate), jax.lax.stop_gradient(estimate))
+    return attach_gradient(zero, [estimate], [jnp.ones_like(zero)])

@@ -1,0 +1,128 @@
+"""A recurrent policy of few steps, its enumeration, and the estimators of its sites."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxdiscrete as jd
+from jaxdiscrete.core.latents import log_prob
+from tests.helpers.trees import flat, flat_rows
+
+NUM_STEPS = 4
+#: Of a policy whose state is carried on, with costs that depend on parameters.
+PARAMS = {
+    "theta": jnp.array([0.3, -0.4, 0.2, 0.5]),
+    "w": jnp.array(1.2),
+    "c": jnp.array(1.5),
+}
+START = jnp.array(0.5)
+BINARY = [jnp.array(0.0), jnp.array(1.0)]
+
+
+def chain(params):
+    """``policy`` and ``step``; the inputs of the steps are ``params["theta"]``."""
+
+    def policy(h, theta):
+        return jd.Bernoulli(theta + h), (h, theta)
+
+    def step(h, z, theta):
+        new = jnp.tanh(params["w"] * h + 1.5 * z - 0.5)
+        cost = params["c"] * z * (2.0 + h) + new**2 + params["c"] * h
+        return new, cost
+
+    return policy, step
+
+
+def surrogate(z, h, theta):
+    return 3.0 * z * (2.0 + h) + jnp.sin(z) + 0.0 * theta
+
+
+def mean_of_surrogate(q, h, theta):
+    p = jax.nn.sigmoid(q.logits)
+    return p * surrogate(1.0, h, theta) + (1.0 - p) * surrogate(0.0, h, theta)
+
+
+def baseline(h, theta):
+    return 4.0 + h + 0.0 * theta
+
+
+#: Every transform that uses f only through its value at the drawn z.
+TRANSFORMS = {
+    "reinforce": jd.reinforce,
+    "baseline": lambda f: jd.reinforce(f, baseline=baseline),
+    "nvil": lambda f: jd.nvil(f, baseline=baseline, centre=jnp.array(0.5)),
+    "relax": lambda f: jd.relax(f, surrogate, temperature=0.7),
+    "relax_independent": lambda f: jd.relax(
+        f, surrogate, temperature=0.7, conditional_noise=jd.independent_noise
+    ),
+    "rebar": lambda f: jd.rebar(f, temperature=0.7, relaxed_f=surrogate),
+    "rebar_independent": lambda f: jd.rebar(
+        f,
+        temperature=0.7,
+        relaxed_f=surrogate,
+        conditional_noise=jd.independent_noise,
+    ),
+    "relax_rebar": lambda f: jd.relax_rebar(
+        f, lambda z, h, theta: z * h, temperature=0.7, relaxed_f=surrogate
+    ),
+    "muprop": lambda f: jd.muprop(f, relaxed_f=surrogate),
+    "muprop_second_order": lambda f: jd.muprop_second_order(f, relaxed_f=surrogate),
+    "control_variate": lambda f: jd.control_variate(f, surrogate, mean_of_surrogate),
+    "dice": jd.dice,
+    "running_optimal_baseline": lambda f: jd.reinforce_running_optimal_baseline(
+        f, weighted_value=jnp.array(1.0), weight=jnp.array(0.25)
+    ),
+}
+#: Those of which every property is tested; the others differ in what they subtract.
+MAIN = (
+    "reinforce",
+    "baseline",
+    "nvil",
+    "relax",
+    "rebar",
+    "muprop",
+    "control_variate",
+)
+
+
+#: What is not in MAIN differs little from what is.
+EVERY = [
+    n if n in MAIN else pytest.param(n, marks=pytest.mark.slow) for n in TRANSFORMS
+]
+#: Where the mechanism is tested and not the estimator.
+ONE_OF_EACH = [
+    n if n in ("baseline", "relax") else pytest.param(n, marks=pytest.mark.slow)
+    for n in MAIN
+]
+
+
+def expected_cost(policy, step, carry, xs, states, *, discount=1.0, active=None):
+    """The expectation by enumeration of all sequences, differentiable."""
+    num_steps = jax.tree.leaves(xs)[0].shape[0]
+
+    def rest(carry, t):
+        if t == num_steps:
+            return 0.0
+        x = jax.tree.map(lambda a: a[t], xs)
+        if active is not None and not bool(active(jax.lax.stop_gradient(carry), x)):
+            return discount * rest(carry, t + 1)
+        q, _ = policy(carry, x)
+        total = 0.0
+        for z in states:
+            new, cost = step(carry, z, x)
+            total += jnp.exp(log_prob(q, z)) * (cost + discount * rest(new, t + 1))
+        return total
+
+    return rest(carry, 0)
+
+
+def gradients(loss, params, num=100_000, seed=1):
+    """Values, and gradients with respect to params for many keys, flat."""
+    keys = jax.random.split(jax.random.key(seed), num)
+    run = jax.jit(jax.vmap(jax.value_and_grad(loss), (None, 0)))
+    values, samples = run(params, keys)
+    return values, flat_rows(samples)
+
+
+def exact_gradient_of(fn, params):
+    return flat(jax.grad(fn)(params))

@@ -1,0 +1,117 @@
+"""Samples that were drawn elsewhere, also by another policy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiscrete as jd
+from tests.graphs.problems import gradients
+from tests.helpers.statistics import assert_unbiased, exact_gradient
+
+Q = {"a": jnp.array([0.4, -0.3]), "b": jnp.array([0.5, -0.2, 0.1])}
+OTHER = {"a": jnp.array([0.0, 0.3]), "b": jnp.array([0.1, 0.0, 0.3])}
+
+
+def distributions(logits):
+    return {"a": jd.Bernoulli(logits["a"]), "b": jd.OneHotCategorical(logits["b"])}
+
+
+def f(z):
+    value = (
+        4.0 * z["a"][0]
+        - 3.0 * z["a"][1]
+        + jnp.dot(z["b"], jnp.array([5.0, -2.0, -3.0]))
+    )
+    return value + z["a"][0] * z["b"][0]
+
+
+def surrogate(z):
+    return 3.0 * jnp.sum(z["a"] ** 2) + jnp.dot(z["b"], jnp.array([4.0, 0.0, -2.0]))
+
+
+def mean_of_surrogate(q):
+    p = jnp.sum(q["a"].mean())
+    return 3.0 * p + jnp.dot(q["b"].mean(), jnp.array([4.0, 0.0, -2.0]))
+
+
+INDEPENDENT = {"conditional_noise": jd.independent_noise}
+ESTIMATORS = {
+    "reinforce": jd.reinforce(f, baseline=1.0),
+    "nvil": jd.nvil(f, baseline=jnp.array(1.0)),
+    "dice": jd.dice(f, baseline=1.0),
+    "muprop": jd.muprop(f),
+    "control_variate": jd.control_variate(f, surrogate, mean_of_surrogate),
+    "rebar": jd.rebar(f, temperature=0.7),
+    "rebar_independent": jd.rebar(f, temperature=0.7, **INDEPENDENT),
+    "relax": jd.relax(f, surrogate, temperature=0.7),
+    "relax_independent": jd.relax(f, surrogate, temperature=0.7, **INDEPENDENT),
+}
+
+
+@pytest.mark.parametrize("is_off_policy", [False, True])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_given_sample(name, is_off_policy):
+    def loss(logits, key):
+        key_act, key_learn = jax.random.split(key)
+        q = distributions(logits)
+        behaviour = distributions(OTHER) if is_off_policy else jax.lax.stop_gradient(q)
+        action = jd.act(key_act, behaviour)
+        weight = jd.importance_weight(q, action) if is_off_policy else None
+        estimate = jd.given(ESTIMATORS[name], action.z, importance_weight=weight)
+        return estimate(key_learn, q)
+
+    _, samples = gradients(loss, Q, num=200_000)
+    assert_unbiased(samples, exact_gradient(f, distributions(Q)))
+
+
+def test_the_value_is_f_at_the_given_sample_times_its_weight():
+    q = distributions(Q)
+    action = jd.act(jax.random.key(3), q)
+    estimate = jd.given(jd.reinforce(f), action.z, importance_weight=0.5)
+    np.testing.assert_allclose(estimate(jax.random.key(0), q), 0.5 * f(action.z))
+    with_aux = jd.given(
+        jd.reinforce(lambda z: (f(z), z), has_aux=True),
+        action.z,
+        importance_weight=0.5,
+        has_aux=True,
+    )
+    value, z = with_aux(jax.random.key(0), q)
+    np.testing.assert_allclose(value, 0.5 * f(action.z))
+    np.testing.assert_array_equal(z["a"], action.z["a"])
+
+
+def test_act_returns_the_log_probability():
+    q = jd.Bernoulli(jnp.array(0.0))
+    _, log_prob = jd.act(jax.random.key(0), q)
+    np.testing.assert_allclose(log_prob, np.log(0.5), rtol=1e-6)
+
+
+def test_several_samples_are_refused(no_compute):
+    z = {"a": jnp.zeros(2), "b": jnp.array([1.0, 0.0, 0.0])}
+    estimate = jd.given(jd.reinforce_loo(f, num_samples=2), z)
+    with pytest.raises(TypeError, match="Expected an estimator of one hard sample"):
+        estimate(jax.random.key(0), distributions(Q))
+
+
+def test_a_sample_of_another_shape_is_refused(no_compute):
+    estimate = jd.given(jd.reinforce(f), {"a": jnp.zeros(3), "b": jnp.zeros(3)})
+    with pytest.raises(ValueError, match="a given z of the shapes of a sample of q"):
+        estimate(jax.random.key(0), distributions(Q))
+
+
+def test_an_impossible_sample_is_refused(no_compute):
+    q = jd.OneHotCategorical(jnp.array([0.0, 1.0, -jnp.inf]))
+    estimate = jd.given(jd.reinforce(jnp.sum), jnp.array([0.0, 0.0, 1.0]))
+    with pytest.raises(ValueError, match="possible under q, got one of probability"):
+        estimate(jax.random.key(0), q)
+
+
+def test_a_weight_that_is_no_scalar_is_refused(no_compute):
+    with pytest.raises(ValueError, match="importance_weight"):
+        jd.given(jd.reinforce(f), {}, importance_weight=jnp.ones(2))
+
+
+def test_no_distributions_to_act_by_are_refused(no_compute):
+    with pytest.raises(TypeError, match=r"jaxdiscrete\.act"):
+        jd.act(jax.random.key(0), jnp.array(0.3))
