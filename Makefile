@@ -2,14 +2,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS := runs
-# What is installed: this folder, or a built wheel.
+# What is installed: this folder, or a built wheel; with which extras, at which versions.
 PACKAGE := .
 EXTRAS := adapters,experiments,lint,notebooks,recipes,test
+CONSTRAINT :=
 EDITABLE := $(if $(filter .,$(PACKAGE)),--editable)
 # Two processes: the suite is bound by compilation, which one core does at a time.
 PYTEST := $(BIN)/pytest -n 2
+# What can differ between versions of Python and JAX, and that is not the mathematics.
+RULES := tests/core/test_rules.py tests/battery/test_nesting.py tests/battery/test_sharding.py
+PROPERTIES := tests/battery/test_properties.py tests/battery/test_transforms.py
 
-.PHONY: demo test test-all lint bench notebooks results clean
+.PHONY: demo test test-thorough test-all test-versions test-rules lint bench notebooks \
+	figures estimators results clean
 
 demo: $(VENV)/installed
 	$(BIN)/jaxdiscrete train configs/digits/rebar.toml --output-dir $(RUNS)/demo --overwrite
@@ -17,13 +22,28 @@ demo: $(VENV)/installed
 test: lint
 	$(PYTEST)
 
+# What repeats on every estimator what its mechanism gives.
+test-thorough: $(VENV)/installed
+	$(PYTEST) -m "thorough and not slow"
+
 test-all: $(VENV)/installed
 	$(PYTEST) -m ""
+
+# For other versions: the rules with JAX_CUSTOM_VJP3=1, the properties with each.
+test-rules: $(VENV)/installed
+	$(PYTEST) $(RULES) -k "not unbiased"
+
+test-versions: $(VENV)/installed
+	$(PYTEST) $(PROPERTIES) -k "transformation or precision or float16 or masked or calls"
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 
 bench: $(VENV)/installed
 	$(BIN)/python tests/benchmarks/run.py
@@ -33,15 +53,24 @@ notebooks: $(VENV)/installed
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 		--ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
+# The README's picture: minutes of measurements.
+figures: $(VENV)/installed
+	$(BIN)/python docs/figures/variance_against_calls.py
+
+# The page of all estimators, from the facts of the package.
+estimators: $(VENV)/installed
+	$(BIN)/python docs/generate_estimators.py
+
 # The page of results, from the summaries of short runs.
 results: $(VENV)/installed
 	$(BIN)/python -m jaxdiscrete.experiments.report configs/results docs/experiments/results.md
 
 clean:
-	rm -rf $(VENV) $(RUNS) build dist
+	rm -rf $(VENV) $(RUNS) build dist .jax_cache
 
 # Installed once; again only when the requirements change.
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check $(EDITABLE) "$(PACKAGE)[$(EXTRAS)]"
+	$(BIN)/pip install --quiet --disable-pip-version-check \
+		$(if $(CONSTRAINT),--constraint $(CONSTRAINT)) $(EDITABLE) "$(PACKAGE)[$(EXTRAS)]"
 	touch $@

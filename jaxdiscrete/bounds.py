@@ -22,12 +22,12 @@ from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.rules import attach_objective
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.coupled.local_disarm import local_disarm
-from jaxdiscrete.multi_sample.leave_one_out import (
+from jaxdiscrete.multi_sample.mechanism import multi_sample
+from jaxdiscrete.multi_sample.others import (
     log_mean_exp,
     log_sum_of_others,
     mean_of_others,
 )
-from jaxdiscrete.multi_sample.mechanism import multi_sample
 
 __all__ = ["local_disarm", "multi_sample_nvil", "vimco"]
 

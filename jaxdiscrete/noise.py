@@ -1,4 +1,4 @@
-"""Noise from random bits, and exact sampling from one uniform a variable.
+"""Noise from random bits, and exact sampling from one uniform per variable.
 
 Noise is drawn from 32 random bits in float32 and is always finite. Where a tail
 decides which class wins, the bits are spent on that tail: the smallest realisable
@@ -140,7 +140,7 @@ def sum_of_gamma(
 def gumbel_max(key: jax.Array, logits: ArrayLike) -> jax.Array:
     r"""A categorical index, :math:`\arg\max_k (\text{logits}_k + g_k)`.
 
-    The classical construction, with one Gumbel a class. Where the noise itself is
+    The classical construction, with one Gumbel per class. Where the noise itself is
     not needed, :meth:`OneHotCategorical.sample` draws the same distribution from
     one uniform.
 

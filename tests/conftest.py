@@ -1,12 +1,10 @@
-"""Strict numerics for the whole suite, on four CPU devices."""
+"""Strict numerics for the whole suite, and memory that does not grow with it."""
 
+import ctypes
+import gc
 import os
-
-# Before JAX starts: shard_map needs devices, and it cannot get them later.
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
-).strip()
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
+import pathlib
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +17,30 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
+    # Another process may be writing the entry: then the program is compiled.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:Error reading persistent compilation cache"
+    )
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory():
+    """Compiled programs, about 1 MB each, are forgotten once the process is large."""
+    yield
+    if is_large():
+        jax.clear_caches()
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def is_large():
+    """Whether this process holds 1 GiB; yes where that cannot be told."""
+    try:
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return True
+    return pages * os.sysconf("SC_PAGE_SIZE") > 2**30
 
 
 @pytest.fixture
@@ -40,11 +62,3 @@ def no_compute(monkeypatch):
         return original(key, shape, dtype)
 
     monkeypatch.setattr(jax.random, "bits", guarded)
-
-
-@pytest.fixture(scope="module")
-def cheap_programs():
-    """For tests that compile more than they compute."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)

@@ -1,8 +1,10 @@
 """What all public names have in common, and what modules may import."""
 
 import doctest
-import importlib
+import importlib.metadata
 import inspect
+import json
+import pathlib
 import pkgutil
 import re
 
@@ -86,3 +88,16 @@ def test_custom_rules_live_in_one_module():
         source = inspect.getsource(importlib.import_module(module))
         if module != "jaxdiscrete.core.rules":
             assert not re.search(r"@jax\.custom_|defvjp|defjvp", source)
+
+
+def test_what_is_installed_is_what_is_tested():
+    """An installed wheel, and not the folder that the tests stand in."""
+    try:
+        installed = importlib.metadata.distribution("jaxdiscrete")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("jaxdiscrete is not installed, so this folder is tested")
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")
+    if origin.get("dir_info", {}).get("editable"):
+        pytest.skip("the installed jaxdiscrete is a folder, not a wheel")
+    expected = pathlib.Path(installed.locate_file("jaxdiscrete"))
+    assert pathlib.Path(jd.__file__).parent.samefile(expected)

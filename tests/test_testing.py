@@ -9,9 +9,6 @@ import jaxdiscrete as jd
 from jaxdiscrete.diagnostics.moments import NO_MOMENTS, merge
 from jaxdiscrete.testing import assert_mean
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
-
 KEY = jax.random.key(5)
 Q = {"a": jd.Bernoulli(jnp.array([0.3, -0.8]))}
 

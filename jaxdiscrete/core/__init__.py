@@ -1,1 +1,1 @@
-"""What every estimator stands on; nothing here knows a paper."""
+"""The ground that every estimator stands on; nothing here knows a paper."""

@@ -40,7 +40,7 @@ def least_squares(baseline: ArrayLike | Callable[..., ArrayLike]) -> LeastSquare
       baseline: a scalar, or ``baseline(*args) -> scalar`` with its inputs stopped.
 
     Returns:
-      What ``baseline=`` takes.
+      An argument for ``baseline=``.
 
     Example:
       >>> def loss(b, key):

@@ -1,4 +1,4 @@
-"""What depends on what in the program of a function, without computing."""
+"""Dependences in the program of a function, found without computing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jaxdiscrete.core.varying import match_varying
 
 
 class Dependence(NamedTuple):
-    """How a value depends on one input.
+    """The dependence of a value on one input.
 
     Attributes:
       is_used: whether it depends on it at all.
@@ -27,7 +27,7 @@ class Dependence(NamedTuple):
 
 
 def outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
-    """Which outputs of a jaxpr depend on one of its inputs."""
+    """Tells which outputs of a jaxpr depend on one of its inputs."""
     reached = {id(source)}
     for eqn in jaxpr.eqns:
         if any(id(v) in reached for v in eqn.invars):
@@ -38,7 +38,7 @@ def outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
 def derivative_paths(
     f: Callable[..., Any], z: PyTree, args: Sequence[Any]
 ) -> list[Dependence]:
-    """What f does with every leaf of its first argument.
+    """The dependence of f on every leaf of its first argument.
 
     f is traced once, for its value and its derivative together.
 

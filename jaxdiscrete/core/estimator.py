@@ -28,7 +28,7 @@ Body = Callable[
 
 
 def is_checking() -> bool:
-    """Whether f is being traced for a check, so that no gradient of it is wanted."""
+    """Tells whether f is traced for a check, so that no gradient of it is wanted."""
     return bool(_checking.value)
 
 

@@ -1,4 +1,4 @@
-"""What a user must know of every estimator before choosing one, in one table."""
+"""The facts to know of every estimator before choosing one, in one table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxdiscrete.core.needs import SAMPLER, Needs
 
 
 class Size(NamedTuple):
-    """What the number of calls of f depends on.
+    """The quantities on which the number of calls of f depends.
 
     Attributes:
       num_samples: as the estimator is given it.
@@ -25,7 +25,7 @@ class Size(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """How often f runs for one gradient.
+    """The number of runs of f for one gradient.
 
     Attributes:
       formula: for the documentation.
@@ -53,7 +53,7 @@ EVERY_STATE = Calls(
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What is true of an estimator whatever f is.
+    """The properties of an estimator, whatever f is.
 
     Attributes:
       name: as it is called in ``jaxdiscrete`` (``bounds.vimco`` is in a namespace).

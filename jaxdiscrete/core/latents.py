@@ -16,7 +16,7 @@ from jaxdiscrete.core.typing import Finite, PyTree, Reparametrisable, Sampler
 
 
 def is_sampler(x: Any) -> bool:
-    """Whether ``x`` is a leaf of a pytree of distributions."""
+    """Tells whether ``x`` is a leaf of a pytree of distributions."""
     return isinstance(x, Sampler)
 
 
@@ -31,7 +31,7 @@ def latents(q: PyTree) -> list[Any]:
 
 
 def is_single_leaf(tree: PyTree) -> bool:
-    """Whether ``tree`` is one leaf and no container."""
+    """Tells whether ``tree`` is one leaf and no container."""
     return jax.tree_util.treedef_is_leaf(jax.tree.structure(tree))
 
 
@@ -43,7 +43,7 @@ def map_latents(fn: Callable[..., Any], q: PyTree, *rest: PyTree) -> PyTree:
 def map_to_pairs(
     fn: Callable[..., tuple[Any, Any]], q: PyTree, *rest: PyTree
 ) -> tuple[PyTree, list[Any]]:
-    """As :func:`map_latents` for a fn of two results, the second ones in a list."""
+    """Maps as :func:`map_latents` a fn of two results, the second ones in a list."""
     leaves, treedef = flatten(q)
     columns = [treedef.flatten_up_to(x) for x in rest]
     pairs = [fn(*row) for row in zip(leaves, *columns, strict=True)]
@@ -96,7 +96,7 @@ def score(q: PyTree, z: PyTree) -> PyTree:
 
 
 def is_array(x: Any) -> bool:
-    """Whether ``x`` holds numbers that can be stopped or differentiated."""
+    """Tells whether ``x`` holds numbers that can be stopped or differentiated."""
     return isinstance(x, jax.Array | np.ndarray | np.generic)
 
 
@@ -106,7 +106,7 @@ def freeze(tree: PyTree) -> PyTree:
 
 
 def has_parameters(d: Any) -> bool:
-    """Whether the leaves of a distribution are its parameters, as its protocol says."""
+    """Tells whether the leaves of a distribution are its parameters."""
     return isinstance(d, Reparametrisable | Finite)
 
 

@@ -1,4 +1,4 @@
-"""What an estimator needs of the distributions in q, and the errors that say so."""
+"""The needs of an estimator of the distributions in q, and the errors that say so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jaxdiscrete.core.typing import (
 
 
 class Needs(NamedTuple):
-    """What every distribution in q must offer.
+    """The operations that every distribution in q must offer.
 
     Attributes:
       variables: what such distributions are, in words.
@@ -113,7 +113,7 @@ def _check_sampler(name: str, d: Any) -> None:
 
 
 def _problem(d: Sampler, needs: Needs) -> str | None:
-    """What a distribution lacks, in words."""
+    """The operations that a distribution lacks, in words."""
     if needs.has_parameters and not has_parameters(d):
         return "only sample and log_prob"
     for protocol in needs.protocols:

@@ -27,3 +27,12 @@ def sum_in_float32(terms: list[jax.Array]) -> jax.Array:
     """The sum of scalars in at least float32; zero for none."""
     dtype = at_least_float32(*(t.dtype for t in terms))
     return sum((t.astype(dtype) for t in terms), jnp.zeros((), dtype))
+
+
+def weighted_sum(weights: jax.Array, x: jax.Array) -> jax.Array:
+    """The sum of ``weights * x`` over the leading axis, in the dtype of ``x``.
+
+    By products and a sum: the precision of a matrix product depends on the device.
+    """
+    extra = (1,) * (x.ndim - weights.ndim)
+    return jnp.sum(weights.astype(x.dtype).reshape(weights.shape + extra) * x, axis=0)

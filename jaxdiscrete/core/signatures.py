@@ -1,4 +1,4 @@
-"""How a distribution takes its key, as far as its signature tells."""
+"""The way in which a distribution takes its key, as far as its signature tells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def key_keyword(sample: Callable[..., Any]) -> str | None:
 
 
 def takes_key_first(sample: Callable[..., Any]) -> bool:
-    """Whether ``sample(key)`` is how a sample is drawn, as far as one can see."""
+    """Tells whether ``sample(key)`` is how a sample is drawn, as far as one can see."""
     try:
         parameters = inspect.signature(sample).parameters.values()
     except (TypeError, ValueError):

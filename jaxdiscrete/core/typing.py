@@ -19,7 +19,7 @@ Relaxation = Callable[["Relaxable", jax.Array, ArrayLike], jax.Array]
 
 
 class Estimator(Protocol):
-    """What a transform returns: ``estimate(key, q, *args) -> scalar``."""
+    """The result of a transform: ``estimate(key, q, *args) -> scalar``."""
 
     def __call__(self, key: jax.Array, q: PyTree, *args: Any) -> Any: ...
 
@@ -64,7 +64,7 @@ class Enumerable(Sampler, Protocol):
 
     @property
     def num_states(self) -> int:
-        """How many joint states :meth:`enumerate_support` lists."""
+        """The number of joint states that :meth:`enumerate_support` lists."""
 
     def enumerate_support(self) -> jax.Array:
         """All joint states, along a new leading axis."""
@@ -114,7 +114,7 @@ class Finite(Sampler, Protocol):
 
     @property
     def num_classes(self) -> int:
-        """How many classes every variable has."""
+        """The number of classes of every variable."""
 
     def log_probabilities(self) -> jax.Array:
         """Normalised, ``[*batch_shape, num_classes]``, in at least float32.

@@ -15,6 +15,7 @@ from jaxdiscrete.core.latents import (
     split_for,
 )
 from jaxdiscrete.core.needs import BINARY
+from jaxdiscrete.core.precision import weighted_sum
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.coupled.copulas import Copula, dirichlet_copula
 from jaxdiscrete.coupled.mechanism import coupled
@@ -102,7 +103,7 @@ def arms(
             # rounding errors would count.
             bits = jax.vmap(d.to_classes)(samples).astype(correlation.dtype)
             bits = bits - bits.mean(axis=0, keepdims=True)
-            products = jnp.tensordot(centred.astype(bits.dtype), bits, axes=1)
+            products = weighted_sum(centred, bits)
             return products / ((num_samples - 1) * (1.0 - correlation))
 
         rows = zip(leaves, treedef.flatten_up_to(z), correlations, strict=True)

@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.precision import in_float32
-from jaxdiscrete.multi_sample.leave_one_out import sum_of_others
+from jaxdiscrete.multi_sample.others import sum_of_others
 from jaxdiscrete.noise import sample_logistic
 
 #: ``copula(key, num_samples, rare_probability) -> (is_rare, correlation)``.

@@ -14,7 +14,7 @@ from jaxdiscrete.coupled.antithetic import (
     sample_pair,
 )
 from jaxdiscrete.coupled.mechanism import coupled
-from jaxdiscrete.multi_sample.leave_one_out import log_mean_exp, log_sum_of_others
+from jaxdiscrete.multi_sample.others import log_mean_exp, log_sum_of_others
 
 
 @facts(
@@ -36,8 +36,7 @@ def local_disarm(
     for logits a, averaged with the same where the antithetic samples are the ones
     held. Unbiased for the bound of K samples, from K pairs. ``2 K`` calls of ``f``, the
     log-weight, which need not be differentiable in z. At equal calls it is below
-    :func:`vimco` for
-    few samples and can be above it for many.
+    :func:`vimco` for few samples and can be above it for many.
 
     Args:
       log_weight: as in :func:`vimco`.

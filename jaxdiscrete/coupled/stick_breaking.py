@@ -14,7 +14,7 @@ from jaxdiscrete.core.latents import (
     split_for,
 )
 from jaxdiscrete.core.needs import FINITE
-from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.precision import in_float32, weighted_sum
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.coupled.antithetic import check_pairs, merge_axes, split_pairs
 from jaxdiscrete.coupled.mechanism import coupled
@@ -45,7 +45,7 @@ def stick_logits(logits: jax.Array, order: jax.Array) -> jax.Array:
 
 
 def first_break(breaks: jax.Array) -> jax.Array:
-    """Which of the sticks ``[..., K - 1]`` is the first to break, or K - 1."""
+    """The number of the first of the sticks ``[..., K - 1]`` to break, or K - 1."""
     left_over = jnp.ones_like(breaks, shape=(*breaks.shape[:-1], 1))
     return jnp.argmax(jnp.concatenate([breaks, left_over], axis=-1), axis=-1)
 
@@ -138,7 +138,7 @@ def disarm_stick_breaking(
                 lambda x: stick_logits(x.log_probabilities(), order), wide_d
             )
             weights = jax.vmap(lambda pair: _stick_weights(psi, pair))(pairs)
-            to_psi = jnp.tensordot(differences.astype(psi.dtype), weights, axes=1)
+            to_psi = weighted_sum(differences, weights)
             return pullback(to_psi / len(differences))[0]
 
         pulled = [one(*x) for x in zip(latents(q), breaks, strict=True)]
@@ -163,7 +163,7 @@ def _descending(d: Finite) -> jax.Array:
 
 
 def _stick_weights(psi: jax.Array, breaks: jax.Array) -> jax.Array:
-    """What multiplies the half difference of f in the gradient for each stick.
+    """The factor of the half difference of f in the gradient for each stick.
 
     Args:
       psi: ``[..., K - 1]``, the logits of the sticks.

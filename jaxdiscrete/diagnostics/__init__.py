@@ -1,1 +1,1 @@
-"""What an estimator does at an objective, and which one to use."""
+"""Measurements of estimators at an objective, and advice which one to use."""

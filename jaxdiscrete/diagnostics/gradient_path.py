@@ -41,7 +41,7 @@ _REMEDY = (
 
 @dataclasses.dataclass(frozen=True)
 class LeafPath:
-    """How a gradient reaches one leaf of the parameters.
+    """The ways of a gradient to one leaf of the parameters.
 
     Attributes:
       name: of the leaf, for instance ``params['logits']``.
@@ -57,7 +57,7 @@ class LeafPath:
 
     @property
     def ok(self) -> bool:
-        """Whether the gradient is neither zero by construction nor partial."""
+        """Tells whether the gradient is neither zero by construction nor partial."""
         return self.has_path and not self.cuts
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class LeafPath:
 
 @dataclasses.dataclass(frozen=True)
 class GradientPath:
-    """What :func:`jaxdiscrete.gradient_path` found; ``print`` shows it in words.
+    """The findings of :func:`jaxdiscrete.gradient_path`; ``print`` puts them in words.
 
     Attributes:
       leaves: one entry per leaf of the parameters.
@@ -89,7 +89,7 @@ class GradientPath:
 
     @property
     def ok(self) -> bool:
-        """Whether ``jax.grad`` reaches every leaf, and on every way."""
+        """Tells whether ``jax.grad`` reaches every leaf, and on every way."""
         return all(leaf.ok for leaf in self.leaves)
 
     def __str__(self) -> str:
@@ -197,7 +197,7 @@ def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
 
 
 def _follow_inner(eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
-    """As :func:`_follow`; what a scan carries is followed until nothing is new."""
+    """Follows as :func:`_follow` does, and what a scan carries until nothing is new."""
     outputs = _follow(inner, inputs)
     first, count = eqn.params.get("num_consts", 0), eqn.params.get("num_carry", 0)
     while True:

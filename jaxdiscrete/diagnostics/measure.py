@@ -241,7 +241,7 @@ def _num_states(q: PyTree) -> int | None:
 
 
 def _project(rows: np.ndarray, mean: np.ndarray, towards: np.ndarray) -> np.ndarray:
-    """For every gradient: its part along a direction, its square, its deviation's."""
+    """The part of every gradient along a direction, its square, its deviation's."""
     length = float(np.linalg.norm(towards))
     along = rows @ (towards / length if length else towards)
     squares = np.square(rows).sum(axis=1)
@@ -301,7 +301,7 @@ def _count_calls(
     q: PyTree,
     args: tuple[Any, ...],
 ) -> int:
-    """How often f runs in one gradient."""
+    """The number of times that f runs in one gradient."""
     calls = []
 
     def counted(*inputs: Any, **options: Any) -> Any:

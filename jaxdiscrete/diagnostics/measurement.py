@@ -1,4 +1,4 @@
-"""What the gradient meter found: as numbers, as tables, as a figure."""
+"""The findings of the gradient meter: as numbers, as tables, as a figure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Oracle:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EstimatorStatistics:
-    """What was measured of one estimator.
+    """The measurements of one estimator.
 
     Attributes:
       mean: of the gradient, ``[coordinates]``.
@@ -120,7 +120,7 @@ _DERIVED = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Measurement:
-    """What :func:`jaxdiscrete.measure` returns; ``print`` shows it as tables.
+    """The result of :func:`jaxdiscrete.measure`; ``print`` shows it as tables.
 
     Attributes:
       num_gradients: how many of every estimator.
@@ -227,7 +227,7 @@ class Measurement:
 
     @property
     def title(self) -> str:
-        """What was measured, in one line."""
+        """The subject of the measurement, in one line."""
         return (
             f"Gradient of {len(self.coordinates):,} coordinates, "
             f"{self.num_gradients:,} gradients of each estimator"
@@ -235,7 +235,7 @@ class Measurement:
 
     @property
     def caption(self) -> str:
-        """What the bias is against, in one line."""
+        """The oracle of the bias, in one line."""
         if self.oracle is None:
             return "No oracle, so no bias: pass oracle=, or f= where q has few states"
         return f"Oracle: {self.oracle}"

@@ -42,7 +42,7 @@ class Moments(NamedTuple):
 
     @property
     def rounding(self) -> float:
-        """How far float32 rows may move the mean."""
+        """The distance by which float32 rows may move the mean."""
         return ROUNDING * self.largest
 
 
@@ -141,7 +141,7 @@ def check_estimate(
 
 
 def depends_on_key(estimate: Estimator, key: jax.Array, q: PyTree, args: Any) -> bool:
-    """Whether the gradient of an estimate is random, as its program tells."""
+    """Tells whether the gradient of an estimate is random, as its program tells."""
     gradient = jax.grad(estimate, argnums=1)
     program = jax.make_jaxpr(lambda k: gradient(k, q, *args))(key).jaxpr
     return any(outputs_reached_from(program, program.invars[0]))
@@ -267,7 +267,7 @@ def gradient_moments(
 
 
 def coordinate_names(q: PyTree) -> list[str]:
-    """What every coordinate of the gradient belongs to, for instance q.logits[0]."""
+    """The names of the coordinates of the gradient, for instance q.logits[0]."""
     names = []
     for path, leaf in jax.tree_util.tree_flatten_with_path(q)[0]:
         stem = "q" + jax.tree_util.keystr(path)

@@ -1,4 +1,4 @@
-"""Which estimator suits an objective, and why."""
+"""Advice which estimator suits an objective, and why."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _PROBE_TEMPERATURE = 0.5
 
 @dataclasses.dataclass(frozen=True)
 class Recommendation:
-    """What :func:`jaxdiscrete.recommend` advises; ``print`` shows it.
+    """The advice of :func:`jaxdiscrete.recommend`; ``print`` shows it.
 
     Attributes:
       name: of the transform in ``jaxdiscrete``.
@@ -73,7 +73,7 @@ class Recommendation:
 
 
 class _Facts(NamedTuple):
-    """What f and q allow, and how to say it."""
+    """The properties of f and q that decide, and how to say them."""
 
     kind: str
     is_relaxable: bool
@@ -177,7 +177,7 @@ def _examine(f: Objective, q: PyTree, args: tuple[Any, ...]) -> _Facts:
 def _derivative_of(
     f: Objective, q: PyTree, args: tuple[Any, ...]
 ) -> tuple[bool, bool, str]:
-    """Whether f has a derivative in z, whether between the hard values, in words."""
+    """Tells whether f has a derivative in z, also between the hard values, in words."""
     z = jax.eval_shape(lambda k: draw(k, q), jax.random.key(0))
     try:
         paths = derivative_paths(f, z, args)
@@ -198,7 +198,7 @@ def _derivative_of(
 
 
 def _is_finite_between(f: Objective, q: PyTree, args: tuple[Any, ...]) -> bool:
-    """Whether f and its derivative are finite at a few relaxed samples."""
+    """Tells whether f and its derivative are finite at a few relaxed samples."""
     estimate = gumbel_softmax(f, temperature=_PROBE_TEMPERATURE)
     compute = jax.jit(lambda k: jax.value_and_grad(estimate, argnums=1)(k, q, *args))
     keys = jax.random.split(jax.random.key(0), _PROBES)

@@ -12,7 +12,7 @@ from jaxdiscrete.core.typing import Estimator, PyTree
 
 
 class GradientEstimate(NamedTuple):
-    """What one call of an estimator says about the gradient."""
+    """The value of one call of an estimator, and what it says about the gradient."""
 
     value: jax.Array
     """The value of the estimate, a scalar."""

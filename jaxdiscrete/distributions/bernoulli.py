@@ -59,12 +59,12 @@ class Bernoulli:
 
     @property
     def num_classes(self) -> int:
-        """2."""
+        """The number of classes, 2."""
         return 2
 
     @property
     def num_states(self) -> int:
-        """How many joint states :meth:`enumerate_support` lists."""
+        """The number of joint states that :meth:`enumerate_support` lists."""
         return int(2 ** math.prod(self.batch_shape))
 
     def validate(self) -> None:
@@ -121,9 +121,13 @@ class Bernoulli:
         return result.astype(self.dtype)
 
     def log_probabilities(self) -> jax.Array:
-        """Of 0 and of 1, ``[*batch_shape, 2]``, in at least float32."""
+        """The log-probabilities, ``[*batch_shape, 2]``, in at least float32."""
+        logits = in_float32(jnp.asarray(self.logits))
+        # From the location, whose derivative at an infinite logit is zero.
         location = self.location()
-        return jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
+        table = jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
+        is_impossible = jnp.isneginf(jnp.stack([-logits, logits], axis=-1))
+        return jnp.where(is_impossible, -jnp.inf, table)
 
     def from_classes(self, classes: ArrayLike) -> jax.Array:
         """The samples of classes 0 or 1, ``[..., *batch_shape]``."""

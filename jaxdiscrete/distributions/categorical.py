@@ -64,12 +64,12 @@ class OneHotCategorical:
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """The number K of classes."""
         return int(jnp.shape(self.logits)[-1])
 
     @property
     def num_states(self) -> int:
-        """How many joint states :meth:`enumerate_support` lists."""
+        """The number of joint states that :meth:`enumerate_support` lists."""
         return int(self.num_classes ** math.prod(self.batch_shape))
 
     def validate(self) -> None:
@@ -145,7 +145,7 @@ class OneHotCategorical:
         return terms.sum(axis=-1).astype(self.dtype)
 
     def log_probabilities(self) -> jax.Array:
-        """Of the classes, ``[*batch_shape, K]``, in at least float32."""
+        """The log-probabilities, ``[*batch_shape, K]``, in at least float32."""
         return self.location()
 
     def from_classes(self, classes: ArrayLike) -> jax.Array:
@@ -153,7 +153,7 @@ class OneHotCategorical:
         return self._one_hot(jnp.asarray(classes), self.location())
 
     def to_classes(self, z: ArrayLike) -> jax.Array:
-        """Which class every variable is in, int32."""
+        """The class of every variable, int32."""
         return jnp.argmax(jnp.asarray(z), axis=-1).astype(jnp.int32)
 
     def enumerate_support(self) -> jax.Array:

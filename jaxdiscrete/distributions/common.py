@@ -1,4 +1,4 @@
-"""What the distributions share: precision, shape checks, enumeration of states."""
+"""Precision, shape checks and enumeration of states for all distributions."""
 
 from __future__ import annotations
 

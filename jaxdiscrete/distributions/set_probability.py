@@ -22,7 +22,7 @@ import numpy as np
 
 
 def _nodes(num_items: int, dtype: Any) -> tuple[np.ndarray, float]:
-    """Where the trapezoid rule looks, and its step, for the precision of ``dtype``.
+    """The nodes of the trapezoid rule and its step, for the precision of ``dtype``.
 
     The hardest integrand is that of tiny p, :math:`e^{(k+1)y} \\exp(-e^y)`. The error
     of the rule is the Fourier transform of the integrand, a Gamma function, at the
@@ -79,7 +79,7 @@ def log_set_probability(log_p: jax.Array, log_rest: jax.Array) -> jax.Array:
 
 
 class SetWeights(NamedTuple):
-    r"""How the items of a drawn set S count.
+    r"""The weights of the items of a drawn set S.
 
     Attributes:
       first: ``[k]``, :math:`p(s) R(S, s)` with the leave-one-out ratio

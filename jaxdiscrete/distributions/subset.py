@@ -73,12 +73,12 @@ class Subset:
 
     @property
     def num_items(self) -> int:
-        """n."""
+        """The number n of items."""
         return int(jnp.shape(self.logits)[-1])
 
     @property
     def num_states(self) -> int:
-        """How many joint states :meth:`enumerate_support` lists."""
+        """The number of joint states that :meth:`enumerate_support` lists."""
         return int(math.comb(self.num_items, self.k) ** math.prod(self.batch_shape))
 
     def validate(self) -> None:

@@ -15,6 +15,7 @@ from jaxdiscrete.core.facts import EVERY_STATE, facts
 from jaxdiscrete.core.latents import freeze, is_sampler, latents, log_prob
 from jaxdiscrete.core.needs import ENUMERABLE
 from jaxdiscrete.core.objective import ObjectiveWithAux
+from jaxdiscrete.core.precision import weighted_sum
 from jaxdiscrete.core.sample import ALL_STATES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
@@ -84,9 +85,9 @@ def exact(
         index = jnp.where(is_possible, jnp.arange(math.prod(sizes)), likeliest)
         states = freeze(jax.tree.map(lambda x: x[index], states))
         values, aux = over_batch(lambda z: objective(z, *args), states, chunk_size)
-        terms = values.astype(weights.dtype) * weights
-        mean_aux = jax.tree.map(lambda x: _expectation(x, weights), aux)
-        return terms.sum().astype(values.dtype), mean_aux
+        mean = _expectation(values, weights, likeliest)
+        mean_aux = jax.tree.map(lambda x: _of_aux(x, weights, likeliest), aux)
+        return mean, mean_aux
 
     return estimator(
         "exact",
@@ -99,16 +100,30 @@ def exact(
     )
 
 
-def _expectation(aux: Any, weights: jax.Array) -> jax.Array:
-    """The mean of one leaf of aux, given along a leading axis of states."""
+def _expectation(
+    values: jax.Array, weights: jax.Array, likeliest: jax.Array
+) -> jax.Array:
+    """The mean of values along a leading axis of states.
+
+    Probabilities sum to one, so a constant may be taken out: what all values have in
+    common would otherwise meet the rounding errors of the derivatives of the weights.
+    """
+    wide = values.astype(weights.dtype)
+    common = jax.lax.stop_gradient(wide[likeliest])
+    common = jnp.where(jnp.isfinite(common), common, 0.0)
+    mean = common + weighted_sum(weights, wide - common[None])
+    return mean.astype(values.dtype)
+
+
+def _of_aux(aux: Any, weights: jax.Array, likeliest: jax.Array) -> jax.Array:
+    """The mean of one leaf of aux, which must be floating."""
     if not jnp.issubdtype(jnp.result_type(aux), jnp.floating):
         raise TypeError(
             "Expected aux of floating arrays in jaxdiscrete.exact, whose aux is their "
             f"mean over the states, got {jnp.result_type(aux)}. Convert it, for "
             "instance with .astype(jnp.float32), or leave it out."
         )
-    total = jnp.tensordot(weights, aux.astype(weights.dtype), axes=1)
-    return total.astype(aux.dtype)
+    return _expectation(aux, weights, likeliest)
 
 
 def _joint_support(q: PyTree, sizes: list[int]) -> PyTree:

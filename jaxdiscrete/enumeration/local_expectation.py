@@ -143,7 +143,7 @@ def _one_at_a_time(
 
 
 def _num_neighbours(d: Finite) -> int:
-    """How many states differ from a given one in one variable."""
+    """The number of states that differ from a given one in one variable."""
     return math.prod(d.batch_shape) * (d.num_classes - 1)
 
 

@@ -12,6 +12,7 @@ from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.facts import EVERY_SAMPLE, Calls, facts
 from jaxdiscrete.core.latents import score
 from jaxdiscrete.core.needs import FINITE
+from jaxdiscrete.core.precision import weighted_sum
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 from jaxdiscrete.enumeration.mechanism import (
@@ -223,9 +224,7 @@ def _centred_by(baseline: Baseline | None) -> Signal:
 
         def gradient(c: jax.Array) -> PyTree:
             of_c = weights * (values - c.astype(weights.dtype))
-            return jax.tree.map(
-                lambda s: jnp.tensordot(of_c.astype(s.dtype), s, axes=1), scores
-            )
+            return jax.tree.map(lambda s: weighted_sum(of_c, s), scores)
 
         trained = (b.by_variance,)
         value = train_by_second_moment(value, gradient, trained, like=values[0])

@@ -31,7 +31,7 @@ from jaxdiscrete.graphs.rollout import (
     num_steps_of,
 )
 from jaxdiscrete.graphs.sites import Transform, site_estimate
-from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
+from jaxdiscrete.multi_sample.others import mean_of_others
 
 
 def sequential(

@@ -106,7 +106,7 @@ class _Adapter:
             )
 
     def sample(self, key: jax.Array) -> PyTree:
-        """What the distribution draws."""
+        """One draw of the distribution."""
         self.validate()
         if self.keyword is None:
             return self.distribution.sample(key)

@@ -139,7 +139,7 @@ def _with_batch_axis(
 
 
 def _as_numbers(value: Any, shape: Shape, dtype: np.dtype) -> np.ndarray:
-    """What the function returned, checked, in the dtype that JAX was told."""
+    """The function's result, checked, in the dtype that JAX was told."""
     result = np.asarray(value)
     expected = "one real number" if shape == () else f"an array of shape {shape}"
     kinds = (jnp.floating, jnp.integer, jnp.bool_)

@@ -23,8 +23,8 @@ from jaxdiscrete.core.rules import linear_form
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
-from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
 from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.multi_sample.others import less_mean_of_others, mean_of_others
 from jaxdiscrete.score_function.mechanism import add_gradients, attach_and_train
 
 
@@ -131,7 +131,7 @@ def double_cv(
             scaled = jax.vmap(scale_one)(slopes)
             controls = jax.vmap(_dot)(jax.tree.map(mean_of_others, scaled), deviations)
             h = signals - controls.astype(signals.dtype)
-            weights = (h - mean_of_others(h)) / num_samples
+            weights = less_mean_of_others(h) / num_samples
             weighted = jax.vmap(
                 lambda w, x: jax.tree.map(lambda s: w.astype(s.dtype) * s, x)
             )(weights, scores)

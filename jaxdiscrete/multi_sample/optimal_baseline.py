@@ -12,8 +12,8 @@ from jaxdiscrete.core.latents import score
 from jaxdiscrete.core.needs import PARAMETERS
 from jaxdiscrete.core.objective import as_signal, squared_norm
 from jaxdiscrete.core.typing import Estimator, Objective
-from jaxdiscrete.multi_sample.leave_one_out import mean_of_others, sum_of_others
 from jaxdiscrete.multi_sample.mechanism import multi_sample
+from jaxdiscrete.multi_sample.others import mean_of_others, sum_of_others
 
 
 @facts(calls=EVERY_SAMPLE, needs=PARAMETERS, reference="Greensmith et al. 2004")

@@ -10,7 +10,7 @@ from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.precision import at_least_float32, in_float32
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.typing import Shape
-from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
+from jaxdiscrete.multi_sample.others import mean_of_others
 
 
 def score_function_loss(
@@ -236,6 +236,6 @@ def _as_mask(mask: ArrayLike | None, shape: Shape) -> jax.Array:
     if mask.shape != shape:
         raise ValueError(
             f"Expected mask of shape {shape}, got shape {mask.shape}. Nothing is "
-            "broadcast: give one entry a step."
+            "broadcast: give one entry per step."
         )
     return mask

@@ -9,8 +9,8 @@ import jax
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.typing import Estimator, Objective
-from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
 from jaxdiscrete.multi_sample.mechanism import multi_sample
+from jaxdiscrete.multi_sample.others import less_mean_of_others
 
 
 @facts(calls=EVERY_SAMPLE, reference="Salimans & Knowles 2014; Kool et al. 2019")
@@ -68,7 +68,7 @@ def reinforce_loo(
         values: jax.Array, statistics: Any, args: tuple[Any, ...]
     ) -> tuple[jax.Array, jax.Array]:
         signals = as_signal(values)
-        return values.mean(), (signals - mean_of_others(signals)) / num_samples
+        return values.mean(), less_mean_of_others(signals) / num_samples
 
     return multi_sample(
         "reinforce_loo",

@@ -21,8 +21,8 @@ from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Critic, Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
-from jaxdiscrete.multi_sample.leave_one_out import mean_of_others
 from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.multi_sample.others import less_mean_of_others, mean_of_others
 from jaxdiscrete.score_function.mechanism import attach_and_train
 
 
@@ -142,7 +142,7 @@ def rodeo(
             return pull_through(log_odds, frozen_q, _unravel(row, q))
 
         def leave_one_out() -> PyTree:
-            advantages = signals - mean_of_others(signals)
+            advantages = less_mean_of_others(signals)
             return gradient(advantages.astype(dtype)[:, None])
 
         def stein() -> PyTree:

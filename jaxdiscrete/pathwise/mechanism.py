@@ -14,6 +14,7 @@ from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,
     flatten,
+    freeze,
     map_latents,
     split_over_latents,
 )
@@ -105,8 +106,10 @@ def mean_of_classes(d: Finite, weights: jax.Array) -> jax.Array:
     Returns:
       An array of the shape and dtype of a sample.
     """
-    classes = jnp.arange(d.num_classes, dtype=jnp.int32)
-    samples = jax.vmap(lambda c: d.from_classes(jnp.full(d.batch_shape, c)))(classes)
+    fixed, classes = freeze(d), jnp.arange(d.num_classes, dtype=jnp.int32)
+    samples = jax.vmap(lambda c: fixed.from_classes(jnp.full(d.batch_shape, c)))(
+        classes
+    )
     weights = jnp.moveaxis(weights, -1, 0)
     extra = (1,) * (samples.ndim - weights.ndim)
     weights = weights.reshape(*weights.shape, *extra)

@@ -165,8 +165,8 @@ def decoupled_straight_through(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       forward_temperature: :math:`\lambda_f > 0`; one number, an array of the latent's
         shape, or a pytree of q's structure. Receives no gradient.
-      backward_temperature: :math:`\lambda_b > 0`, likewise. Its gradient is that of the
-        surrogate loss.
+      backward_temperature: :math:`\lambda_b > 0`, of the same form. Its gradient is
+        that of the surrogate loss.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
         leaves through aux gets no credit for what happens to it later: see
         :func:`jaxdiscrete.sequential`.

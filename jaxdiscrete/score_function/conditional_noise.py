@@ -1,4 +1,4 @@
-r"""How the conditional noise of REBAR and RELAX comes about: tied, or independent.
+r"""The conditional noise of REBAR and RELAX: tied, or independent.
 
 For a function c of the relaxed sample the control is
 :math:`c(\tilde\zeta)\nabla\log q(z) - (\nabla c(\zeta) - \nabla c(\tilde\zeta))`, whose

@@ -162,7 +162,7 @@ def train_by_second_moment(
     *,
     like: jax.Array,
 ) -> jax.Array:
-    """As :func:`attach_and_train`, where the gradient to q is attached otherwise."""
+    """Trains as :func:`attach_and_train`; the gradient to q is attached otherwise."""
     _, objective = _second_moment(frozen_part, parameters, None, like=like)
     return attach_objective(value, objective)
 

@@ -32,9 +32,6 @@ class Entry:
         others refuse to give.
       variant: whether another entry has the same code but for one function, so
         that only what that function changes is tested again.
-      built_like: the entry that is built by the same mechanism, which is what gives
-        the behaviour under transformations: the everyday suite tests it there, and
-        here only with the slow tests.
     """
 
     transform: str
@@ -46,7 +43,6 @@ class Entry:
     more_calls: int = 0
     higher_order: bool = False
     variant: bool = False
-    built_like: str | None = None
 
     @property
     def facts(self):
@@ -167,7 +163,9 @@ def bound_of(num_samples):
     return oracle
 
 
+# The first of each package is the one that once_per_package chooses.
 ALL = {
+    "rebar": Entry("rebar", _rebar(jd.rebar)),
     "reinforce": Entry("reinforce", lambda f, cv, aux: jd.reinforce(f, has_aux=aux)),
     "reinforce_baseline": Entry(
         "reinforce",
@@ -194,21 +192,19 @@ ALL = {
         lambda f, cv, aux: jd.reinforce_loo(f, num_samples=3, has_aux=aux),
         size=Size(num_samples=3),
     ),
-    "arm": Entry(
-        "arm",
-        lambda f, cv, aux: jd.arm(f, has_aux=aux),
-        built_like="disarm",
-    ),
     "disarm": Entry(
         "disarm",
         lambda f, cv, aux: jd.disarm(f, num_samples=4, has_aux=aux),
         size=Size(num_samples=4),
     ),
+    "arm": Entry(
+        "arm",
+        lambda f, cv, aux: jd.arm(f, has_aux=aux),
+    ),
     "arms": Entry(
         "arms",
         lambda f, cv, aux: jd.arms(f, num_samples=3, has_aux=aux),
         size=Size(num_samples=3),
-        built_like="disarm",
     ),
     "arms_gaussian": Entry(
         "arms",
@@ -222,7 +218,6 @@ ALL = {
         "carms",
         lambda f, cv, aux: jd.carms(f, num_samples=3, has_aux=aux),
         size=Size(num_samples=3),
-        built_like="disarm_stick_breaking",
     ),
     "disarm_stick_breaking": Entry(
         "disarm_stick_breaking",
@@ -233,7 +228,6 @@ ALL = {
         "arsm",
         lambda f, cv, aux: jd.arsm(f, has_aux=aux),
         size=Size(num_classes=3),
-        built_like="disarm_stick_breaking",
     ),
     "vimco": Entry(
         "bounds.vimco",
@@ -241,7 +235,6 @@ ALL = {
         size=Size(num_samples=3),
         reduce=log_mean_exp,
         oracle=bound_of(3),
-        built_like="reinforce_loo",
     ),
     "multi_sample_nvil": Entry(
         "bounds.multi_sample_nvil",
@@ -251,7 +244,6 @@ ALL = {
         size=Size(num_samples=2),
         reduce=log_mean_exp,
         oracle=bound_of(2),
-        built_like="reinforce_loo",
     ),
     "local_disarm": Entry(
         "bounds.local_disarm",
@@ -261,20 +253,17 @@ ALL = {
             0.5 * (log_mean_exp(values[:2]) + log_mean_exp(values[2:]))
         ),
         oracle=bound_of(2),
-        built_like="disarm",
     ),
     "reinforce_optimal_baseline": Entry(
         "reinforce_optimal_baseline",
         lambda f, cv, aux: jd.reinforce_optimal_baseline(f, num_samples=3, has_aux=aux),
         size=Size(num_samples=3),
-        built_like="reinforce_loo",
     ),
     "reinforce_running_optimal_baseline": Entry(
         "reinforce_running_optimal_baseline",
         lambda f, cv, aux: jd.reinforce_running_optimal_baseline(
             f, weighted_value=cv["baseline"], weight=cv["scale"], has_aux=aux
         ),
-        built_like="nvil",
     ),
     "unordered_set": Entry(
         "unordered_set",
@@ -289,7 +278,6 @@ ALL = {
         ),
         size=Size(num_samples=3),
         reduce=None,
-        built_like="unordered_set",
     ),
     "partial_enumeration": Entry(
         "partial_enumeration",
@@ -298,7 +286,6 @@ ALL = {
         ),
         size=Size(num_samples=2),
         reduce=None,
-        built_like="unordered_set",
     ),
     "monte_carlo": Entry(
         "reinforce",
@@ -331,23 +318,19 @@ ALL = {
             f, surrogate(cv["weights"]), num_samples=3, has_aux=aux
         ),
         size=Size(num_samples=3),
-        built_like="double_cv",
     ),
     "muprop": Entry(
         "muprop",
         lambda f, cv, aux: jd.muprop(
             f, value_scale=cv["scale"], linear_scale=cv["scale"], has_aux=aux
         ),
-        built_like="rebar",
     ),
     "muprop_second_order": Entry(
         "muprop_second_order",
         lambda f, cv, aux: jd.muprop_second_order(
             f, quadratic_scale=cv["scale"], baseline=cv["baseline"], has_aux=aux
         ),
-        built_like="rebar",
     ),
-    "rebar": Entry("rebar", _rebar(jd.rebar)),
     "rebar_muprop_relaxation": Entry(
         "rebar",
         _rebar(jd.rebar, relaxation=jd.muprop_relaxation),
@@ -357,7 +340,6 @@ ALL = {
         "rebar",
         _rebar(jd.rebar, conditional_noise=jd.independent_noise),
         more_calls=1,
-        built_like="rebar",
     ),
     "rebar_independent_muprop_relaxation": Entry(
         "rebar",
@@ -373,7 +355,6 @@ ALL = {
     "relax_scale": Entry(
         "relax_rebar",
         _relax(jd.relax_rebar, scale=True),
-        built_like="relax",
     ),
     "relax_independent": Entry(
         "relax", _relax(jd.relax, conditional_noise=jd.independent_noise), variant=True
@@ -382,7 +363,6 @@ ALL = {
         "relax_rebar",
         _relax(jd.relax_rebar, scale=True, conditional_noise=jd.independent_noise),
         more_calls=1,
-        built_like="relax",
     ),
     "control_variate": Entry(
         "control_variate",
@@ -396,52 +376,44 @@ ALL = {
             scale=cv["scale"],
             has_aux=aux,
         ),
-        built_like="reinforce_baseline",
-    ),
-    "mean_field": Entry(
-        "mean_field",
-        lambda f, cv, aux: jd.mean_field(f, has_aux=aux),
-        built_like="gumbel_softmax",
     ),
     "gumbel_softmax": Entry(
         "gumbel_softmax",
         lambda f, cv, aux: jd.gumbel_softmax(f, temperature=_t(cv), has_aux=aux),
     ),
+    "mean_field": Entry(
+        "mean_field",
+        lambda f, cv, aux: jd.mean_field(f, has_aux=aux),
+    ),
     "straight_through": Entry(
         "straight_through",
         lambda f, cv, aux: jd.straight_through(f, has_aux=aux),
-        built_like="gumbel_softmax",
     ),
     "half_estimator": Entry(
         "half_estimator",
         lambda f, cv, aux: jd.half_estimator(f, has_aux=aux),
-        built_like="straight_through_gumbel_softmax",
     ),
     "reinmax": Entry(
         "reinmax",
         lambda f, cv, aux: jd.reinmax(f, temperature=_t(cv), has_aux=aux),
-        built_like="straight_through_gumbel_softmax",
     ),
     "gapped_straight_through": Entry(
         "gapped_straight_through",
         lambda f, cv, aux: jd.gapped_straight_through(
             f, temperature=_t(cv), has_aux=aux
         ),
-        built_like="straight_through_gumbel_softmax",
     ),
     "gumbel_rao": Entry(
         "gumbel_rao",
         lambda f, cv, aux: jd.gumbel_rao(
             f, temperature=_t(cv), num_noise=4, has_aux=aux
         ),
-        built_like="straight_through_gumbel_softmax",
     ),
     "decoupled_straight_through": Entry(
         "decoupled_straight_through",
         lambda f, cv, aux: jd.decoupled_straight_through(
             f, forward_temperature=2.0, backward_temperature=_t(cv), has_aux=aux
         ),
-        built_like="straight_through_gumbel_softmax",
     ),
     "straight_through_gumbel_softmax": Entry(
         "straight_through_gumbel_softmax",
@@ -452,10 +424,14 @@ ALL = {
 }
 
 
-def once_a_mechanism(names):
-    """Parameters for tests of what a mechanism gives all its estimators alike."""
+def once_per_package(names):
+    """Parameters for tests of what a package gives all its estimators alike.
+
+    The first of each package is tested every day, the others with the thorough tests.
+    """
+    first = {ALL[name].facts.family: name for name in reversed(names)}
     return [
-        pytest.param(n, marks=pytest.mark.slow if ALL[n].built_like else ())
+        pytest.param(n, marks=() if n in first.values() else pytest.mark.thorough)
         for n in names
     ]
 
@@ -464,10 +440,10 @@ MAIN = [name for name, entry in ALL.items() if not entry.variant]
 UNBIASED = [name for name, entry in ALL.items() if entry.unbiased]
 BARE = [name for name, entry in ALL.items() if entry.bare]
 everything = pytest.mark.parametrize("name", MAIN)
-mechanism = pytest.mark.parametrize("name", once_a_mechanism(MAIN))
+per_package = pytest.mark.parametrize("name", once_per_package(MAIN))
 first_order = pytest.mark.parametrize(
     "name",
-    once_a_mechanism(n for n in MAIN if n in UNBIASED and not ALL[n].higher_order),
+    once_per_package([n for n in MAIN if n in UNBIASED and not ALL[n].higher_order]),
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from tests.battery.estimators import ALL, MAIN, initial_cv, once_a_mechanism
+from tests.battery.estimators import ALL, MAIN, initial_cv, once_per_package
 from tests.battery.problems import KINDS
 from tests.helpers.trees import assert_close
 
@@ -16,7 +16,7 @@ def f(z, theta):
     return jnp.sum(jnp.sin(theta * z)) * theta[0]
 
 
-@pytest.mark.parametrize("name", once_a_mechanism(MAIN))
+@pytest.mark.parametrize("name", once_per_package(MAIN))
 def test_shard_map_gives_the_same_gradients(name):
     """Examples over devices; model, temperature, scale and critic replicated."""
     mesh = Mesh(np.array(jax.devices()[:4]), ("data",))
@@ -64,7 +64,7 @@ def test_shard_map_gives_the_same_gradients(name):
     assert_close(inside, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", once_a_mechanism(MAIN))
+@pytest.mark.parametrize("name", once_per_package(MAIN))
 def test_replicated_logits_vary_like_their_samples(name):
     """Nothing but the keys differs between devices."""
     mesh = Mesh(np.array(jax.devices()[:4]), ("data",))

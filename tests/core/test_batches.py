@@ -37,7 +37,7 @@ BUILD = {
     ),
     "double_cv": functools.partial(jd.double_cv, num_samples=4, scale=0.7),
     "rodeo": lambda f, **options: jd.rodeo(
-        f, lambda v, c: 0.2 * v + c, num_samples=4, **options
+        f, lambda v, c, *args: 0.2 * v + c, num_samples=4, **options
     ),
     "unordered_set": functools.partial(jd.unordered_set, num_samples=4),
     "sum_and_sample": functools.partial(jd.sum_and_sample, num_samples=4),

@@ -10,9 +10,6 @@ from tests.diagnostics.problems import KEY, Q, cubic, loo, measure, rebar
 from tests.helpers.samplers import BareSampler
 from tests.helpers.trees import flat, flat_rows
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
-
-
 READINGS = ("mean", "variance", "signal_to_noise", "bias", "z")
 
 

@@ -1,7 +1,9 @@
 """The examples in docstrings run, and print what they say they print."""
 
+import ast
 import doctest
 import importlib
+import inspect
 import pkgutil
 
 import jax
@@ -31,3 +33,16 @@ def test_docstrings_run(module, monkeypatch):
             optionflags=doctest.NORMALIZE_WHITESPACE,
         )
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_docstrings_say_what_a_thing_is(module):
+    """They are no fragments, and no shorthand for the docstring above."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    for node in ast.walk(tree):
+        doc = ast.get_docstring(node) if isinstance(node, kinds) else None
+        if doc is not None:
+            first = doc.splitlines()[0]
+            assert first.split()[0] not in {"Of", "What", "Whether", "Which"}, first
+            assert "likewise" not in doc.lower(), first

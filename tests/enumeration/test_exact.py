@@ -25,7 +25,7 @@ def test_too_many_states():
 
 
 def test_exact_names_what_it_needs():
-    with pytest.raises(TypeError, match=r"enumerate_support .*got BareSampler"):
+    with pytest.raises(TypeError, match=r"got BareSampler.*enumerate_support"):
         jd.exact(total)(KEY, BareSampler(jnp.zeros(2)))
 
 
@@ -75,3 +75,30 @@ def test_support_and_probability_are_enough():
             return jnp.arange(1.0, 7.0)
 
     assert_close(jd.exact(lambda z: z)(KEY, Die()), 3.5)
+
+
+@pytest.mark.parametrize("constant", [1e5, 1e6])
+def test_a_large_constant_in_f_leaves_the_gradient_as_it_is(constant):
+    """Every value of f is exact in float32, and so must be what differs."""
+    q = jd.OneHotCategorical(jnp.array([-1.0, 0.3, 0.8]))
+    f = lambda z: constant + jnp.dot(z, jnp.array([1.0, 2.0, 3.0]))  # noqa: E731
+    gradient = jax.grad(jd.exact(f), argnums=1)(KEY, q).logits
+    expected = jax.grad(jd.exact(lambda z: f(z) - constant), 1)(KEY, q).logits
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+
+
+def test_aux_is_its_expectation():
+    q = jd.Bernoulli(jnp.array([0.3, -0.8]))
+    f = lambda z: (jnp.sum(z), {"z": z, "square": z[0] ** 2})  # noqa: E731
+    value, aux = jd.exact(f, has_aux=True)(KEY, q)
+    np.testing.assert_allclose(aux["z"], q.mean(), rtol=1e-6)
+    np.testing.assert_allclose(aux["square"], q.mean()[0], rtol=1e-6)
+    np.testing.assert_allclose(value, q.mean().sum(), rtol=1e-6)
+
+
+def test_aux_that_has_no_expectation_is_refused():
+    f = lambda z: (jnp.sum(z), z > 0.5)  # noqa: E731
+    with pytest.raises(
+        TypeError, match=r"aux of floating arrays .* got bool\. Convert"
+    ):
+        jd.exact(f, has_aux=True)(KEY, jd.Bernoulli(jnp.zeros(2)))

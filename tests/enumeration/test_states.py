@@ -17,7 +17,7 @@ from jaxdiscrete.enumeration.states import (
 )
 from tests.helpers.samplers import BareSampler
 from tests.helpers.sets import distance
-from tests.helpers.statistics import K_SIGMA
+from tests.helpers.statistics import K_SIGMA, map_in_chunks
 from tests.helpers.trees import all_finite, assert_close
 
 KEY = jax.random.key(0)
@@ -40,7 +40,7 @@ def probabilities(q):
 def test_order_is_that_of_draws_without_replacement():
     num, k = 150_000, 3
     keys = jax.random.split(KEY, num)
-    drawn = jax.jit(jax.vmap(lambda key: sample_without_replacement(key, Q, k)))(keys)
+    drawn = map_in_chunks(lambda key: sample_without_replacement(key, Q, k), keys)
     index = np.asarray(drawn.choices) @ [3, 1]
     p = probabilities(Q)
     possible = np.flatnonzero(p)
@@ -175,7 +175,6 @@ def test_more_states_than_there_are():
             estimate(distance, **{what: 2.0})
         with pytest.raises(
             TypeError,
-            match=r"jaxdiscrete.Bernoulli or jaxdiscrete.OneHotCategorical "
-            rf"distributions in jaxdiscrete.{name}, .*got BareSampler",
+            match=rf"finitely many classes in jaxdiscrete.{name}, got BareSampler, wh",
         ):
             estimate(distance, **{what: 2})(KEY, BareSampler(jnp.zeros(3)))

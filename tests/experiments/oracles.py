@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.models import make_model
-from jaxdiscrete.experiments.settings import Model
+from jaxdiscrete.experiments.models.settings import LayeredSettings
+from jaxdiscrete.experiments.tasks.generative import Settings as Generative
+from jaxdiscrete.experiments.tasks.structured import Settings as Structured
+from tests.experiments.helpers import NETWORKS
 
 PIXEL_MEAN = np.array([0.4, 0.7, 0.3, 0.55], np.float32)
 IMAGE = jnp.array([1.0, 0.0, 1.0, 1.0])
@@ -21,28 +23,27 @@ IMAGE = jnp.array([1.0, 0.0, 1.0, 1.0])
 class Case:
     """A model small enough to enumerate, at parameters without a small gradient."""
 
-    model: Model
+    model: LayeredSettings
     seed: int
     num: int
     """Samples that show a gradient off by 5 %."""
 
 
-def _settings(num_latents, **others):
-    return Model(num_latents=num_latents, **others)
-
-
 CASES = {
-    "one_layer": Case(_settings((2,)), 1819, 65_000),
-    "one_layer_analytic": Case(_settings((2,), divergence="analytic"), 44, 65_000),
-    "two_layers": Case(_settings((2, 2)), 619, 200_000),
-    "two_layers_analytic": Case(_settings((2, 2), divergence="analytic"), 619, 160_000),
-    "categorical": Case(_settings((1, 1), num_classes=3), 1949, 550_000),
-    "structured": Case(_settings((2, 2), task="structured"), 1491, 700_000),
+    "one_layer": Case(Generative((2,)), 1819, 65_000),
+    "one_layer_analytic": Case(Generative((2,), divergence="analytic"), 44, 65_000),
+    "two_layers": Case(Generative((2, 2)), 619, 200_000),
+    "two_layers_analytic": Case(
+        Generative((2, 2), divergence="analytic"), 619, 160_000
+    ),
+    "categorical": Case(Generative((1, 1), num_classes=3), 1949, 550_000),
+    "structured": Case(Structured((2, 2)), 1491, 700_000),
 }
 
 
 def network(case):
-    return make_model(case.model, PIXEL_MEAN)
+    network_class, _ = NETWORKS[case.model.task]
+    return network_class(case.model, PIXEL_MEAN)
 
 
 def randomised(tree, seed, scale=1.0):

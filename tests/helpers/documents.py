@@ -6,6 +6,20 @@ import re
 import jax
 
 ROOT = pathlib.Path(__file__).parents[2]
+#: Every page; none where tests run without the repository around them.
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def names(path):
+    """What the page calls in the library, apart from fences of no language."""
+    text = re.sub(r"^```\n.*?^```$", "", path.read_text(), flags=re.M | re.S)
+    return set(re.findall(r"\bjd\.(\w+)", text))
+
+
+def links(path):
+    """The files that the page links to, and pictures that it shows."""
+    found = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text())
+    return [path.parent / link for link in found if "://" not in link]
 
 
 def run_document(path):

@@ -10,6 +10,8 @@ from tests.helpers.trees import flat, flat_rows
 
 K_SIGMA = 4.5
 VISIBLE = 0.05
+# Numbers of samples are multiples of it: what is left over is a second program.
+CHUNK = 10_000
 
 
 def assert_unbiased(samples, expected):
@@ -42,11 +44,20 @@ def assert_unbiased(samples, expected):
     )
 
 
+def map_in_chunks(fn, keys, chunk_size=CHUNK):
+    """fn of every key, in a program optimised to run, and in the memory of a chunk."""
+    program = jax.jit(
+        lambda keys: jax.lax.map(fn, keys, batch_size=chunk_size),
+        compiler_options={"xla_backend_optimization_level": 1},
+    )
+    return program(keys)
+
+
 def gradient_samples(estimate, q, *args, num=200_000, seed=0):
     """Gradients with respect to q for many keys, ``[num, coordinates]``."""
     keys = jax.random.split(jax.random.key(seed), num)
     gradient = jax.grad(estimate, argnums=1)
-    return flat_rows(jax.jit(jax.vmap(lambda k: gradient(k, q, *args)))(keys))
+    return flat_rows(map_in_chunks(lambda k: gradient(k, q, *args), keys))
 
 
 def exact_gradient(f, q, *args, oracle=jd.exact):

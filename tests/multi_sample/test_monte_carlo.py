@@ -59,13 +59,13 @@ def test_chunked_samples_need_the_memory_of_one_chunk():
 
 def test_number_of_samples_is_a_static_integer():
     with pytest.raises(TypeError, match="to be a Python int, got float"):
-        jd.reinforce_loo(jnp.sum, num_repeats=2.0)
+        jd.reinforce_loo(jnp.sum, num_samples=2.0)
     with pytest.raises(
-        ValueError, match=r"num_samples >= 1 in jaxdiscrete\.monte_carlo"
+        ValueError, match=r"num_repeats >= 1 in jaxdiscrete\.monte_carlo"
     ):
         jd.monte_carlo(jd.reinforce(jnp.sum), num_repeats=0)
     with pytest.raises(
-        ValueError, match=r"num_samples >= 1 in jaxdiscrete\.monte_carlo"
+        ValueError, match=r"num_repeats >= 1 in jaxdiscrete\.monte_carlo"
     ):
         jd.monte_carlo(jd.reinforce(jnp.sum), num_repeats=-1, chunk_size=4)
     with pytest.raises(ValueError, match=r"chunk_size >= 1 in jaxdiscrete"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.helpers.statistics import assert_unbiased
+from tests.helpers.statistics import assert_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close
 
 # A policy over tokens 0 (the end), 1, 2: three steps, each given the token before.
@@ -145,7 +145,7 @@ def losses_and_gradients(loss, theta=THETA, group=4, num=150_000):
         tokens = sample_group(key, theta, group)
         return jax.value_and_grad(loss)(THETA, tokens)
 
-    values, grads = jax.jit(jax.vmap(one))(jax.random.split(KEY, num))
+    values, grads = map_in_chunks(one, jax.random.split(KEY, num))
     return np.asarray(values), np.asarray(grads).reshape(num, -1)
 
 

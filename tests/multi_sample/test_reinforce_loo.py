@@ -111,3 +111,12 @@ def test_leave_one_out_refuses_one_sample(num_samples):
         )
         with pytest.raises(ValueError, match=match):
             transform(jnp.sum, num_samples=num_samples)
+
+
+@pytest.mark.parametrize("constant", [0.2, 1e6 + 0.1])
+def test_equal_rewards_have_no_gradient(constant):
+    estimate = jd.reinforce_loo(lambda z: constant + 0.0 * z.sum(), num_samples=8)
+    gradient = jax.grad(estimate, argnums=1)
+    for seed in range(5):
+        q = jd.Bernoulli(jnp.array([0.3, -0.8]))
+        assert not gradient(jax.random.key(seed), q).logits.any()

@@ -160,13 +160,15 @@ def test_nothing_reaches_what_the_control_reads_through_arguments():
     assert_close(jax.jit(jax.grad(loss))(jnp.array(0.7)), mean_of_f)
 
 
-def test_errors_of_the_control():
+def test_errors_of_the_surrogate():
     match = r"num_samples >= 2 in jaxdiscrete\.rodeo, got 1\. The control variate of ea"
     with pytest.raises(ValueError, match=match):
         jd.rodeo(f, no_control, num_samples=1)
-    with pytest.raises(ValueError, match=r"control to return one real scalar, got sh"):
+    with pytest.raises(
+        ValueError, match=r"surrogate to return one real scalar, got sh"
+    ):
         jd.rodeo(f, lambda v, c: jnp.stack([v, c]), num_samples=2)(KEY, Q)
     hidden = lambda z: f(z)  # noqa: E731
-    match = r"since the control reads them stopped, got function.*tree_util\.Partial"
+    match = r"since the surrogate reads them stopped, got function.*tree_util\.Partial"
     with pytest.raises(TypeError, match=match):
         jd.rodeo(lambda z, g: g(z), lambda v, c, g: v, num_samples=2)(KEY, Q, hidden)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.helpers.statistics import K_SIGMA
+from tests.helpers.statistics import K_SIGMA, map_in_chunks
 
 
 def simplex_quadratic(z):
@@ -26,9 +26,11 @@ CORNERS = jnp.log(
 def batches_of(estimate, seed, num=60_000, num_batches=30):
     """Mean and variance, summed over coordinates, in batches, at each of CORNERS."""
     keys = jax.random.split(jax.random.key(seed), num)
-    gradient = jax.vmap(jax.vmap(jax.grad(estimate, 1), (0, None)), (None, 0))
-    samples = jax.jit(gradient)(keys, jd.OneHotCategorical(CORNERS)).logits
-    samples = np.asarray(samples, np.float64).reshape(len(CORNERS), num_batches, -1, 3)
+    gradient = jax.vmap(jax.grad(estimate, 1), (None, 0))
+    corners = jd.OneHotCategorical(CORNERS)
+    samples = map_in_chunks(lambda key: gradient(key, corners).logits, keys)
+    samples = np.asarray(samples, np.float64).swapaxes(0, 1)
+    samples = samples.reshape(len(CORNERS), num_batches, -1, 3)
     return samples.mean(axis=2), samples.var(axis=2, ddof=1).sum(axis=-1)
 
 

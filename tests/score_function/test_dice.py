@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.helpers.statistics import assert_unbiased
+from tests.helpers.statistics import assert_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close, flat
 
 KEY = jax.random.key(0)
@@ -46,7 +46,7 @@ def mean_and_error(derivative, num=400_000, num_batches=100):
     def batch(keys):
         return jax.tree.map(lambda x: x.mean(axis=0), jax.vmap(derivative)(keys))
 
-    means = jax.jit(lambda: jax.lax.map(batch, keys))()
+    means = map_in_chunks(batch, keys, chunk_size=1)
     return np.asarray(means, np.float64).reshape(num_batches, -1)
 
 

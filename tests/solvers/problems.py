@@ -35,7 +35,7 @@ def curved(z, t=1.0):
 
 
 def perturbed(f, solver=best, **options):
-    return jd.perturbed_optimizer(f, solver, **({"num_samples": 4} | options))
+    return jd.perturbed_optimizer(f, solver, **({"num_noise": 4} | options))
 
 
 def imle(f, solver=best, **options):

@@ -169,7 +169,7 @@ def test_a_solver_is_not_differentiated(transform):
 
 
 def test_scale_and_step_receive_no_gradient():
-    assert jax.grad(lambda s: perturbed(curved, sigma=s)(KEY, THETA))(1.5) == 0
+    assert jax.grad(lambda s: perturbed(curved, noise_scale=s)(KEY, THETA))(1.5) == 0
     assert jax.grad(lambda s: imle(curved, step_size=s)(KEY, THETA))(1.5) == 0
 
 
@@ -180,7 +180,8 @@ def test_descent_finds_the_cheapest_decision(transform, solver):
     noise = {"noise": jd.noise.sum_of_gamma(2)} if is_subset_of_imle else {}
     cost = jnp.array([1.0, -1.0, 3.0, 0.3, -2.5])
     f = lambda z: jnp.dot(z, cost) + 0.1 * jnp.sum(z**2) ** 2  # noqa: E731
-    gradient = jax.grad(transform(f, solver, num_samples=16, **noise), argnums=1)
+    count = {"num_samples" if transform is imle else "num_noise": 16}
+    gradient = jax.grad(transform(f, solver, **count, **noise), argnums=1)
 
     @jax.jit
     def descend(theta, key):
@@ -238,13 +239,13 @@ def test_what_f_returns_is_checked(transform):
 
 
 def test_numbers_are_checked():
-    for transform in (perturbed, imle):
-        with pytest.raises(
-            ValueError, match=r"num_samples >= 1 in jaxdiscrete\.\w+, g"
-        ):
-            transform(curved, num_samples=0)
-    with pytest.raises(ValueError, match=r"Expected sigma > 0, got 0.0. Without noise"):
-        perturbed(curved, sigma=0.0)
+    for transform, what in ((perturbed, "num_noise"), (imle, "num_samples")):
+        with pytest.raises(ValueError, match=rf"{what} >= 1 in jaxdiscrete\.\w+, g"):
+            transform(curved, **{what: 0})
+    with pytest.raises(
+        ValueError, match=r"Expected noise_scale > 0, got 0.0. Without noi"
+    ):
+        perturbed(curved, noise_scale=0.0)
     with pytest.raises(ValueError, match=r"Expected step_size > 0, got -1.0. It is t"):
         imle(curved, step_size=-1.0)
     with pytest.raises(ValueError, match=r"k >= 1 in jaxdiscrete\.sum_of_gamma, got 0"):

@@ -56,25 +56,27 @@ def run(args: list[str]) -> int:
 
 
 def _run(args: list[str], screen: Console) -> None:
+    plain = [arg for arg in args if arg not in _HELP]
+    wants_help = len(plain) < len(args)
+    if len(plain) < 2 and wants_help:
+        _parse(args)
     # What a command does not know are settings of its files, which decide what there
     # is to be set: they are read in between.
-    known, options = _parse([arg for arg in args if arg not in _HELP], lenient=True)
+    command, options = _parse(plain, lenient=True)
     overrides = Overrides("jaxdiscrete " + " ".join(args[:2]), tuple(options))
-    takes_settings = hasattr(known, "files")
-    if any(arg in _HELP for arg in args):
-        if takes_settings and known.files:
-            overrides.show_help(known)
+    takes_settings = hasattr(command, "files")
+    if wants_help:
+        if takes_settings and command.files:
+            overrides.show_help(command)
         _parse(args)
     elif takes_settings:
-        known.run(screen, overrides)
+        command.run(screen, overrides)
     else:
         _parse(args)[0].run(screen)
 
 
 def _parse(args: list[str], *, lenient: bool = False) -> tuple[Any, list[str]]:
     """A command, and the options that it does not know."""
-    if lenient and not args:
-        return None, []
     parse: Any = functools.partial(
         tyro.cli,
         Command,

@@ -7,6 +7,7 @@ every command alike, with the file's values as defaults.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -132,7 +133,7 @@ class Overrides:
             default=both(command, config),
             args=["--help"],
             prog=self.program,
-            description=type(command).__doc__,
+            description=inspect.getdoc(command),
             config=PARSER,
         )
 

@@ -57,6 +57,7 @@ class Reproduce:
                 screen,
                 short=self.short,
                 change=overrides.apply,
+                options=overrides.options,
             )
             for path in dict.fromkeys(found)
         ]

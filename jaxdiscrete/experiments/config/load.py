@@ -10,13 +10,13 @@ from typing import Any
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments.config.check import check, check_bounds
+from jaxdiscrete.experiments.config.claims import Claim, ShortLength
 from jaxdiscrete.experiments.config.fields import Schedule, constant
 from jaxdiscrete.experiments.config.read import read, read_table
 from jaxdiscrete.experiments.config.settings import Config, Grid
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import Estimator
 from jaxdiscrete.experiments.estimators.table import find_estimator
-from jaxdiscrete.experiments.reproduce.claims import Claim, ShortLength
 from jaxdiscrete.experiments.training.task import Model, find_model
 
 VARIANTS = {Estimator: find_estimator, Model: find_model}

@@ -12,7 +12,7 @@ from jaxdiscrete.experiments.tasks.generative import Settings as Generative
 from jaxdiscrete.experiments.training.task import Model
 
 if TYPE_CHECKING:
-    from jaxdiscrete.experiments.reproduce.claims import ShortLength
+    from jaxdiscrete.experiments.config.claims import ShortLength
 
 
 @dataclasses.dataclass(frozen=True)

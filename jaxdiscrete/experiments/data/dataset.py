@@ -1,4 +1,4 @@
-"""What a data set is: what is known before its files are read, and its images."""
+"""A data set: the facts that are known before its files are read, and its images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DatasetInfo:
     read: Callable[[tuple[Path, ...], Binarizer], Splits]
     """From files to splits."""
     source: Source | None = None
-    """Where its files come from; None for a set that a package brings along."""
+    """The origin of its files; None for a set that a package brings along."""
 
 
 class Dataset(NamedTuple):

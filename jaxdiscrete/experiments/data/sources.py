@@ -1,4 +1,4 @@
-"""Where files come from, and the checksums that they must have."""
+"""Origins of files, and the checksums that they must have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Source:
     """Each enough on its own: the first one of which all files are there is used, and
     the last one is downloaded."""
     licence: str
-    """What the authors say, for one line of a report."""
+    """The licence in the words of the authors, for one line of a report."""
     citation: str
     """Whom to cite."""
 

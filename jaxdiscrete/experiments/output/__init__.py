@@ -1,1 +1,1 @@
-"""What runs leave behind and what people see: records, numbers, tables, figures."""
+"""Everything that runs leave behind: folders, records, numbers, tables, figures."""

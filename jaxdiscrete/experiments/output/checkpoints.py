@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -16,7 +17,9 @@ import orbax.checkpoint as ocp
 
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output.folder import write_json
-from jaxdiscrete.experiments.training.state import TrainState
+
+if TYPE_CHECKING:
+    from jaxdiscrete.experiments.training.state import TrainState
 
 CHECKPOINT_FOLDER = "checkpoints"
 CHECKSUM_FILE = "checkpoints.json"

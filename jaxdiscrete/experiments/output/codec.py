@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import types
@@ -77,7 +78,7 @@ def from_plain(value: Any, kind: Any, place: str = "$") -> Any:
 
 def _from_table(value: Any, kind: Any, place: str) -> Any:
     table = _checked(value, dict, "a table", place)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     if unknown := table.keys() - hints.keys():
         raise ValueError(f"unknown key {sorted(unknown)[0]!r} at {place}")
     values = {k: from_plain(v, hints[k], f"{place}.{k}") for k, v in table.items()}
@@ -87,6 +88,11 @@ def _from_table(value: Any, kind: Any, place: str) -> Any:
         if is_required and field.name not in values:
             raise ValueError(f"no {field.name!r} at {place}")
     return kind(**values)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _checked(value: Any, kind: type, expected: str, place: str) -> Any:

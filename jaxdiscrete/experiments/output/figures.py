@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, NullFormatter
 
 from jaxdiscrete.experiments.output.folder import replacing
 from jaxdiscrete.experiments.output.formatting import find_metric, label
@@ -34,8 +34,13 @@ _REPRODUCIBLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "text.parse_math": False,
 }
+#: Letters side by side in the legend of a chart, about 6 of each entry for its line.
+_LEGEND_WIDTH = 76
 #: The panels of a run, by the first metric that it has.
 _PANELS = (("valid_elbo", "loss"), ("log_variance",))
+
+
+XAxis = Literal["step", "temperature"]
 
 
 class Picture(NamedTuple):
@@ -56,7 +61,7 @@ class Line(NamedTuple):
     error: np.ndarray | None = None
     """The half width of a band around it."""
     style: int = 0
-    """Which of the colours and line styles; curves of one run share it."""
+    """The number of its colour and line style; curves of one run share it."""
 
 
 class Mark(NamedTuple):
@@ -78,8 +83,8 @@ def save_picture(path: Path, picture: Picture, shape: tuple[int, int]) -> None:
             ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
         if picture.labels:
-            label = picture.labels[i]
-            row[0].set_ylabel(label, rotation=0, ha="right", va="center")
+            text = picture.labels[i]
+            row[0].set_ylabel(text, rotation=0, ha="right", va="center")
     figure.suptitle(picture.title, fontsize=11)
     figure.tight_layout(pad=0.4, rect=(0, 0, 1, 0.98))
     _save(path, figure)
@@ -114,25 +119,41 @@ def save_curves(
         _save(path, figure)
 
 
-def svg_chart(metric: str, lines: Sequence[Line], marks: Sequence[Mark]) -> bytes:
-    """One chart of a metric against steps, as SVG that is the same every time."""
-    rows = -(-len(lines) // 3)
+def svg_chart(
+    metric: str, lines: Sequence[Line], marks: Sequence[Mark] = (), x: XAxis = "step"
+) -> bytes:
+    """One chart of a metric, as SVG that is the same every time."""
+    longest = max(len(line.label) for line in lines)
+    columns = max(1, min(3, _LEGEND_WIDTH // (longest + 6)))
+    rows = -(-len(lines) // columns)
     with matplotlib.rc_context(_REPRODUCIBLE):
         figure = Figure(figsize=(5, 3.2 + 0.2 * rows), layout="constrained")
         ax = figure.subplots()
-        _draw_curves(ax, metric, lines, marks)
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+        _draw_curves(ax, metric, lines, marks, x)
+        figure.legend(
+            loc="outside lower center", ncols=columns, frameon=False, fontsize=9
+        )
         return _svg(figure)
 
 
 def _draw_curves(
-    ax: Axes, metric: str, lines: Sequence[Line], marks: Sequence[Mark] = ()
+    ax: Axes,
+    metric: str,
+    lines: Sequence[Line],
+    marks: Sequence[Mark] = (),
+    x: XAxis = "step",
 ) -> None:
     for line in lines:
         style = _style(line.style)
+        has_error = line.error is not None and np.isfinite(line.error).any()
+        if x == "temperature":
+            style |= {"marker": "o", "markersize": 4, "capsize": 3}
+            error = line.error if has_error else None
+            ax.errorbar(line.x, line.y, error, label=line.label, **style)
+            continue
         marker = "o" if len(line.x) == 1 else ""
         ax.plot(line.x, line.y, marker=marker, markersize=4, label=line.label, **style)
-        if line.error is not None and np.isfinite(line.error).any():
+        if has_error:
             low, high = line.y - line.error, line.y + line.error
             colour = style["color"]
             ax.fill_between(line.x, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -152,9 +173,16 @@ def _draw_curves(
     known = find_metric(metric)
     if known.starts_far_off:
         _zoom(ax, lines, [mark.y for mark in marks])
+    if known.spans_decades:
+        _make_logarithmic(ax, "y")
+        # Error bars may reach zero, which a logarithmic axis does not have.
+        ax.set_ylim(bottom=0.5 * min(float(np.nanmin(line.y)) for line in lines))
     unit = f" ({known.unit})" if known.unit else ""
-    ax.set(xlabel="step", ylabel=known.label + unit)
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.set(xlabel=x, ylabel=known.label + unit)
+    if x == "step":
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    else:
+        _make_logarithmic(ax, "x")
     ax.margins(x=0.02)
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
@@ -187,6 +215,14 @@ def _style(i: int) -> dict[str, Any]:
         "linestyle": LINE_STYLES[i // len(COLOURS) % len(LINE_STYLES)],
         "linewidth": 1.4,
     }
+
+
+def _make_logarithmic(ax: Axes, name: Literal["x", "y"]) -> None:
+    """Powers of ten as plain numbers, because text is never read as a formula."""
+    ax.set(**{f"{name}scale": "log"})
+    axis = ax.xaxis if name == "x" else ax.yaxis
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _zoom(ax: Axes, lines: Sequence[Line], extra: Sequence[float]) -> None:

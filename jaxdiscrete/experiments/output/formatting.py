@@ -17,7 +17,7 @@ _MOST_DECIMALS = 7
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """What is known of a metric besides its value."""
+    """The facts of a metric that its value does not tell."""
 
     label: str
     """The name for people."""
@@ -27,6 +27,10 @@ class Metric:
     """Digits behind the point. Default: four significant digits."""
     starts_far_off: bool = False
     """Its first tenth of training would hide all the rest of a curve."""
+    spans_decades: bool = False
+    """It is positive, and drawn on a logarithmic axis."""
+    short_label: str = ""
+    """The name where there is little room. Default: the label."""
 
 
 def _bounds() -> dict[str, Metric]:
@@ -45,14 +49,14 @@ METRICS: dict[str, Metric] = _bounds() | {
     "test_accuracy_se": Metric("s.e. of test accuracy over images"),
     "loss": Metric("loss"),
     "theta": Metric("theta"),
-    "log_variance": Metric("log variance", decimals=2),
+    "log_variance": Metric("log variance", decimals=2, short_label="log var."),
     "encoder_log_variance": Metric("encoder log variance", decimals=2),
     "log_variance_times_calls": Metric("log variance at equal calls of f", decimals=2),
-    "bias": Metric("bias"),
+    "bias": Metric("bias", spans_decades=True),
     "bias_in_standard_errors": Metric("bias in standard errors", decimals=2),
     "epoch": Metric("epoch", decimals=2),
-    "steps_per_second": Metric("steps per second"),
-    "seconds": Metric("time", "s", 1),
+    "steps_per_second": Metric("steps per second", short_label="steps/s"),
+    "seconds": Metric("time", "s", 1, short_label="time (s)"),
 }
 
 
@@ -70,6 +74,12 @@ def in_order(names: Iterable[str]) -> list[str]:
 def label(name: str) -> str:
     """A metric's name for people: ``test_elbo`` is "test ELBO"."""
     return find_metric(name).label
+
+
+def short_label(name: str) -> str:
+    """A metric's name where there is little room: "log var."."""
+    metric = find_metric(name)
+    return metric.short_label or metric.label
 
 
 def as_given(value: float | None) -> str:

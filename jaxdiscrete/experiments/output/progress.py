@@ -12,7 +12,7 @@ from rich.progress import (
     TextColumn,
 )
 
-from jaxdiscrete.experiments.output.formatting import label, number
+from jaxdiscrete.experiments.output.formatting import number, short_label
 
 #: What the bar shows of a block, as far as the run has it.
 _SHOWN = ("valid_elbo", "theta", "log_variance")
@@ -22,7 +22,7 @@ def training_progress(screen: Console) -> Progress:
     """A bar over steps, whose tasks have a field ``status`` for the metrics."""
     return Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=10),
         MofNCompleteColumn(),
         TextColumn("{task.fields[status]}"),
         console=screen,
@@ -31,6 +31,5 @@ def training_progress(screen: Console) -> Progress:
 
 def describe(row: Mapping[str, float]) -> str:
     """The metrics of a block in one short line."""
-    parts = [f"{label(m)} {number(row[m], m)}" for m in _SHOWN if m in row]
-    speed = number(row["steps_per_second"], "steps_per_second")
-    return ", ".join([*parts, f"{speed} steps/s"])
+    shown = [m for m in (*_SHOWN, "steps_per_second") if m in row]
+    return ", ".join(f"{short_label(m)} {number(row[m], m)}" for m in shown)

@@ -1,4 +1,4 @@
-"""What runs measure, as frozen records."""
+"""Measurements of runs as frozen records."""
 
 from __future__ import annotations
 

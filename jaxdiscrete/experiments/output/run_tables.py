@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from jaxdiscrete.experiments.output.formatting import (
     MISSING,
     find_metric,
-    label,
     number,
+    short_label,
     statistic,
 )
 from jaxdiscrete.experiments.output.records import (
@@ -20,6 +20,7 @@ from jaxdiscrete.experiments.output.tables import Cell, Column, Table
 
 #: What a row of a terminal's width shows, as far as the runs have it.
 _FINAL = ("train_elbo", "test_elbo", "test_bound", "loss", "theta", "log_variance")
+_SPEED = ("steps_per_second", "seconds")
 _LAST_BLOCK = ("train_elbo", "valid_elbo", "loss", "theta", "log_variance")
 _FOLLOWED = ("log_variance", "encoder_log_variance", "log_variance_times_calls")
 
@@ -27,15 +28,10 @@ _FOLLOWED = ("log_variance", "encoder_log_variance", "log_variance_times_calls")
 def results_table(summaries: Sequence[RunSummary]) -> Table:
     """One row per run, the best test ELBO (else the lowest loss) first."""
     shown = _present(_FINAL, [s.metrics for s in summaries])
-    columns = [Column("run"), *(_heading(m) for m in (*shown, "steps_per_second"))]
-    columns += [Column("time (s)", "number")]
+    columns = [Column("run"), *(_heading(m) for m in (*shown, *_SPEED))]
     ranked = sorted(summaries, key=lambda s: _rank(s.metrics, "test_elbo"))
     rows = [
-        [
-            Cell(s.run),
-            *_cells(s.metrics, (*shown, "steps_per_second")),
-            Cell(number(s.seconds, "seconds")),
-        ]
+        [Cell(s.run), *_cells(s.metrics | {"seconds": s.seconds}, (*shown, *_SPEED))]
         for s in ranked
     ]
     return Table("Results", columns, rows, _note(shown))
@@ -85,8 +81,7 @@ def _present(names: Sequence[str], rows: Sequence[dict[str, float]]) -> list[str
 
 
 def _heading(metric: str) -> Column:
-    short = {"log_variance": "log var.", "steps_per_second": "steps/s"}
-    return Column(short.get(metric, label(metric)), "number")
+    return Column(short_label(metric), "number")
 
 
 def _cells(metrics: dict[str, float], names: Iterable[str]) -> list[Cell]:

@@ -16,6 +16,8 @@ from rich.text import Text
 # What Markdown would take for markup; an underscore only at the edge of a word.
 _MARKUP = re.compile(r"([\\`*\[<|~$]|&(?=#?\w+;)|(?<!\w)_|_(?!\w))")
 _VERDICTS = ("holds", "fails", "other", "open")
+#: Longer names are wrapped in a terminal, as sentences are.
+_LONGEST_NAME = 40
 _STYLES = {"fails": "bold red", "holds": "green"}
 
 CellKind = Literal["", "holds", "fails", "other", "open", "link"]
@@ -66,12 +68,16 @@ def to_rich(table: Table) -> RichTable:
         pad_edge=False,
         show_edge=False,
     )
-    for column in table.columns:
-        justify: Literal["left", "right"]
-        justify = "right" if column.kind == "number" else "left"
-        wraps = column.kind == "sentence"
+    for i, column in enumerate(table.columns):
+        is_number = column.kind == "number"
+        longest = max((len(row[i].text) for row in table.rows), default=0)
         result.add_column(
-            column.name, justify=justify, no_wrap=not wraps, overflow="fold"
+            column.name,
+            justify="right" if is_number else "left",
+            no_wrap=column.kind != "sentence" and longest <= _LONGEST_NAME,
+            overflow="fold",
+            # A number that is cut would be another number.
+            min_width=longest if is_number else None,
         )
     for row in table.rows:
         result.add_row(*map(_rich_cell, row))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxdiscrete.experiments.output.figures import Line, Mark, svg_chart
-from jaxdiscrete.experiments.output.formatting import label, number
-from jaxdiscrete.experiments.output.records import Band
+from jaxdiscrete.experiments.output.figures import Line, Mark, XAxis, svg_chart
+from jaxdiscrete.experiments.output.formatting import as_given, label, number
+from jaxdiscrete.experiments.output.records import Band, MeasuredRun
 from jaxdiscrete.experiments.reproduce.results import Result
 
 PNG = b"\x89PNG\r\n\x1a\n"
+_OF_GRIDS = ("bias", "log_variance")
 
 
 class Image(NamedTuple):
@@ -65,6 +67,50 @@ def shared_curve(result: Result) -> list[Image]:
     return _chart("log_variance", title, lines, [])
 
 
+def against_temperature(result: Result) -> list[Image]:
+    """Bias and variance of a grid of estimators; none for runs that were trained.
+
+    Estimators without a temperature are lines across all of them.
+    """
+    if any("bias" not in run.final for run in result.runs.values()):
+        return []
+    grid: dict[str, dict[float | None, MeasuredRun]] = {}
+    for run in result.runs.values():
+        grid.setdefault(run.estimator, {})[_temperature(run)] = run
+    temperatures = sorted({t for runs in grid.values() for t in runs if t is not None})
+    if not temperatures:
+        return []
+    images = []
+    for metric in _OF_GRIDS:
+        lines = [
+            _grid_line(name, runs, temperatures, metric, style)
+            for style, (name, runs) in enumerate(grid.items())
+        ]
+        images += _chart(metric, label(metric), lines, [], "temperature")
+    return images
+
+
+def _temperature(run: MeasuredRun) -> float | None:
+    """A number, or the schedule that is always that number."""
+    name = "estimator.temperature"
+    names = (name, f"{name}.arguments.value")
+    return next((run.settings[n] for n in names if n in run.settings), None)
+
+
+def _grid_line(
+    name: str,
+    runs: Mapping[float | None, MeasuredRun],
+    temperatures: Sequence[float],
+    metric: str,
+    style: int,
+) -> Line:
+    x = [t for t in temperatures if t in runs] or [temperatures[0], temperatures[-1]]
+    values = [(runs.get(t) or runs[None]).final[metric] for t in x]
+    errors = [math.nan if (e := v.standard_error) is None else e for v in values]
+    means = np.array([v.mean for v in values])
+    return Line(name, np.array(x), means, np.array(errors), style)
+
+
 def pictures(result: Result) -> list[Image]:
     """Every PNG file of a result that is there."""
     images = []
@@ -80,24 +126,31 @@ def pictures(result: Result) -> list[Image]:
 
 
 def _chart(
-    metric: str, title: str, lines: Sequence[Line], marks: Sequence[Mark]
+    metric: str,
+    title: str,
+    lines: Sequence[Line],
+    marks: Sequence[Mark],
+    x: XAxis = "step",
 ) -> list[Image]:
     """A chart, or none if no line has a number."""
     lines = [line for line in lines if np.isfinite(line.y).any()]
     if not lines:
         return []
-    words = _words(metric, title, lines, has_marks=bool(marks))
-    return [Image(title, words, _uri("image/svg+xml", svg_chart(metric, lines, marks)))]
+    words = _words(metric, title, lines, x, has_marks=bool(marks))
+    data = svg_chart(metric, lines, marks, x)
+    return [Image(title, words, _uri("image/svg+xml", data))]
 
 
-def _words(metric: str, title: str, lines: Sequence[Line], *, has_marks: bool) -> str:
+def _words(
+    metric: str, title: str, lines: Sequence[Line], x: XAxis, *, has_marks: bool
+) -> str:
     ends = []
     for line in lines:
         end = np.flatnonzero(np.isfinite(line.y))[-1]
         value = number(float(line.y[end]), metric)
-        ends.append(f"{line.label} {value} at step {line.x[end]:,.0f}")
+        ends.append(f"{line.label} {value} at {x} {as_given(float(line.x[end]))}")
     also = "; published numbers are marked" if has_marks else ""
-    return f"Chart of {title} against steps. Last values: {', '.join(ends)}{also}."
+    return f"Chart of {title} against {x}. Last values: {', '.join(ends)}{also}."
 
 
 def _line(name: str, steps: Sequence[int], band: Band, style: int) -> Line:

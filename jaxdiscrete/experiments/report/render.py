@@ -33,7 +33,7 @@ MARKDOWN_FILE = "report.md"
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """What the templates say about one experiment."""
+    """One experiment as the templates print it."""
 
     anchor: str
     result: Result
@@ -123,7 +123,7 @@ def _section(result: Result, anchor: str) -> Section:
         parts=[(name, table) for name, table in parts.items() if table is not None],
         sources=tables.sources(result),
         shared_charts=charts.shared_curve(result),
-        curves=charts.curves(result),
+        curves=[*charts.curves(result), *charts.against_temperature(result)],
         pictures=charts.pictures(result),
         versions=", ".join(f"{name} {v}" for name, v in result.versions.items()),
         per_seed=tables.per_seed(result),

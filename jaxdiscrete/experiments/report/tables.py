@@ -102,7 +102,7 @@ def published(result: Result) -> Table | None:
 
 
 def expectations(result: Result) -> Table | None:
-    """What the paper leads one to expect and what was found; None for nothing."""
+    """Expectations beside measurements; None if nothing was expected."""
     columns = [
         Column("Expectation", "sentence"),
         Column("Measured", "sentence"),
@@ -235,20 +235,20 @@ def paper(results: Iterable[Result]) -> Table:
 
 
 def sources(result: Result) -> list[str]:
-    """Where the published numbers were read, one line per place."""
+    """The places where published numbers were read, one line each."""
     lines = [f"{o.table or MISSING}: {o.source}" for o in result.published if o.source]
     return list(dict.fromkeys(lines))
 
 
 def length(result: Result) -> str:
-    """How long the runs were, for instance "short: 50,000 of 2,000,000 steps"."""
+    """The length of the runs, for instance "short: 50,000 of 2,000,000 steps"."""
     if result.steps == result.full_steps:
         return f"{result.steps:,} steps"
     return f"{result.length}: {result.steps:,} of {result.full_steps:,} steps"
 
 
 def over_seeds(num_seeds: int, values: Iterable[Statistic]) -> str:
-    """What stands behind "±", for the note of a table with such values."""
+    """The meaning of "±", for the note of a table with such values."""
     if num_seeds > 1:
         return f"Mean ± standard error over {count(num_seeds, 'seed')}."
     if any(value.standard_error is not None for value in values):

@@ -1,4 +1,4 @@
-"""What the runs of an experiment measure: trained, resumed, or read where they are."""
+"""Measurements of an experiment: its runs are trained, resumed, or read."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Result:
     """Table or figure of the paper."""
     dataset: str
     notes: tuple[str, ...]
-    """How the runs differ from the paper's."""
+    """Differences between the runs and the paper's."""
     command: str
     length: Literal["short", "full"]
     steps: int
@@ -165,8 +165,10 @@ def write_summary(folder: Path, result: Result) -> None:
       result: any result; its measurements are rounded, its curves thinned.
     """
     kept = codec.to_plain(dataclasses.replace(result, images={}))
-    for part in ("runs", "expectations", "shared_trajectory"):
+    for part in ("expectations", "shared_trajectory"):
         kept[part] = _rounded(kept[part])
+    for name, run in kept["runs"].items():
+        kept["runs"][name] = _rounded(run) | {"settings": run["settings"]}
     path = folder / f"{result.experiment}-{result.length}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     codec.write(path, kept)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,7 @@ def run(
     *,
     short: bool,
     change: Callable[[Any], Any] = lambda settings: settings,
+    options: Sequence[str] = (),
 ) -> Result:
     """Runs what an experiment lacks, and compares it with its claim.
 
@@ -86,6 +87,7 @@ def run(
       screen: where progress is shown.
       short: whether the short length is run.
       change: from the settings of a run to those that are used. Default: the same.
+      options: the change as options of the command, for the report. Default: none.
 
     Raises:
       UsageError: if the configuration, the data or a folder cannot be used.
@@ -117,7 +119,7 @@ def run(
         where=experiment.claim.where,
         dataset=measured.dataset,
         notes=experiment.claim.notes,
-        command=f"jaxdiscrete reproduce {name}{' --short' if short else ''}",
+        command=_command(name, short, options),
         length="short" if short else "full",
         steps=measured.steps,
         full_steps=_full_steps(full),
@@ -134,6 +136,11 @@ def run(
     )
     write_result(place, settings, result)
     return result
+
+
+def _command(name: str, short: bool, options: Sequence[str]) -> str:
+    length = ("--short",) if short else ()
+    return " ".join(["jaxdiscrete reproduce", name, *length, *options])
 
 
 def versions() -> dict[str, str]:
@@ -157,7 +164,7 @@ def device() -> str:
 
 
 def _settings(experiment: Experiment, short: bool) -> dict[str, Any]:
-    """What decides whether a result is still that of the configuration."""
+    """The settings by which a result is known as that of the configuration."""
     settings: dict[str, Any] = codec.to_plain(
         {
             "length": experiment.short if short else "full",

@@ -1,4 +1,4 @@
-"""Whether measurements agree with what was published and expected."""
+"""Verdicts on measurements beside what was published and expected."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from jaxdiscrete.experiments.config.claims import Expectation, Published
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output.records import Statistic
-from jaxdiscrete.experiments.reproduce.claims import Expectation, Published
 from jaxdiscrete.experiments.reproduce.results import (
     ExpectationOutcome,
     PublishedNumber,
@@ -21,7 +21,7 @@ SEEDS_PER_OUTLIER = 5
 
 
 class Verdict(enum.Enum):
-    """What can be said of a claim."""
+    """The words that can be said of a claim."""
 
     HOLDS = "holds"
     FAILS = "does not hold"
@@ -134,12 +134,12 @@ def compare_published(
 
 
 def judge_expectation(outcome: ExpectationOutcome) -> Verdict:
-    """Whether an expectation was met."""
+    """The verdict on an expectation."""
     return Verdict.HOLDS if outcome.holds else Verdict.FAILS
 
 
 def judge_published(outcome: PublishedOutcome) -> Verdict:
-    """Whether a published number was met, as far as that can be said."""
+    """The verdict on a published number, as far as there can be one."""
     if outcome.measured is None:
         return Verdict.NOT_MEASURED
     if outcome.holds is not None:

@@ -62,7 +62,7 @@ def measure_grid(grid: MeasuredGrid, screen: Console) -> dict[str, MeasuredRun]:
     except FloatingPointError as error:
         raise RunError(str(error)) from None
     return {
-        name: _as_run(estimator, grid, measured.estimators[name])
+        name: as_run(estimator, grid, measured.estimators[name])
         for name, estimator in grid.runs.items()
     }
 
@@ -104,7 +104,7 @@ def _transform(estimator: Estimator) -> Any:
     return transform
 
 
-def _as_run(estimator: Estimator, grid: MeasuredGrid, found: Any) -> MeasuredRun:
+def as_run(estimator: Estimator, grid: MeasuredGrid, found: Any) -> MeasuredRun:
     bias = float(found.bias_norm)
     error = float(np.linalg.norm(found.standard_error))
     variance = summarise([float(np.log(np.mean(found.variance)))])

@@ -53,8 +53,8 @@ class Settings(LayeredSettings):
         """The task: training by the layers' costs."""
         # Only here: reading a configuration imports no network.
         from jaxdiscrete.experiments.models.generative import GenerativeNetwork
-        from jaxdiscrete.experiments.models.pictures import generative_pictures
         from jaxdiscrete.experiments.training.layered import LayeredTask
+        from jaxdiscrete.experiments.training.pictures import generative_pictures
 
         return LayeredTask.load(
             config, placement, GenerativeNetwork, generative_pictures

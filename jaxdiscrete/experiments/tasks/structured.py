@@ -20,9 +20,9 @@ class Settings(LayeredSettings):
     def make(self, config: Config, placement: Placement) -> Task:
         """The task: training by the layers' costs."""
         # Only here: reading a configuration imports no network.
-        from jaxdiscrete.experiments.models.pictures import structured_pictures
         from jaxdiscrete.experiments.models.structured import StructuredNetwork
         from jaxdiscrete.experiments.training.layered import LayeredTask
+        from jaxdiscrete.experiments.training.pictures import structured_pictures
 
         return LayeredTask.load(
             config, placement, StructuredNetwork, structured_pictures

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.data.dataset import Dataset, shuffled_subset
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.training.evaluation import Bounds
@@ -22,6 +21,9 @@ from jaxdiscrete.experiments.training.state import (
     log_variances,
 )
 from jaxdiscrete.experiments.training.task import Metrics
+
+if TYPE_CHECKING:
+    from jaxdiscrete.experiments.config.settings import Config
 
 
 class Images(NamedTuple):

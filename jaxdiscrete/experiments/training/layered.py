@@ -5,24 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.data.load import load_dataset
-from jaxdiscrete.experiments.models.pictures import NUM_IMAGES
 from jaxdiscrete.experiments.models.settings import LayeredSettings
 from jaxdiscrete.experiments.output.figures import Picture
 from jaxdiscrete.experiments.training import objective
 from jaxdiscrete.experiments.training.evaluation import Bounds, evaluate
 from jaxdiscrete.experiments.training.images import ImageTask
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.pictures import NUM_IMAGES
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.state import TrainState
 from jaxdiscrete.experiments.training.task import Params
+
+if TYPE_CHECKING:
+    from jaxdiscrete.experiments.config.settings import Config
 
 #: From a network, its parameters, a key and images to pictures by file name.
 Draw = Callable[[Any, Params, jax.Array, jax.Array], dict[str, Picture]]

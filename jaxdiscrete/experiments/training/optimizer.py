@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import optax
 
 from jaxdiscrete.experiments.config.schedules import value_at
-from jaxdiscrete.experiments.config.settings import Config, Optimizer
+
+if TYPE_CHECKING:
+    from jaxdiscrete.experiments.config.settings import Config, Optimizer
 
 
 def make_optimizer(config: Config) -> optax.GradientTransformation:

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import LatentSpec
-from jaxdiscrete.experiments.models.pictures import semi_supervised_pictures
 from jaxdiscrete.experiments.models.semi_supervised import SemiSupervisedNetwork
 from jaxdiscrete.experiments.output.figures import Picture
 from jaxdiscrete.experiments.tasks.semi_supervised import NUM_LABELS, Settings
 from jaxdiscrete.experiments.training.evaluation import Bounds
 from jaxdiscrete.experiments.training.images import ImageTask
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.pictures import semi_supervised_pictures
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.state import TrainState
 from jaxdiscrete.experiments.training.task import Metrics, Params
+
+if TYPE_CHECKING:
+    from jaxdiscrete.experiments.config.settings import Config
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -106,5 +106,5 @@ def test_a_trajectory_is_ranked_by_variance():
 
 def test_the_progress_bar_says_what_there_is():
     row = {"valid_elbo": -20.123, "log_variance": -4.0, "steps_per_second": 321.4}
-    assert describe(row) == "valid. ELBO -20.12, log variance -4.00, 321.4 steps/s"
-    assert describe({"theta": 0.5, "steps_per_second": 3.0}) == "theta 0.5, 3 steps/s"
+    assert describe(row) == "valid. ELBO -20.12, log var. -4.00, steps/s 321.4"
+    assert describe({"theta": 0.5, "steps_per_second": 3.0}) == "theta 0.5, steps/s 3"

@@ -56,6 +56,14 @@ def test_only_sentences_are_wrapped_in_a_narrow_terminal():
     assert " ".join(text.split()).count("many words") == 1
 
 
+def test_numbers_are_never_cut():
+    columns = [Column("run"), Column("value", "number")]
+    table = Table("", columns, [[Cell("seed=0,rate=0.1," * 6), Cell("-12,345.67")]])
+    text = shown(table, 60)
+    assert "-12,345.67" in text
+    assert text.count("rate=") == 6
+
+
 def test_markdown():
     assert to_markdown(TABLE) == (
         "| run | what | value |\n"

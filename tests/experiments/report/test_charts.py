@@ -2,6 +2,12 @@
 
 import dataclasses
 
+from jaxdiscrete.experiments.output.records import (
+    Curves,
+    MeasuredRun,
+    Statistic,
+    summarise,
+)
 from jaxdiscrete.experiments.report import charts
 from tests.experiments.report.examples import RESULT, TOY
 
@@ -24,7 +30,7 @@ def test_words_tell_where_each_curve_ends():
     (curve,) = charts.curves(TOY)
     assert curve.title == "loss"
     assert curve.alt == (
-        "Chart of loss against steps. Last values: relax 0.2475 at step 100."
+        "Chart of loss against step. Last values: relax 0.2475 at step 100."
     )
 
 
@@ -40,3 +46,35 @@ def test_a_metric_without_a_number_has_no_chart():
     )
     without = dataclasses.replace(RESULT, shared_trajectory=shared)
     assert charts.shared_curve(without) == []
+
+
+def grid_run(estimator, temperature, bias, variance, kind=""):
+    settings = {"estimator.name": estimator}
+    if temperature is not None:
+        settings[f"estimator.temperature{kind}"] = temperature
+    final = {
+        "bias": Statistic(bias, 0.01, (bias,)),
+        "log_variance": summarise([variance]),
+    }
+    return MeasuredRun(estimator, 1, settings, final, Curves((), {}))
+
+
+def test_a_grid_is_drawn_against_temperature():
+    runs = {
+        "gumbel_softmax_2": grid_run("gumbel_softmax", 2.0, 0.2, -5.0),
+        "gumbel_softmax_0.5": grid_run(
+            "gumbel_softmax", 0.5, 0.05, -1.0, ".arguments.value"
+        ),
+        "reinforce": grid_run("reinforce", None, 0.001, -2.0),
+    }
+    bias, variance = charts.against_temperature(dataclasses.replace(TOY, runs=runs))
+    assert bias.alt == (
+        "Chart of bias against temperature. Last values: "
+        "gumbel_softmax 0.2 at temperature 2, reinforce 0.001 at temperature 2."
+    )
+    assert "gumbel_softmax -5.00 at temperature 2" in variance.alt
+    # A temperature of a trained run is a setting like any other.
+    trained = grid_run("gumbel_softmax", 2.0, 0.2, -5.0)
+    trained.final.pop("bias")
+    result = dataclasses.replace(TOY, runs={"a": trained})
+    assert charts.against_temperature(result) == []

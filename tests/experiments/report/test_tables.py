@@ -70,8 +70,6 @@ def test_what_stands_behind_a_standard_error(seeds, values, expected):
 
 def test_settings_that_differ_come_first():
     varying, common = tables.settings(RESULT)
-    assert [cell.text for cell in varying.rows[0]][0] == "temperature"
-    assert [cell.text for cell in common.rows[0]] == [
-        "optimizer.learning_rate",
-        "0.0003",
-    ]
+    assert [row[0].text for row in varying.rows] == ["temperature"]
+    assert [row[0].text for row in common.rows] == ["optimizer.learning_rate"]
+    assert common.rows[0][1].text == "0.0003"

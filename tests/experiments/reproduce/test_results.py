@@ -43,6 +43,7 @@ def test_a_damaged_result_is_named(tmp_path):
 
 RUN = dataclasses.replace(
     RESULT.runs["rebar"],
+    settings={"optimizer.learning_rate": 0.123456789},
     final={"loss": Statistic(123.456789, None, (123.456789,))},
     curves=Curves(tuple(range(100)), {"loss": Band((1 / 3,) * 100, None)}),
 )
@@ -70,7 +71,8 @@ def test_summaries_thin_long_curves_and_round(tmp_path):
     assert kept.shared_trajectory.curve_steps == (1, 2)
     assert kept.shared_trajectory.log_variance == {"a": (0.12346, 2.0)}
     assert kept.images == {}
-    # What was published is kept as it is, and so is what was said of it.
+    # Settings are kept as they are, and so is what was published.
+    assert run.settings == {"optimizer.learning_rate": 0.123456789}
     assert kept.published == TINY.published
     assert kept.expectations == TINY.expectations
 

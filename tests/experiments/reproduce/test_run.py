@@ -16,7 +16,6 @@ from jaxdiscrete.experiments.reproduce.results import Result, StoredResult
 from jaxdiscrete.experiments.runs import train as training_runs
 from jaxdiscrete.experiments.runs import trajectory
 
-pytestmark = pytest.mark.usefixtures("cheap_programs")
 SILENT = Console(quiet=True)
 PUBLISHED = {
     "a/plain": {
@@ -106,14 +105,19 @@ range = [0.0, 0.5]
 
 [short]
 num_seeds = 2
-
-[toy]
-target = 0.2
 num_steps = 40
-steps_per_point = 2
-num_variance_samples = 2
 
-[toy.optimizer]
+[model]
+task = "toy"
+target = 0.2
+num_gradients = 2
+
+[training]
+num_steps = 40
+batch_size = 1
+steps_per_block = 2
+
+[optimizer]
 name = "sgd"
 learning_rate = 1.0
 
@@ -331,24 +335,35 @@ def test_unknown_published_keys_come_before_any_run(tmp_path, no_training):
         reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
 
 
-def test_a_toy_has_no_folders_of_runs(tmp_path):
+def test_a_toy_is_run_like_any_other(tmp_path, trained):
     path = write_configs(tmp_path, TOY)
     result = reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
-    assert result["dataset"] == "one Bernoulli variable"
-    assert result["steps"] == 40
-    assert result["seeds"] == [0, 1]
-    (row,) = result["expectations"]
-    assert row["holds"] is True
-    final = result["runs"]["exact"]["final"]
-    assert set(final) == {"theta", "loss", "log_variance"}
-    assert len(final["theta"]["values"]) == 2
-    assert len(result["runs"]["exact"]["curve"]["step"]) == 20
-    place = tmp_path / "out" / "paper" / "tiny" / "short"
-    assert [p.name for p in place.iterdir()] == ["result.json"]
-    assert files.flatten(result["settings"])["runs.exact.target"] == 0.2
-    assert reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True) == (
-        json.loads((place / "result.json").read_text())
+    assert result.dataset == "one Bernoulli variable"
+    assert result.steps == 40
+    assert result.seeds == (0, 1)
+    (row,) = result.expectations
+    assert row.holds is True
+    run = result.runs["exact"]
+    assert {"theta", "loss", "log_variance"} <= set(run.final)
+    assert len(run.final["theta"].values) == 2
+    assert len(run.curves.steps) == 20
+    assert set(run.curves.metrics) == {"theta", "loss", "log_variance"}
+    assert run.settings["model.target"] == 0.2
+    assert trained == [("exact-seed0", False), ("exact-seed1", False)]
+    again = reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
+    assert again == result
+    assert len(trained) == 2
+
+
+def test_a_changed_setting_is_in_the_command_of_the_report(tmp_path):
+    write_configs(tmp_path / "configs", TOY)
+    assert main(command(tmp_path, "--training.num-steps", "20")) == 0
+    result = stored(tmp_path)
+    assert result.command == (
+        "jaxdiscrete reproduce paper/tiny --short --training.num-steps 20"
     )
+    assert (result.steps, result.full_steps) == (20, 40)
+    assert "20 of 40 steps" in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_targets_are_papers_experiments_and_files(tmp_path):

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from jaxdiscrete.experiments.config.claims import Expectation, Published
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output.records import summarise
-from jaxdiscrete.experiments.reproduce.claims import Expectation, Published
 from jaxdiscrete.experiments.reproduce.results import PublishedNumber
 from jaxdiscrete.experiments.reproduce.verdicts import (
     Verdict,

@@ -1,0 +1,1 @@
+"""Runs from folder to results: one, several side by side, together, or measured."""

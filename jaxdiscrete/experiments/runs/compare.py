@@ -1,0 +1,95 @@
+"""Several estimators side by side, on one model, seed and schedule."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from rich.console import Console
+
+from jaxdiscrete.experiments.config.fields import flatten
+from jaxdiscrete.experiments.config.settings import Config
+from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.output import codec, figures
+from jaxdiscrete.experiments.output import folder as files
+from jaxdiscrete.experiments.output.records import RunSummary
+from jaxdiscrete.experiments.runs.train import train_or_continue
+from jaxdiscrete.experiments.training.build import make_task
+
+
+def compare(
+    configs: dict[str, Config],
+    folder: Path,
+    screen: Console,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> list[RunSummary]:
+    """Trains several estimators in turn.
+
+    Args:
+      configs: by name; only their estimators may differ.
+      folder: in which every run has a folder of its name.
+      screen: where progress is shown.
+      resume: keep and continue the runs that have a checkpoint. Default: no.
+      overwrite: replace a comparison that is there. Default: no.
+
+    Returns:
+      The summaries, best test ELBO or else lowest loss first, as in
+      ``comparison.json``.
+
+    Raises:
+      UsageError: if other settings differ, or as :func:`train`.
+      RunError: as :func:`train`.
+    """
+    check_comparable(configs)
+    # What any of them cannot use is said before a folder is made and others train.
+    for config in configs.values():
+        make_task(config)
+    files.open_folder(
+        folder,
+        {name: dataclasses.asdict(config) for name, config in configs.items()},
+        resume=resume,
+        overwrite=overwrite,
+    )
+    summaries = [
+        train_or_continue(config, folder / name, screen)
+        for name, config in configs.items()
+    ]
+    summaries.sort(key=_rank)
+    last = max(summary.steps for summary in summaries)
+    figures.save_curves(
+        folder / "comparison.png",
+        {s.run: files.read_metrics(folder / s.run, last) for s in summaries},
+        f"{summaries[0].dataset}: estimators from best to worst",
+    )
+    codec.write(folder / "comparison.json", summaries)
+    return summaries
+
+
+def _rank(summary: RunSummary) -> float:
+    bound = summary.metrics.get("test_elbo")
+    return summary.metrics["loss"] if bound is None else -bound
+
+
+def check_comparable(configs: dict[str, Config]) -> None:
+    """Raises unless only the estimators of several configurations differ.
+
+    Args:
+      configs: by name.
+
+    Raises:
+      UsageError: naming the setting.
+    """
+    (first, reference), *others = configs.items()
+    expected = flatten(reference)
+    for name, config in others:
+        got = flatten(config)
+        # Schedules differ in their keys, too.
+        for key in sorted(expected.keys() | got.keys()):
+            if not key.startswith("estimator.") and got.get(key) != expected.get(key):
+                raise UsageError(
+                    f"Expected {key} = {expected.get(key)!r} in every compared "
+                    f"configuration, as in {first}, got {got.get(key)!r} in {name}. "
+                    "Only the estimators may differ."
+                )

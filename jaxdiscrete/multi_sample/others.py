@@ -1,0 +1,54 @@
+"""Sums and means over the other samples, exactly independent of the one left out."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def sum_of_others(x: jax.Array) -> jax.Array:
+    """The sum over the other samples, for every sample.
+
+    From sums before and after it rather than by subtraction from the total, so that
+    what remains is exactly independent of it, however large it is.
+
+    Args:
+      x: array whose leading axis is that of the samples.
+
+    Returns:
+      Array of the shape of ``x``.
+    """
+    return _sum_before(x) + _sum_before(x[::-1])[::-1]
+
+
+def mean_of_others(x: jax.Array) -> jax.Array:
+    """The mean over the other samples, for every sample; as :func:`sum_of_others`."""
+    return sum_of_others(x) / (x.shape[0] - 1)
+
+
+def less_mean_of_others(x: jax.Array) -> jax.Array:
+    """Every sample less the mean of the others; exactly zero where all are equal."""
+    # The result does not depend on a shift, and without the large part that all have in
+    # common the sums do not round it away.
+    shifted = x - x[:1]
+    return shifted - mean_of_others(shifted)
+
+
+def log_sum_of_others(log_weights: jax.Array) -> jax.Array:
+    """The logarithm of the sum of the other weights, for every sample."""
+    # From before and after, not the total minus one, which cancels where one dominates.
+    nothing = jnp.full_like(log_weights[:1], -jnp.inf)
+    before = jnp.concatenate([nothing, jax.lax.cumlogsumexp(log_weights)[:-1]])
+    after = jax.lax.cumlogsumexp(log_weights, reverse=True)[1:]
+    return jnp.logaddexp(before, jnp.concatenate([after, nothing]))
+
+
+def log_mean_exp(log_weights: jax.Array) -> jax.Array:
+    """The logarithm of the mean weight, a scalar."""
+    shift = jnp.log(jnp.asarray(log_weights.size, log_weights.dtype))
+    return jax.nn.logsumexp(log_weights) - shift
+
+
+def _sum_before(x: jax.Array) -> jax.Array:
+    shifted = jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
+    return jnp.cumsum(shifted, axis=0)
