@@ -87,11 +87,11 @@ MAIN = (
 
 #: What is not in MAIN differs little from what is.
 EVERY = [
-    n if n in MAIN else pytest.param(n, marks=pytest.mark.slow) for n in TRANSFORMS
+    n if n in MAIN else pytest.param(n, marks=pytest.mark.thorough) for n in TRANSFORMS
 ]
 #: Where the mechanism is tested and not the estimator.
 ONE_OF_EACH = [
-    n if n in ("baseline", "relax") else pytest.param(n, marks=pytest.mark.slow)
+    n if n in ("baseline", "relax") else pytest.param(n, marks=pytest.mark.thorough)
     for n in MAIN
 ]
 

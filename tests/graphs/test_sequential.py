@@ -94,7 +94,10 @@ def test_whole_sequence_credit_is_unbiased_with_more_variance():
     whole = loss_of_chain(jd.reinforce, credit=jd.whole_sequence)
     _, samples = gradients(whole, PARAMS, num=20_000)
     _, to_go = gradients(loss_of_chain(jd.reinforce), PARAMS, num=20_000)
-    assert total_variance(to_go)[0] < 0.5 * total_variance(samples)[0]
+    # Of the decisions' own parameters: that of the costs' has no credit in it.
+    of_theta = slice(1, 1 + NUM_STEPS)
+    variance = total_variance(to_go[:, of_theta])[0]
+    assert variance < 0.5 * total_variance(samples[:, of_theta])[0]
 
 
 def test_a_terminal_cost_is_credited_to_every_step():
@@ -406,7 +409,7 @@ def test_recorded_decisions(name, weights):
     assert_unbiased(samples, exact_gradient_of(exact_chain, PARAMS))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_recorded_rollouts():
     def loss(params, key, actions):
         policy, step = chain(params)
