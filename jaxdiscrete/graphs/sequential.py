@@ -89,9 +89,8 @@ def sequential(
       sharding: where the rollouts lie, as in :func:`reinforce_loo`. Default: as the
         compiler decides.
       has_aux: whether step returns ``(carry, (cost, aux))``; the estimate then returns
-        ``(scalar, (carry, (cost, aux)))`` with the last carry, and costs and aux
-        (undiscounted) and aux stacked over time, with rollouts first where there are
-        several.
+        ``(scalar, (carry, (cost, aux)))`` with the last carry, and costs (undiscounted)
+        and aux stacked over time, with rollouts first where there are several.
 
     Returns:
       ``estimate(key, carry, xs, actions=None) -> scalar``, for the first carry and
