@@ -31,7 +31,7 @@ class GivenSample:
 
 
 def given_sample(z: PyTree, key: jax.Array) -> Any:
-    """What an estimator takes in place of a key, whose type its signature hides."""
+    """A given sample in place of a key, as the type of which estimators take it."""
     return GivenSample(z, key)
 
 

@@ -1,4 +1,4 @@
-"""What a decision is credited with: from the costs of the steps to their signals."""
+"""The credit of decisions: from the costs of the steps to their signals."""
 
 from __future__ import annotations
 

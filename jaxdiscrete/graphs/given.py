@@ -17,7 +17,7 @@ from jaxdiscrete.core.typing import Estimator, PyTree
 
 
 class Action(NamedTuple):
-    """What :func:`act` returns.
+    """A decision and its log-probability, as :func:`act` returns them.
 
     Attributes:
       z: a hard sample, of q's structure.

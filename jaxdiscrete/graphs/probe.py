@@ -1,4 +1,4 @@
-"""Whether an estimator uses f only through its value at the drawn z.
+"""A test of whether an estimator uses f only through its value at the drawn z.
 
 The estimator is traced with an f that is one marked call. The program then says how
 often it stands there, and what its argument depends on; the mark can be neither batched

@@ -27,7 +27,7 @@ Step = Callable[[PyTree, PyTree, PyTree], tuple[PyTree, Any]]
 
 
 class Steps(NamedTuple):
-    """What an episode leaves, stacked over time.
+    """The record of an episode, stacked over time.
 
     Attributes:
       cost: live, in at least float32.
