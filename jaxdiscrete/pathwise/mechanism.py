@@ -106,10 +106,9 @@ def mean_of_classes(d: Finite, weights: jax.Array) -> jax.Array:
     Returns:
       An array of the shape and dtype of a sample.
     """
-    fixed, classes = freeze(d), jnp.arange(d.num_classes, dtype=jnp.int32)
-    samples = jax.vmap(lambda c: fixed.from_classes(jnp.full(d.batch_shape, c)))(
-        classes
-    )
+    classes = jnp.arange(d.num_classes, dtype=jnp.int32)
+    samples = jax.vmap(lambda c: d.from_classes(jnp.full(d.batch_shape, c)))(classes)
+    samples = freeze(samples)
     weights = jnp.moveaxis(weights, -1, 0)
     extra = (1,) * (samples.ndim - weights.ndim)
     weights = weights.reshape(*weights.shape, *extra)
