@@ -77,7 +77,8 @@ def half_estimator(f: Objective, *, has_aux: bool = False) -> Estimator:
     def soft(d: Finite, z: jax.Array) -> jax.Array:
         a = log_odds(d)
         unlikely = jax.nn.sigmoid(jnp.where(d.to_classes(z) == 1, -a, a))
-        moving = 0.5 * freeze(unlikely) * (a - freeze(a))
+        step = moving_log_probabilities(d)
+        moving = 0.5 * freeze(unlikely) * (step[..., 1] - step[..., 0])
         return mean_of_classes(d, jnp.stack([-moving, moving], axis=-1))
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
