@@ -100,10 +100,9 @@ def test_chunks_change_nothing(name):
         assert_close(gradient(name, chunk_size=chunk_size), whole, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*(n for n in BUILD if n != "arm"), *MONTE_CARLO])
+# The two samples of ARM do not fill the mesh.
+@pytest.mark.parametrize("name", sorted(takes("sharding") - {"arm"} | set(MONTE_CARLO)))
 def test_placement_changes_nothing(name):
-    if name not in takes("sharding") | set(MONTE_CARLO):
-        return
     mesh = Mesh(np.array(jax.devices()[:4]), ("samples",))
     sharding = NamedSharding(mesh, PartitionSpec("samples"))
     assert_close(gradient(name, sharding=sharding), gradient(name), rtol=1e-5)

@@ -1,7 +1,5 @@
 """How often f is traced, alone and under other estimators."""
 
-import time
-
 import jax
 import jax.numpy as jnp
 import pytest
@@ -94,12 +92,9 @@ def test_rebar_with_a_relaxed_f_is_traced_in_linear_time():
     assert counts == [2, 3, 4, 7]
 
 
-def test_twenty_nested_estimators_are_traced_in_seconds():
+def test_twenty_nested_estimators_are_traced():
     """Doubling with every layer would be a million traces."""
-    loss = nested(jd.reinforce, 20, lambda z: jnp.sum(z**2))
-    start = time.perf_counter()
-    jax.eval_shape(jax.jit(jax.grad(loss)), jnp.zeros((20, 2)), KEY)
-    assert time.perf_counter() - start < 60.0
+    assert nested_traces(jd.reinforce, 20) == 21
 
 
 def test_an_inner_objective_is_checked_in_its_own_words(no_compute):
