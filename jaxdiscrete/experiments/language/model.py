@@ -85,7 +85,7 @@ class LanguageModel:
         Returns:
           ``[..., num_words]``.
         """
-        logits: jax.Array = self._output.apply({"params": params["output"]}, carry[1])
+        logits: Any = self._output.apply({"params": params["output"]}, carry[1])
         return logits
 
     def log_prob(self, params: Params, sentence: jax.Array) -> jax.Array:
