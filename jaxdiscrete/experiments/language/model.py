@@ -109,13 +109,12 @@ class LanguageModel:
         chosen = jnp.take_along_axis(logits, sentence[:, None], axis=1)[:, 0]
         return chosen - jax.nn.logsumexp(logits, axis=1)
 
-    def sample(self, params: Params, key: jax.Array, alpha: Any = 1.0) -> jax.Array:
+    def sample(self, params: Params, key: jax.Array) -> jax.Array:
         """One sentence.
 
         Args:
           params: of the model.
           key: PRNG key.
-          alpha: factor of the logits, an inverse temperature. Default: 1.
 
         Returns:
           int32 ``[num_steps]``.
@@ -124,7 +123,7 @@ class LanguageModel:
         def body(carry: Any, key: jax.Array) -> tuple[Any, jax.Array]:
             state, word, has_ended = carry
             state = self.read(params, state, params["embedding"][word])
-            probabilities = jax.nn.softmax(alpha * self.logits(params, state))
+            probabilities = jax.nn.softmax(self.logits(params, state))
             bits = jax.random.bits(key, (), jnp.uint32)
             word = jnp.where(has_ended, 0, index_from_bits(bits, probabilities))
             return (state, word, has_ended | (self.ends & (word == 0))), word
@@ -132,6 +131,19 @@ class LanguageModel:
         start = (self.start(), jnp.zeros((), jnp.int32), jnp.zeros((), bool))
         _, sentence = jax.lax.scan(body, start, jax.random.split(key, self.num_steps))
         return sentence
+
+    def sharpen(self, params: Params, alpha: Any) -> Params:
+        """The model at another temperature.
+
+        Args:
+          params: of the model.
+          alpha: what the logits are multiplied by, an inverse temperature.
+
+        Returns:
+          Parameters.
+        """
+        output = jax.tree.map(lambda x: alpha * x, params["output"])
+        return params | {"output": output}
 
     def counts(self, sentences: jax.Array) -> jax.Array:
         """The words that count: all, or those up to the end, which is one of them.

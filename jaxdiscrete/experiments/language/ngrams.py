@@ -111,7 +111,7 @@ def count(sentences: np.ndarray, num_words: int, order: int = 3) -> NGrams:
 
 
 def _windows(sentences: np.ndarray, order: int) -> np.ndarray:
-    """Words and ends behind the ``order - 1`` words before them, ``[events, order]``."""
+    """Words and ends with the ``order - 1`` words before them: ``[events, order]``."""
     sentences = np.asarray(sentences, np.int64)
     padded = np.pad(sentences, [(0, 0), (order - 1, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, order, axis=1)

@@ -57,21 +57,26 @@ def test_one_word_after_another_is_an_lstm(params):
 
 @pytest.mark.parametrize("alpha", [1.0, 2.0])
 def test_samples_occur_as_often_as_their_probability_says(params, alpha):
-    """All sentences are counted; alpha sharpens every word by itself."""
+    """All sentences are counted."""
     sentences, num = all_sentences(), 40_000
-    at_alpha = params | {"output": jax.tree.map(lambda x: alpha * x, params["output"])}
-    log_prob = jax.vmap(MODEL.log_prob, (None, 0))(at_alpha, sentences)
+    params = MODEL.sharpen(params, alpha)
+    log_prob = jax.vmap(MODEL.log_prob, (None, 0))(params, sentences)
     log_prob = jnp.where(MODEL.counts(sentences), log_prob, 0.0).sum(1)
     expected = np.exp(np.asarray(log_prob))
     assert expected.sum() == pytest.approx(1.0, rel=1e-4)
 
     keys = jax.random.split(jax.random.key(1), num)
-    draw = jax.jit(jax.vmap(MODEL.sample, (None, 0, None)))
-    samples = np.asarray(draw(params, keys, alpha))
+    samples = np.asarray(jax.jit(jax.vmap(MODEL.sample, (None, 0)))(params, keys))
     found = (samples[:, None] == sentences[None]).all(-1)
     assert found.sum(1).min() == 1  # zeros behind the end
     error = np.sqrt(expected * (1 - expected) / num)
     assert (np.abs(found.mean(0) - expected) < 5 * error + 1e-5).all()
+
+
+def test_alpha_multiplies_the_logits(params):
+    carry = MODEL.read(params, MODEL.start(), params["embedding"][0])
+    sharp = MODEL.logits(MODEL.sharpen(params, 2.0), carry)
+    np.testing.assert_allclose(sharp, 2.0 * MODEL.logits(params, carry), rtol=1e-5)
 
 
 def test_words_behind_an_end_do_not_count():
