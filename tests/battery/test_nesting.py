@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
-from tests.battery.estimators import ALL, critic, initial_cv
+from tests.battery.control_variates import critic, initial_cv
+from tests.battery.estimators import ALL
 from tests.helpers.statistics import assert_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close, flat, flat_rows
 
