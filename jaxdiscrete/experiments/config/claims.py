@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from jaxdiscrete.experiments.config.fields import bounded
+from jaxdiscrete.experiments.settings.fields import bounded
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,19 +12,8 @@ from jaxdiscrete.experiments.data import sets
 from jaxdiscrete.experiments.data.binarization import BINARIZATIONS, make_binarizer
 from jaxdiscrete.experiments.data.dataset import Dataset, DatasetInfo, SetInfo
 from jaxdiscrete.experiments.data.download import ensure_files
+from jaxdiscrete.experiments.data.settings import Data
 from jaxdiscrete.experiments.errors import UsageError
-
-
-class Choice(Protocol):
-    """The part of a configuration that chooses a data set."""
-
-    @property
-    def name(self) -> str:
-        """The name of the set."""
-
-    @property
-    def binarization(self) -> str | None:
-        """One of the set's ways to make pixels binary; None for its first."""
 
 
 def _find_sets() -> dict[str, SetInfo]:
@@ -63,7 +52,7 @@ def find_dataset(name: str, kind: type[S]) -> S:
     return found[name]
 
 
-def load_dataset(choice: Choice) -> Dataset:
+def load_dataset(choice: Data) -> Dataset:
     """Loads a set, after downloading what is not there yet.
 
     Args:

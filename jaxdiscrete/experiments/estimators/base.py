@@ -12,8 +12,8 @@ from tyro.conf import Fixed
 import jaxdiscrete as jd
 from jaxdiscrete.core.facts import ESTIMATORS as FACTS
 from jaxdiscrete.core.facts import Facts, Size
-from jaxdiscrete.experiments.config.fields import Scheduled, bounded, scheduled
-from jaxdiscrete.experiments.config.schedules import value_at
+from jaxdiscrete.experiments.settings.fields import Scheduled, bounded, scheduled
+from jaxdiscrete.experiments.settings.schedules import value_at
 
 #: Parameters of a control variate, by what they are.
 ControlVariate = dict[str, Any]
@@ -212,7 +212,7 @@ def baseline_net(hidden: tuple[int, ...]) -> Any:
       A flax module of the inputs.
     """
     # Only here: reading a configuration imports no network.
-    from jaxdiscrete.experiments.models.networks import BaselineNet
+    from jaxdiscrete.experiments.networks import BaselineNet
 
     return BaselineNet(hidden)
 
@@ -227,6 +227,6 @@ def critic_net(hidden: tuple[int, ...], activation: str) -> Any:
     Returns:
       A flax module of a sample and the inputs.
     """
-    from jaxdiscrete.experiments.models.networks import Critic
+    from jaxdiscrete.experiments.networks import Critic
 
     return Critic(hidden, activation)

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.config.fields import bounded
 from jaxdiscrete.experiments.estimators.base import (
     ControlVariate,
     Estimator,
@@ -17,6 +16,7 @@ from jaxdiscrete.experiments.estimators.base import (
     WithBaseline,
     critic_net,
 )
+from jaxdiscrete.experiments.settings.fields import bounded
 
 RELAXATIONS = {
     "concrete": jd.concrete_relaxation,

@@ -10,9 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jaxdiscrete.experiments.config.fields import flatten
-from jaxdiscrete.experiments.config.load import Experiment
-from jaxdiscrete.experiments.config.settings import Config
+from jaxdiscrete.experiments.config.experiment import Experiment
 from jaxdiscrete.experiments.output import codec, folder
 from jaxdiscrete.experiments.output.records import (
     Curves,
@@ -25,6 +23,8 @@ from jaxdiscrete.experiments.output.records import (
     summarise,
 )
 from jaxdiscrete.experiments.runs import grid, train, trajectory
+from jaxdiscrete.experiments.settings.fields import flatten
+from jaxdiscrete.experiments.training.settings import Config
 
 TRAJECTORY_FILE = "trajectory.json"
 #: Metrics of a block that curves show; a bound is the negative loss, averaged more.

@@ -18,7 +18,8 @@ import jax
 from rich.console import Console
 
 import jaxdiscrete
-from jaxdiscrete.experiments.config.load import Experiment, load_experiment
+from jaxdiscrete.experiments.config.experiment import Experiment
+from jaxdiscrete.experiments.config.load import load_experiment
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output.records import Measured

@@ -16,14 +16,14 @@ import jax.numpy as jnp
 from rich.console import Console
 
 from jaxdiscrete.experiments.config.check import check
-from jaxdiscrete.experiments.config.fields import Schedule, constant
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import SweepRun
+from jaxdiscrete.experiments.settings.fields import Schedule, constant
+from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import loop, step
-from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, check_finite
 from jaxdiscrete.experiments.training.task import Task, at_config
 

@@ -16,7 +16,6 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import (
@@ -25,10 +24,11 @@ from jaxdiscrete.experiments.output.records import (
     summarise,
 )
 from jaxdiscrete.experiments.runs.compare import check_comparable
+from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import loop, step
-from jaxdiscrete.experiments.training.build import make_task
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.optimizer import apply_gradients, make_optimizer
+from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import (
     Moments,
     TrainState,

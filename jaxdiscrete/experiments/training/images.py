@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,9 @@ import numpy as np
 
 from jaxdiscrete.experiments.data.dataset import Dataset, shuffled_subset
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.training.evaluation import Bounds
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import (
     TrainState,
     check_finite,
@@ -22,8 +22,9 @@ from jaxdiscrete.experiments.training.state import (
 )
 from jaxdiscrete.experiments.training.task import Metrics
 
-if TYPE_CHECKING:
-    from jaxdiscrete.experiments.config.settings import Config
+#: Columns and rows of a picture.
+NUM_IMAGES = 10
+NUM_ROWS = 4
 
 
 class Images(NamedTuple):
@@ -32,6 +33,13 @@ class Images(NamedTuple):
     train: jax.Array
     train_subset: jax.Array
     valid_subset: jax.Array
+
+
+class Bounds(NamedTuple):
+    """One entry per image, in nats."""
+
+    elbo: jax.Array
+    bound: jax.Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

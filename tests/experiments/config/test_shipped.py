@@ -16,8 +16,8 @@ from jaxdiscrete.experiments.data.load import find_dataset
 from jaxdiscrete.experiments.reproduce.results import load_published
 from jaxdiscrete.experiments.reproduce.run import find_experiments
 from jaxdiscrete.experiments.runs.grid import measure
+from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import step
-from jaxdiscrete.experiments.training.build import make_task
 from jaxdiscrete.experiments.training.state import check_finite
 
 FILES = sorted(CONFIGS.rglob("*.toml"))
@@ -151,8 +151,8 @@ def test_runs_take_two_steps(path, name, monkeypatch):
     batch = min(BATCH, config.training.batch_size)
     training = dataclasses.replace(config.training, batch_size=batch)
     config = dataclasses.replace(config, training=training)
-    for module in ("layered", "semi_supervised"):
-        loader = f"jaxdiscrete.experiments.training.{module}.load_dataset"
+    for module in ("layered", "tasks.semi_supervised"):
+        loader = f"jaxdiscrete.experiments.{module}.task.load_dataset"
         monkeypatch.setattr(loader, made_up)
     task = make_task(config)
     data = task.data()
