@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from jaxdiscrete.experiments.output.records import (
     make_band,
     summarise,
 )
-from jaxdiscrete.experiments.runs import grid, train, trajectory
+from jaxdiscrete.experiments.runs import grid, pretrained, train, trajectory
 from jaxdiscrete.experiments.settings.fields import flatten
 from jaxdiscrete.experiments.training.settings import Config
 
@@ -30,9 +29,21 @@ TRAJECTORY_FILE = "trajectory.json"
 #: Metrics of a block that curves show; a bound is the negative loss, averaged more.
 _CURVES = ("train_elbo", "valid_elbo", "theta", "log_variance", "encoder_log_variance")
 _WITHOUT_BOUNDS = ("theta", "loss", "log_variance")
+_OF_TEXT = (
+    "nll_oracle",
+    "nll_test",
+    "valid_perplexity",
+    "words",
+    "grammatical",
+    "divergence",
+    "discriminator_accuracy",
+    "log_variance",
+)
 _NUM_POINTS = 100
 #: Pictures of the first seed that a report shows.
 _PICTURES = ("samples", "completions")
+#: Sentences of the first seed that a report shows.
+_TEXT = "samples"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,20 +90,28 @@ def _measure_runs(
     summaries: dict[str, list[RunSummary]] = {name: [] for name in configs}
     rows: dict[str, list[list[dict[str, float]]]] = {name: [] for name in configs}
     images: dict[str, str] = {}
+    texts: dict[str, tuple[str, ...]] = {}
     seconds_before = 0.0
     for i in range(num_seeds):
         for name, config in configs.items():
             config = dataclasses.replace(config, seed=config.seed + i)
             run_folder = place / f"{name}-seed{config.seed}"
-            summary = _finished(run_folder, config)
-            if summary is None:
-                summary = train.train_or_continue(config, run_folder, screen)
-            else:
+            if config.model.is_shared:
+                run_folder = pretrained.run_folder(config)
+            summary = pretrained.finished(run_folder, config)
+            if summary is not None:
                 seconds_before += summary.seconds
+            elif config.model.is_shared:
+                _, summary = pretrained.find_or_train(
+                    config, screen, train.train_or_continue
+                )
+            else:
+                summary = train.train_or_continue(config, run_folder, screen)
             summaries[name].append(summary)
             rows[name].append(folder.read_metrics(run_folder, summary.steps))
             if i == 0:
                 images |= _pictures(name, run_folder)
+                texts |= _texts(name, run_folder)
     first = next(iter(summaries.values()))[0]
     seed = next(iter(configs.values())).seed
     return Measured(
@@ -113,19 +132,9 @@ def _measure_runs(
             _shared_trajectory(experiment, lengthened, place, screen) if short else None
         ),
         images=images,
+        texts=texts,
         seconds_before=seconds_before,
     )
-
-
-def _finished(run_folder: Path, config: Config) -> RunSummary | None:
-    """The summary of a run that is finished and had these settings."""
-    try:
-        text = (run_folder / folder.CONFIG_FILE).read_text(encoding="utf-8")
-        before = flatten(json.loads(text))
-        summary = codec.read(run_folder / folder.SUMMARY_FILE, RunSummary)
-    except (OSError, ValueError):
-        return None
-    return summary if before == flatten(config) else None
 
 
 def _shared_trajectory(
@@ -167,6 +176,13 @@ def _pictures(name: str, run_folder: Path) -> dict[str, str]:
     return {f"{name}: {k}": str(path) for k, path in paths.items() if path.exists()}
 
 
+def _texts(name: str, run_folder: Path) -> dict[str, tuple[str, ...]]:
+    path = run_folder / f"{_TEXT}.txt"
+    if not path.exists():
+        return {}
+    return {name: tuple(path.read_text(encoding="utf-8").splitlines())}
+
+
 def _final(summaries: Sequence[RunSummary]) -> dict[str, Statistic]:
     names = summaries[0].metrics
     return {name: summarise([s.metrics[name] for s in summaries]) for name in names}
@@ -176,7 +192,10 @@ def _curves(seeds: Sequence[Sequence[dict[str, float]]]) -> Curves:
     """About a hundred points of every metric, with a band over the seeds."""
     stride = max(1, len(seeds[0]) // _NUM_POINTS)
     points = list(zip(*seeds, strict=True))[stride - 1 :: stride]
-    names = _CURVES if "train_elbo" in seeds[0][0] else _WITHOUT_BOUNDS
+    first = seeds[0][0]
+    names = _CURVES if "train_elbo" in first else _WITHOUT_BOUNDS
+    if not {"nll_oracle", "words", "grammatical"}.isdisjoint(first):
+        names = _OF_TEXT
     return Curves(
         steps=tuple(int(point[0]["step"]) for point in points),
         metrics={

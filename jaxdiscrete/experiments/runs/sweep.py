@@ -21,7 +21,7 @@ from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import SweepRun
 from jaxdiscrete.experiments.settings.fields import Schedule, constant
-from jaxdiscrete.experiments.tasks.table import make_task
+from jaxdiscrete.experiments.runs.train import prepare
 from jaxdiscrete.experiments.training import loop, step
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, check_finite
@@ -136,7 +136,7 @@ def run(
     """
     for point in runs:
         check(_at(config, point.seed, point.values))
-    task = make_task(config)
+    task = prepare(config, screen)
     shapes = jax.eval_shape(lambda: step.init(task))
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
     together = max(1, min(len(runs), memory_limit // size))

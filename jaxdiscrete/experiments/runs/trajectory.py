@@ -24,6 +24,7 @@ from jaxdiscrete.experiments.output.records import (
     summarise,
 )
 from jaxdiscrete.experiments.runs.compare import check_comparable
+from jaxdiscrete.experiments.runs.train import prepare
 from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import loop, step
 from jaxdiscrete.experiments.training.keys import Stream, stream
@@ -86,7 +87,7 @@ def measure(
       UsageError: if the data cannot be used.
       RunError: if a value is not finite.
     """
-    lead = make_task(configs[driver])
+    lead = prepare(configs[driver], screen)
     tasks = {name: at_config(lead, config) for name, config in configs.items()}
     curves = []
     for i in range(num_seeds):

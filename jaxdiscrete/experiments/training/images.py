@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxdiscrete.experiments.data.dataset import Dataset, shuffled_subset
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.training.batches import epoch_rows
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.training.settings import Config
@@ -114,18 +115,10 @@ class ImageTask:
         Returns:
           Indices ``[steps, batch]``.
         """
-        per_epoch, batch = self.steps_per_epoch, self.config.training.batch_size
-        first_epoch = first_step // per_epoch
-        num_epochs = (num_steps + per_epoch - 2) // per_epoch + 1
-        orders_key = stream(self.config.seed, Stream.ORDER)
-
-        def order(epoch: jax.Array) -> jax.Array:
-            key = jax.random.fold_in(orders_key, epoch)
-            return jax.random.permutation(key, len(data.train))[: per_epoch * batch]
-
-        orders = jax.lax.map(order, first_epoch + jnp.arange(num_epochs))
-        rows = orders.reshape(num_epochs * per_epoch, batch)
-        return jax.lax.dynamic_slice_in_dim(rows, first_step % per_epoch, num_steps)
+        batch = self.config.training.batch_size
+        return epoch_rows(
+            self.config.seed, first_step, num_steps, len(data.train), batch
+        )
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Images) -> jax.Array:
         """Binary images of some rows.
@@ -157,6 +150,11 @@ class ImageTask:
         noise = jax.random.bits(key, rows.shape, jnp.uint16).astype(jnp.uint32)
         is_on = noise * 255 < rows.astype(jnp.uint32) << 16
         return is_on.astype(jnp.float32)
+
+    def texts(self, state: TrainState) -> dict[str, list[str]]:
+        """There are none."""
+        del state
+        return {}
 
     def metrics(self, state: TrainState, data: Images) -> Metrics:
         """Bounds of one sample on the subsets, and the gradient variance.

@@ -1,0 +1,1 @@
+"""A generator of sentences that is trained by rewards: constant, random, adversarial."""
