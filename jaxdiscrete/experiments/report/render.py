@@ -114,6 +114,7 @@ def _section(result: Result, anchor: str) -> Section:
         "Expectations": tables.expectations(result),
         "Final metrics": tables.final_metrics(result),
         "Variance along a shared trajectory": tables.shared_trajectory(result),
+        "Samples": tables.samples(result),
     }
     return Section(
         anchor=anchor,
@@ -123,7 +124,11 @@ def _section(result: Result, anchor: str) -> Section:
         parts=[(name, table) for name, table in parts.items() if table is not None],
         sources=tables.sources(result),
         shared_charts=charts.shared_curve(result),
-        curves=[*charts.curves(result), *charts.against_temperature(result)],
+        curves=[
+            *charts.quality_against_diversity(result),
+            *charts.curves(result),
+            *charts.against_temperature(result),
+        ],
         pictures=charts.pictures(result),
         versions=", ".join(f"{name} {v}" for name, v in result.versions.items()),
         per_seed=tables.per_seed(result),

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jaxdiscrete.experiments.config.experiment import Experiment
+from jaxdiscrete.experiments.config.experiment import START, Experiment
 from jaxdiscrete.experiments.output import codec, folder
 from jaxdiscrete.experiments.output.records import (
     Curves,
@@ -112,13 +112,27 @@ def _measure_runs(
             if i == 0:
                 images |= _pictures(name, run_folder)
                 texts |= _texts(name, run_folder)
+    start = experiment.start
+    of_start = {}
+    if start is not None:
+        _, summary = pretrained.find_or_train(start, screen, train.train_or_continue)
+        seconds_before += summary.seconds
+        of_start[START] = MeasuredRun(
+            estimator=start.estimator.name,
+            calls_of_f=None,
+            settings=flatten(start),
+            final=_final([summary]),
+            curves=Curves((), {}),
+        )
+        texts = _texts(START, pretrained.run_folder(start)) | texts
     first = next(iter(summaries.values()))[0]
     seed = next(iter(configs.values())).seed
     return Measured(
         dataset=first.dataset,
         steps=first.steps,
         seeds=tuple(range(seed, seed + num_seeds)),
-        runs={
+        runs=of_start
+        | {
             name: MeasuredRun(
                 estimator=config.estimator.name,
                 calls_of_f=config.calls_of_f,
@@ -193,7 +207,7 @@ def _curves(seeds: Sequence[Sequence[dict[str, float]]]) -> Curves:
     stride = max(1, len(seeds[0]) // _NUM_POINTS)
     points = list(zip(*seeds, strict=True))[stride - 1 :: stride]
     first = seeds[0][0]
-    names = _CURVES if "train_elbo" in first else _WITHOUT_BOUNDS
+    names: tuple[str, ...] = _CURVES if "train_elbo" in first else _WITHOUT_BOUNDS
     if not {"nll_oracle", "words", "grammatical"}.isdisjoint(first):
         names = _OF_TEXT
     return Curves(

@@ -20,8 +20,8 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import SweepRun
-from jaxdiscrete.experiments.settings.fields import Schedule, constant
 from jaxdiscrete.experiments.runs.train import prepare
+from jaxdiscrete.experiments.settings.fields import Schedule, constant
 from jaxdiscrete.experiments.training import loop, step
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, check_finite

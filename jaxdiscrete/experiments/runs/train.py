@@ -98,9 +98,7 @@ def train(
     return summary
 
 
-def prepare(
-    config: Config, screen: Console, placement: Placement = ONE_DEVICE
-) -> Task:
+def prepare(config: Config, screen: Console, placement: Placement = ONE_DEVICE) -> Task:
     """The task of a configuration, with the model that it begins with.
 
     Args:

@@ -1,1 +1,1 @@
-"""A generator of sentences that is trained by rewards: constant, random, adversarial."""
+"""A generator of sentences, trained by constant, random or adversarial rewards."""

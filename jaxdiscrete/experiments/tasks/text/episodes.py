@@ -151,9 +151,7 @@ class Episodes:
     ) -> tuple[Writer, jax.Array]:
         """One more word, and its cost: a reward is a negated cost."""
         generator, settings = params["generator"], self.settings
-        carry = self.model.read(
-            generator, writer.generator, z @ generator["embedding"]
-        )
+        carry = self.model.read(generator, writer.generator, z @ generator["embedding"])
         judging = writer.discriminator
         if settings.reward == "discriminator":
             judging, added = self.discriminator.judge(

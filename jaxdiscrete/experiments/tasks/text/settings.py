@@ -48,6 +48,8 @@ class Settings(LanguageSettings):
     """Learning rate of Adam by likelihood."""
     start_block: int = bounded(100, at_least=1)
     """Steps by likelihood between two reports; divides start_steps."""
+    start_alphas: tuple[float, ...] = bounded((1.0,), above=0)
+    """Inverse temperatures at which the run by likelihood is judged."""
     discriminator_embedding: int = bounded(32, at_least=1)
     """Size of the discriminator's vectors of words."""
     discriminator_hidden: int = bounded(32, at_least=1)
@@ -66,7 +68,9 @@ class Settings(LanguageSettings):
         """The run by likelihood that comes first; the same one for every seed."""
         if not self.start_steps:
             return None
-        shared = {f.name: getattr(self, f.name) for f in dataclasses.fields(Start)[1:]}
+        names = [f.name for f in dataclasses.fields(Start) if f.init]
+        shared = {name: getattr(self, name) for name in names}
+        shared["alphas"] = self.start_alphas
         return Config(
             data=config.data,
             model=Start(**shared),
