@@ -95,7 +95,7 @@ class Discriminator:
         key_vector, key_output = jax.random.split(key)
         vectors = params["embedding"][sentence]
         # One mask per sentence: a word that is left out here is not told there.
-        vectors = vectors * self._mask(key_vector, self.embedding)
+        vectors = vectors * self._mask(key_vector, self.embedding)[None]
 
         def body(carry: Carry, vector: jax.Array) -> tuple[Carry, jax.Array]:
             before = carry[1]
@@ -103,7 +103,7 @@ class Discriminator:
             return carry, before
 
         _, outputs = jax.lax.scan(body, self.start(), vectors)
-        outputs = outputs * self._mask(key_output, self.hidden)
+        outputs = outputs * self._mask(key_output, self.hidden)[None]
         added = jnp.sum((outputs @ params["output"]) * vectors, axis=1)
         added += params["bias"][sentence]
         return jnp.cumsum(jnp.where(counts, added, 0.0))

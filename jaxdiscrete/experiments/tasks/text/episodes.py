@@ -97,13 +97,18 @@ class Episodes:
         def credit(costs: jax.Array) -> jax.Array:
             return jd.reward_to_go(costs, discount=self.settings.discount)
 
+        def is_open(writer: Writer, noise: jax.Array) -> jax.Array:
+            del noise
+            return ~writer.has_ended
+
+        active = is_open if self.model.ends else None
         key_noise, key_words = jax.random.split(key)
         estimate = jd.sequential(
             transform,
             policy,
             write,
             credit=credit,
-            active=lambda writer, noise: ~writer.has_ended,
+            active=active,
             num_samples=estimator.hard_samples,
             has_aux=True,
         )
