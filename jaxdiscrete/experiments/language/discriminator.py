@@ -129,5 +129,4 @@ def cross_entropy(log_odds: jax.Array, counts: jax.Array, *, is_real: bool) -> A
       Nats per word, a scalar.
     """
     sign = 1.0 if is_real else -1.0
-    loss = jnp.where(counts, jax.nn.softplus(-sign * log_odds), 0.0)
-    return loss.sum() / counts.sum()
+    return jax.nn.softplus(-sign * log_odds).mean(where=counts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 
 from jaxdiscrete.experiments.language.load import load_corpus
 from jaxdiscrete.experiments.language.task import SentenceTask
@@ -37,8 +36,7 @@ class LanguageModelTask(SentenceTask):
         sentences = self.placement.split(batch)
         generator = params["model"]["generator"]
         log_prob = jax.vmap(self.model.log_prob, (None, 0))(generator, sentences)
-        counts = self.model.counts(sentences)
-        return -jnp.where(counts, log_prob, 0.0).sum() / counts.sum()
+        return -log_prob.mean(where=self.model.counts(sentences))
 
 
 def make(config: Config, placement: Placement) -> LanguageModelTask:
