@@ -16,7 +16,9 @@ from jaxdiscrete.experiments.language.model import LanguageModel
 from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.tasks.text.episodes import Episodes
 from jaxdiscrete.experiments.tasks.text.settings import Settings
-from jaxdiscrete.experiments.training.settings import Config, Training
+from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.settings import Config, Evaluation, Training
+from jaxdiscrete.experiments.training.state import check_finite
 from tests.helpers.statistics import assert_unbiased, map_in_chunks
 
 MODEL = LanguageModel(num_words=3, num_steps=2, embedding=2, hidden=2, scale=1.0)
@@ -203,3 +205,37 @@ def test_a_missing_or_damaged_oracle_is_named(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"embedding\.npz as it was published, got a"):
         make_task(config(data="seqgan_oracle", **sizes))
     assert (folder / "embedding.npz").read_bytes() == b"mine"
+
+
+def test_a_step_trains_generator_and_discriminator():
+    """Both move, in one compiled step, and the block is judged."""
+    run = config(
+        "reinforce_loo",
+        {"num_samples": 4},
+        batch=4,
+        embedding=2,
+        hidden=2,
+        discriminator_embedding=2,
+        discriminator_hidden=2,
+    )
+    training = dataclasses.replace(run.training, num_steps=2, steps_per_block=2)
+    evaluation = Evaluation(num_examples=4)
+    task = make_task(dataclasses.replace(run, training=training, evaluation=evaluation))
+
+    @jax.jit
+    def block():
+        begin = step.init(task)
+        return begin, step.block(task, begin, task.data())
+
+    begin, (state, checked, metrics) = block()
+    check_finite(0, checked | {"metrics": sum(metrics.values())}, "")
+    assert 0.0 <= metrics["discriminator_accuracy"] <= 1.0
+    assert {"grammatical", "divergence", "log_variance"} < set(metrics)
+    for part in ("generator", "discriminator"):
+        moved = jax.tree.map(
+            lambda a, b: bool((a != b).any()),
+            begin.params["model"][part],
+            state.params["model"][part],
+        )
+        assert any(jax.tree.leaves(moved)), part
+    assert len(task.texts(state)["samples"]) == 12
