@@ -26,6 +26,7 @@ from jaxdiscrete.experiments.output.records import (
     summarise,
 )
 from jaxdiscrete.experiments.runs.compare import check_comparable
+from jaxdiscrete.experiments.runs.together import at_point
 from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import loop, step
 from jaxdiscrete.experiments.training.keys import Stream, stream
@@ -172,7 +173,7 @@ def _follow(
 
     def seeded(seed: jax.Array) -> dict[str, Task]:
         return {
-            name: at_config(task, dataclasses.replace(task.config, seed=seed))
+            name: at_config(task, at_point(task.config, seed, {}))
             for name, task in tasks.items()
         }
 
