@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
-from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.graphs.credit import Credit, cost_to_go, discounts
 from jaxdiscrete.graphs.given import Action
