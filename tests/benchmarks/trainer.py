@@ -11,20 +11,20 @@ import jax
 import numpy as np
 from timing import mark
 
-from jaxdiscrete.experiments.config.fields import constant
-from jaxdiscrete.experiments.config.settings import (
+from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.estimators.score_function import Nvil, Rebar
+from jaxdiscrete.experiments.layered.task import LayeredTask
+from jaxdiscrete.experiments.settings.fields import constant
+from jaxdiscrete.experiments.tasks.generative.network import GenerativeNetwork
+from jaxdiscrete.experiments.tasks.generative.pictures import draw
+from jaxdiscrete.experiments.tasks.generative.settings import Settings
+from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.settings import (
     Config,
     Evaluation,
     Optimizer,
     Training,
 )
-from jaxdiscrete.experiments.data.dataset import Dataset
-from jaxdiscrete.experiments.estimators.score_function import Nvil, Rebar
-from jaxdiscrete.experiments.models.generative import GenerativeNetwork
-from jaxdiscrete.experiments.tasks.generative import Settings
-from jaxdiscrete.experiments.training import step
-from jaxdiscrete.experiments.training.layered import LayeredTask
-from jaxdiscrete.experiments.training.pictures import generative_pictures
 
 TARGETS = {"rebar": 1.4, "nvil": 0.8}
 ESTIMATORS = {
@@ -50,7 +50,7 @@ def milliseconds(config, dataset, blocks):
         config,
         dataset,
         network_class=GenerativeNetwork,
-        draw=generative_pictures,
+        draw=draw,
     )
     state, data = jax.jit(lambda: step.init(task))(), task.data()
     block = step.compile_block(task, state, data)

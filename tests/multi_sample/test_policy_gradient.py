@@ -154,6 +154,23 @@ def test_leave_one_out_is_independent_of_the_sample_itself():
         assert_close(steps[:, t], jd.leave_one_out(STEPS[:, t]))
 
 
+def test_missing_samples_are_left_out_of_the_others():
+    """As in the group without them; whoever has no others has no baseline."""
+    reward = jnp.array([1.0, 2.0, jnp.nan, 6.0])
+    mask = ~jnp.isnan(reward)
+    left = jnp.array([4.0, 3.5, 0.0, 1.5])
+    assert_close(jd.leave_one_out(reward, mask=mask), left)
+    full = jnp.array([1.0, 2.0, 3.0, 6.0])
+    steps = jnp.stack([reward, reward, full], axis=1)
+    masks = jnp.stack([mask, mask & (jnp.arange(4) == 1), mask | True], axis=1)
+    expected = jnp.stack([left, jnp.zeros(4), jd.leave_one_out(full)], axis=1)
+    assert_close(jd.leave_one_out(steps, mask=masks), expected)
+    with pytest.raises(TypeError, match="mask to be boolean"):
+        jd.leave_one_out(reward, mask=jnp.ones(4))
+    with pytest.raises(ValueError, match=r"mask of shape \(4,\), got shape \(3,\)"):
+        jd.leave_one_out(reward, mask=mask[:3])
+
+
 @pytest.mark.parametrize("discount", [1.0, 0.7, 0.0])
 def test_reward_to_go_is_the_discounted_sum(discount):
     reward = jax.random.normal(KEY, (2, 3, 5))
