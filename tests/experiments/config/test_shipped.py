@@ -11,6 +11,7 @@ import pytest
 
 from jaxdiscrete.experiments.config.load import load_experiment, load_runs
 from jaxdiscrete.experiments.config.shipped import CONFIGS, find_config
+from jaxdiscrete.experiments.data.binarization import GREY
 from jaxdiscrete.experiments.data.dataset import Dataset
 from jaxdiscrete.experiments.data.load import find_dataset
 from jaxdiscrete.experiments.reproduce.results import load_published
@@ -49,7 +50,7 @@ def every_run():
 
 def made_up(data):
     """Random images and labels of a data set's shape."""
-    shape, is_grey = find_dataset(data.name).image_shape, data.binarization == "dynamic"
+    shape, is_grey = find_dataset(data.name).image_shape, data.binarization in GREY
     rng = np.random.default_rng(0)
     images = rng.integers(0, 2, (64, shape[0] * shape[1]), dtype=np.uint8)
     images *= 255 if is_grey else 1
