@@ -58,7 +58,8 @@ class BaselineAtOnes(Estimator, name="reinforce_baseline_at_ones", of="reinforce
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         def estimate(key: jax.Array, q: Any, *args: Any) -> jax.Array:
-            ones = jnp.ones_like(q.mean())
+            drawn = jax.eval_shape(q.sample, key)
+            ones = jax.tree.map(lambda z: jnp.ones(z.shape, z.dtype), drawn)
 
             def baseline(*args: Any) -> jax.Array:
                 return jax.lax.stop_gradient(f(ones, *args))

@@ -13,7 +13,7 @@ from rich.console import Console
 from jaxdiscrete.experiments.config.fields import flatten
 from jaxdiscrete.experiments.config.load import Experiment
 from jaxdiscrete.experiments.config.settings import Config
-from jaxdiscrete.experiments.output import codec, folder
+from jaxdiscrete.experiments.output import codec, folder, side_by_side
 from jaxdiscrete.experiments.output.records import (
     Curves,
     Measured,
@@ -29,10 +29,18 @@ from jaxdiscrete.experiments.runs import grid, train, trajectory
 TRAJECTORY_FILE = "trajectory.json"
 #: Metrics of a block that curves show; a bound is the negative loss, averaged more.
 _CURVES = ("train_elbo", "valid_elbo", "theta", "log_variance", "encoder_log_variance")
-_WITHOUT_BOUNDS = ("theta", "loss", "log_variance")
+_WITHOUT_BOUNDS = (
+    "theta",
+    "loss",
+    "share",
+    "accuracy",
+    "excess",
+    "log_variance",
+    "encoder_log_variance",
+)
 _NUM_POINTS = 100
 #: Pictures of the first seed that a report shows.
-_PICTURES = ("samples", "completions")
+_PICTURES = ("samples", "completions", "masks", "chosen")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +87,7 @@ def _measure_runs(
     summaries: dict[str, list[RunSummary]] = {name: [] for name in configs}
     rows: dict[str, list[list[dict[str, float]]]] = {name: [] for name in configs}
     images: dict[str, str] = {}
+    firsts: dict[str, Path] = {}
     seconds_before = 0.0
     for i in range(num_seeds):
         for name, config in configs.items():
@@ -92,7 +101,12 @@ def _measure_runs(
             summaries[name].append(summary)
             rows[name].append(folder.read_metrics(run_folder, summary.steps))
             if i == 0:
+                firsts[name] = run_folder
                 images |= _pictures(name, run_folder)
+    for kind in _PICTURES if len(firsts) > 1 else ():
+        joined = side_by_side.join(kind, firsts, place)
+        if joined is not None:
+            images = {f"all runs: {kind}": str(joined)} | images
     first = next(iter(summaries.values()))[0]
     seed = next(iter(configs.values())).seed
     return Measured(
