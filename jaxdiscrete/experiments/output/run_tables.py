@@ -23,6 +23,8 @@ _FINAL = (
     "train_elbo",
     "test_elbo",
     "test_bound",
+    "episodes",
+    "reward",
     "loss",
     "objective",
     "test_objective",
@@ -37,6 +39,7 @@ _SPEED = ("steps_per_second", "seconds")
 _LAST_BLOCK = (
     "train_elbo",
     "valid_elbo",
+    "reward",
     "loss",
     "hard_objective",
     "share",
@@ -106,9 +109,9 @@ def trajectory_table(measured: SharedTrajectory) -> Table:
 def _present(names: Sequence[str], rows: Sequence[dict[str, float]]) -> list[str]:
     """Those metrics that any of the rows has."""
     known: Iterable[str] = {name for row in rows for name in row}
-    has_bounds = "train_elbo" in known
-    # A bound is the negative loss, averaged over more samples.
-    return [n for n in names if n in known and not (has_bounds and n == "loss")]
+    # A bound is the negative loss, averaged over more samples; a reward is it too.
+    has_better = not {"train_elbo", "reward"}.isdisjoint(known)
+    return [n for n in names if n in known and not (has_better and n == "loss")]
 
 
 def _heading(metric: str) -> Column:

@@ -4,8 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments.config.settings import Config, Optimizer
+from jaxdiscrete.experiments.estimators.score_function import Reinforce
+from jaxdiscrete.experiments.tasks.toy.settings import Settings
 from jaxdiscrete.experiments.training.optimizer import apply_gradients, make_optimizer
+from jaxdiscrete.experiments.training.settings import Config, Optimizer
 
 GRADIENTS = ([1.0, -2.0], [3.0, 0.5], [-1.0, 0.25])
 
@@ -23,7 +25,9 @@ def by_formula(first_count, epsilon, rate=1e-3, b1=0.9, b2=0.999):
 @pytest.mark.parametrize("count", [0, 30_000])
 def test_adam_counts_from_where_it_is_told_for_the_model_alone(count):
     settings = Optimizer(epsilon=1e-2, adam_count=count)
-    optimizer = make_optimizer(Config(optimizer=settings))
+    optimizer = make_optimizer(
+        Config(model=Settings(), estimator=Reinforce(), optimizer=settings)
+    )
     params = {
         "model": jnp.zeros(2),
         "control_variate": {"layer_0": {"b": jnp.zeros(2)}},

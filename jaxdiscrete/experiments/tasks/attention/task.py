@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from typing import Any, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +63,8 @@ class AttentionTask(ImageTask):
 
     No choice is made on held-out images, so that all but the test images train.
     """
+
+    takes_grey: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
