@@ -37,7 +37,10 @@ _REPRODUCIBLE: dict[Any, Any] = {
 #: Letters side by side in the legend of a chart, about 6 of each entry for its line.
 _LEGEND_WIDTH = 76
 #: The panels of a run, by the first metric that it has.
-_PANELS = (("valid_elbo", "reward", "loss"), ("log_variance",))
+_PANELS = (
+    ("valid_elbo", "reward", "hard_objective", "excess", "loss"),
+    ("log_variance",),
+)
 
 
 XAxis = Literal["step", "temperature"]
