@@ -71,6 +71,8 @@ def _descend(
 
     if settings.name == "sgd":
         descend = optax.sgd(rate, settings.momentum)
+    elif settings.name == "rmsprop":
+        descend = optax.rmsprop(rate, settings.square_decay, momentum=settings.momentum)
     else:
         descend = optax.adam(rate, settings.momentum, settings.square_decay)
     if weight_decay == 0.0:

@@ -11,7 +11,7 @@ import pytest
 
 from jaxdiscrete.experiments.config.load import load_experiment, load_runs
 from jaxdiscrete.experiments.config.shipped import CONFIGS, find_config
-from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.data.dataset import Dataset, DatasetInfo
 from jaxdiscrete.experiments.data.load import find_dataset
 from jaxdiscrete.experiments.reproduce.results import load_published
 from jaxdiscrete.experiments.reproduce.run import find_experiments
@@ -49,7 +49,8 @@ def every_run():
 
 def made_up(data):
     """Random images and labels of a data set's shape."""
-    shape, is_grey = find_dataset(data.name).image_shape, data.binarization == "dynamic"
+    info = find_dataset(data.name, DatasetInfo)
+    shape, is_grey = info.image_shape, data.binarization == "dynamic"
     rng = np.random.default_rng(0)
     images = rng.integers(0, 2, (64, shape[0] * shape[1]), dtype=np.uint8)
     images *= 255 if is_grey else 1
@@ -59,7 +60,7 @@ def made_up(data):
 
 
 def check_settings(config):
-    info = find_dataset(config.data.name)
+    info = find_dataset(config.data.name, DatasetInfo)
     assert config.data.binarization in (None, *info.binarizations)
 
 
