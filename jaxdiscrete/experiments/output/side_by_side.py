@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,7 +65,8 @@ def join(kind: str, folders: Mapping[str, Path], place: Path) -> Path | None:
 
 def _read(path: Path) -> tuple[Picture, tuple[int, int]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        content = io.BytesIO(path.read_bytes())
+        with np.load(content, allow_pickle=False) as archive:
             labels = [str(label) for label in archive["labels"]]
             height, width = archive["shape"].tolist()
             picture = Picture(archive["images"], labels, str(archive["title"]))

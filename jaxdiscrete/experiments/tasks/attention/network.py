@@ -98,9 +98,7 @@ class AttentionNetwork:
     def _selector(self) -> MLP:
         rows, columns = self.settings.mask
         init_name = "glorot_uniform"
-        return MLP(
-            self.settings.hidden, rows * columns, "relu", init_name=init_name
-        )
+        return MLP(self.settings.hidden, rows * columns, "relu", init_name=init_name)
 
 
 def as_pixels(rows: jax.Array, white: float) -> jax.Array:

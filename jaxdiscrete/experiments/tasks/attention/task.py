@@ -17,7 +17,6 @@ from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import LatentSpec
 from jaxdiscrete.experiments.networks import Params
-from jaxdiscrete.experiments.output import kept
 from jaxdiscrete.experiments.output.figures import Picture
 from jaxdiscrete.experiments.tasks.attention import classifier
 from jaxdiscrete.experiments.tasks.attention.evaluation import (
@@ -35,7 +34,7 @@ from jaxdiscrete.experiments.training.images import NUM_IMAGES, ImageTask
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
-from jaxdiscrete.experiments.training.state import TrainState, log_variances
+from jaxdiscrete.experiments.training.state import TrainState
 from jaxdiscrete.experiments.training.task import Metrics
 
 
@@ -214,16 +213,18 @@ class AttentionTask(ImageTask):
         keys = split(jax.random.split(key, len(batch.x)))
         return jax.vmap(one)(keys, split(batch.x), split(batch.labels)).mean()
 
-    def metrics(self, state: TrainState, data: Data) -> Metrics:
+    def metrics(self, state: TrainState, losses: jax.Array, data: Data) -> Metrics:
         """Hard masks of training images, and the gradient variance.
 
         Args:
           state: at the end of a block.
+          losses: not used.
           data: as from :meth:`data`.
 
         Returns:
           Scalars.
         """
+        del losses
         key = stream(self.config.seed, Stream.EVALUATION)
         seen = look(
             self.network,
@@ -238,7 +239,7 @@ class AttentionTask(ImageTask):
             "share": seen.share.mean(),
             "accuracy": seen.is_right.mean(),
         }
-        return means | log_variances(state.moments, state.step)
+        return means | self.log_variances(state)
 
     def final_metrics(
         self, state: TrainState, rows: list[dict[str, Any]]

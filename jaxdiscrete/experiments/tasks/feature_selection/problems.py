@@ -45,7 +45,7 @@ def draw(problem: str, key: jax.Array, num_rows: int) -> Rows:
     is_first = jax.random.bernoulli(key_side, 0.5, (num_rows,))
     x = x.at[:, -1].add(jnp.where(is_first, _SHIFT, -_SHIFT))
     logit = jnp.where(is_first, _orange_skin(x[:, :4]), _additive(x[:, 4:8]))
-    feature = jnp.arange(NUM_FEATURES)
+    feature = jnp.arange(NUM_FEATURES)[None]
     matters = jnp.where(is_first[:, None], feature < 4, (feature >= 4) & (feature < 8))
     return Rows(x, logit, matters | (feature == NUM_FEATURES - 1))
 

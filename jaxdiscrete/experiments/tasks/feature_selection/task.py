@@ -152,22 +152,35 @@ class SelectionTask:
 
         return one
 
-    def metrics(self, state: TrainState, data: Any) -> Metrics:
+    def metrics(self, state: TrainState, losses: jax.Array, data: Any) -> Metrics:
         """The features that are most likely to be chosen, on new rows.
 
         Args:
           state: at the end of a block.
+          losses: not used.
           data: not used.
 
         Returns:
           Scalars.
         """
+        del losses, data
         key = stream(self.config.seed, Stream.EVALUATION)
         key = jax.random.fold_in(key, state.step)
         num_rows = self.config.evaluation.num_examples
         found = self._evaluate(state, draw(self.settings.problem, key, num_rows))
         means = {name: values.mean() for name, values in found.items()}
-        return means | log_variances(state.moments, state.step)
+        return means | self.log_variances(state)
+
+    def log_variances(self, state: TrainState) -> Metrics:
+        """The gradient's variance, from the moving averages of the run.
+
+        Args:
+          state: after at least one step.
+
+        Returns:
+          Scalars, of all parameters and of the network that chooses.
+        """
+        return log_variances(state.moments, state.step)
 
     def _evaluate(self, state: TrainState, rows: Rows) -> dict[str, jax.Array]:
         """One entry per row: the k largest logits as a hard mask, and their ranks."""
@@ -238,7 +251,9 @@ class SelectionTask:
             q = network.choose(weights, x)
             return q.threshold(q.logits)
 
-        images = np.stack([np.asarray(rows.matters, np.float32), jax.vmap(chosen)(rows.x)])
+        images = np.stack(
+            [np.asarray(rows.matters, np.float32), jax.vmap(chosen)(rows.x)]
+        )
         return {
             "chosen": Picture(
                 images,
