@@ -8,6 +8,7 @@ import jaxdiscrete as jd
 from jaxdiscrete.core.facts import Size
 from tests.battery.control_variates import critic, initial_cv, surrogate
 from tests.battery.entry import Entry
+from tests.helpers.parameters import daily
 
 
 def _t(cv):
@@ -315,10 +316,7 @@ def once_per_package(names):
     The first of each package is tested every day, the others with the thorough tests.
     """
     first = {ALL[name].facts.family: name for name in reversed(names)}
-    return [
-        pytest.param(n, marks=() if n in first.values() else pytest.mark.thorough)
-        for n in names
-    ]
+    return daily(first.values(), names)
 
 
 MAIN = [name for name, entry in ALL.items() if not entry.variant]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
+from tests.helpers.parameters import daily
 from tests.helpers.samplers import BareSampler
 from tests.helpers.statistics import assert_gradient_unbiased, exact_gradient
 
@@ -92,10 +93,7 @@ def test_in_least_squares_it_is_fitted_by_squared_error(name):
         assert min(abs(float(to_b - (b - v))) for v in states) < 1e-5
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=() if n in DAILY else pytest.mark.thorough) for n in BUILD],
-)
+@pytest.mark.parametrize("name", daily(DAILY, BUILD))
 def test_both_are_unbiased(name):
     estimate = BUILD[name](jd.least_squares(lambda: 0.8))
     assert_gradient_unbiased(estimate, Q, expected=exact_gradient(f, Q))
