@@ -55,10 +55,10 @@ def test_rebar_tends_to_muprop_at_high_temperature(q):
         return jnp.sum(jnp.sin(2.0 * z) * jnp.arange(1.0, z.size + 1).reshape(z.shape))
 
     rebar = jd.rebar(f, temperature=1e5, scale=1.0, relaxation=jd.muprop_relaxation)
-    value, gradient = jax.value_and_grad(rebar, 1)(KEY, q)
+    value, gradient = jax.jit(jax.value_and_grad(rebar, 1))(KEY, q)
     z = q.threshold(q.relaxed_sample(KEY))
     m = q.mean()
-    score = jax.grad(lambda d: d.log_prob(z).sum())(q).logits
+    score = jax.jit(jax.grad(lambda d: d.log_prob(z).sum()))(q).logits
     # The derivative of the relaxation vanishes like 1 / temperature.
     expected = (f(z) - f(m)) * score
     assert_close(value, f(z))
