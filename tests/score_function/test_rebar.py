@@ -16,11 +16,6 @@ KEY = jax.random.key(0)
 TWO = jd.Bernoulli(jnp.array([0.3, -0.8]))
 
 
-def of_two(z):
-    weights = jnp.arange(1.0, z.size + 1.0, dtype=z.dtype)
-    return jnp.sum(jnp.sin(2.0 * z) * weights) + z[0] ** 2 * z[1] - 0.5
-
-
 def test_variance_of_rebar_on_the_published_toy():
     """t = .45 at theta = .1: the modified relaxation gains, the plain one does not."""
     q = jd.Bernoulli(jnp.log(jnp.array([0.1 / 0.9])))
