@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import (
     K_SIGMA,
     assert_unbiased,
@@ -48,10 +49,7 @@ def keys_of(impl, num, seed=0):
 
 @pytest.mark.parametrize(
     ("name", "impl"),
-    [
-        pytest.param(n, i, marks=() if (n, i) in DAILY else pytest.mark.thorough)
-        for n, i in itertools.product(ESTIMATES, IMPLEMENTATIONS)
-    ],
+    daily(DAILY, list(itertools.product(ESTIMATES, IMPLEMENTATIONS))),
 )
 def test_gradient_is_unbiased(name, impl):
     gradient = jax.grad(ESTIMATES[name], argnums=1)

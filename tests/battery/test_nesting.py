@@ -9,6 +9,7 @@ import pytest
 import jaxdiscrete as jd
 from tests.battery.control_variates import critic, initial_cv
 from tests.battery.estimators import ALL
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_gradient_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close, flat, flat_rows
 
@@ -55,12 +56,11 @@ WITH_SLOPES = [("double_cv", "relax"), ("rodeo", "reinforce_baseline")]
 
 # Every outer and every inner one once; all others of one with another are thorough.
 DAILY = [*zip(OUTER, INNER, strict=True), *WITH_SLOPES]
-THOROUGH = [pair for pair in itertools.product(OUTER, INNER) if pair not in DAILY]
 
 
 @pytest.mark.parametrize(
     ("outer", "inner"),
-    [*DAILY, *(pytest.param(*p, marks=pytest.mark.thorough) for p in THOROUGH)],
+    daily(DAILY, [*itertools.product(OUTER, INNER), *WITH_SLOPES]),
 )
 def test_every_layer_is_unbiased(outer, inner):
     cvs = (initial_cv(), initial_cv())
@@ -104,11 +104,7 @@ def test_the_spelling_of_the_readme():
 
 @pytest.mark.parametrize(
     "inner",
-    [
-        "relax",
-        pytest.param("nvil", marks=pytest.mark.thorough),
-        pytest.param("reinforce_baseline", marks=pytest.mark.thorough),
-    ],
+    daily(["relax"], ["nvil", "reinforce_baseline", "relax"]),
 )
 def test_gumbel_softmax_over_an_inner_estimator(inner):
     """The pathwise outer gradient is that of the inner objective, in expectation."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_gradient_unbiased, exact_gradient
 
 
@@ -113,10 +114,7 @@ SPINS = {
 DAILY = {"reinforce_loo", "rebar_independent", "double_cv", "unordered_set", "carms"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=() if n in DAILY else pytest.mark.thorough) for n in SPINS],
-)
+@pytest.mark.parametrize("name", daily(DAILY, SPINS))
 def test_a_distribution_of_ones_own_gets_every_estimator(name):
     """Spins in {-1, 1}: the operations of the protocols are all that is needed."""
     q = Spin(jnp.array([0.3, -0.5]))
