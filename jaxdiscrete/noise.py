@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_count, check_positive
+from jaxdiscrete.core.numbers import check_count, check_positive
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 

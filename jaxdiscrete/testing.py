@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdiscrete.core.checks import check_count, check_parameters, check_positive
+from jaxdiscrete.core.checks import check_parameters
+from jaxdiscrete.core.numbers import check_count, check_positive
 from jaxdiscrete.core.typing import Estimator, PyTree
 from jaxdiscrete.diagnostics.moments import (
     ROUNDING,

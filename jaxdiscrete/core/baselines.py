@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxdiscrete.core.checks import check_args_are_arrays, check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.numbers import check_finite
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.rules import attach_objective
 
@@ -94,6 +95,7 @@ def evaluate_scalar(
       args: arguments of the estimate.
     """
     if not callable(value):
+        check_finite(what, value)
         number = float(value) if isinstance(value, int) else value
         check_real_scalar(what, number)
         return in_float32(jnp.asarray(number))

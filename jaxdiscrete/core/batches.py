@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import PyTree
 
 

@@ -10,12 +10,48 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.core.dataflow import derivative_paths
-from jaxdiscrete.core.latents import is_array, is_single_leaf
+from jaxdiscrete.core.latents import draw, is_array, is_single_leaf, latents
 from jaxdiscrete.core.typing import PyTree
 
 _DIFFERENTIABLE_REMEDY = (
     "Write f without rounding, comparisons, integer casts or stop_gradient on z, or "
     "use jaxdiscrete.reinforce_loo or jaxdiscrete.nvil, which never differentiate f."
+)
+
+
+def check_function(what: str, fn: Any) -> None:
+    """Raises unless ``fn`` can be called."""
+    if not callable(fn):
+        raise TypeError(
+            f"Expected {what} to be a function, got {type(fn).__name__}. Pass the "
+            "function itself, not what it returns."
+        )
+
+
+def check_key(name: str, key: Any) -> None:
+    """Raises unless ``key`` is one PRNG key, typed or raw."""
+    remedy = "Make one with jax.random.key(0); batch the estimate with jax.vmap."
+    if not is_array(key):
+        raise TypeError(
+            f"Expected the first argument of a jaxdiscrete.{name} estimate to be a "
+            f"PRNG key, got {type(key).__name__}. {remedy}"
+        )
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        is_one = key.shape == ()
+    else:
+        is_one = key.dtype == jnp.uint32 and key.ndim == 1
+    if not is_one:
+        raise TypeError(
+            f"Expected the first argument of a jaxdiscrete.{name} estimate to be one "
+            f"PRNG key, got an array of shape {key.shape} and dtype {key.dtype}. "
+            f"{remedy}"
+        )
+
+
+#: What functions that call Python say when their derivative is asked for.
+_NO_DERIVATIVE = (
+    "callbacks do not support JVP",
+    "no derivative of a jaxdiscrete.black_box",
 )
 
 
@@ -81,8 +117,8 @@ def check_differentiable(
     """
     try:
         paths = derivative_paths(f, z, args)
-    except ValueError as error:
-        if "callbacks do not support JVP" not in str(error):
+    except (TypeError, ValueError) as error:
+        if not any(text in str(error) for text in _NO_DERIVATIVE):
             raise
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
@@ -95,6 +131,54 @@ def check_differentiable(
             "function whose derivative is zero by construction: what it contributes "
             f"would silently vanish. {_DIFFERENTIABLE_REMEDY}"
         )
+
+
+def check_log_prob(name: str, q: PyTree) -> None:
+    """Raises where a distribution's log_prob is no real number, or leads nowhere.
+
+    It is traced on fresh parameters, so that a q that the caller has stopped passes. A
+    distribution with a ``validate`` of its own vouches for its log_prob.
+    """
+    for d in latents(q):
+        if not hasattr(d, "validate"):
+            _check_log_prob(name, d)
+
+
+def _check_log_prob(name: str, d: Any) -> None:
+    leaves, treedef = jax.tree.flatten(d)
+    is_floating = [
+        is_array(x) and jnp.issubdtype(x.dtype, jnp.floating) for x in leaves
+    ]
+    parameters = [x for x, yes in zip(leaves, is_floating, strict=True) if yes]
+
+    def log_prob(parameters: list[jax.Array]) -> jax.Array:
+        rest = iter(parameters)
+        merged = [
+            next(rest) if yes else x for x, yes in zip(leaves, is_floating, strict=True)
+        ]
+        copy = jax.tree.unflatten(treedef, merged)
+        return _sum_of_log_prob(name, copy, draw(jax.random.key(0), copy))
+
+    paths = derivative_paths(log_prob, parameters, ())
+    if paths and not any(path.has_path for path in paths):
+        raise TypeError(
+            f"Expected log_prob of {type(d).__name__} in jaxdiscrete.{name} to depend "
+            "on the parameters, got a function whose derivative is zero by "
+            "construction: the gradient would be zero. Compute it from the parameters "
+            "without rounding, integers or stop_gradient."
+        )
+
+
+def _sum_of_log_prob(name: str, d: Any, z: PyTree) -> jax.Array:
+    out = d.log_prob(z)
+    is_real = is_array(out) and jnp.issubdtype(out.dtype, jnp.floating)
+    if not is_real and not isinstance(out, float):
+        got = str(out.dtype) if is_array(out) else type(out).__name__
+        raise TypeError(
+            f"Expected log_prob of {type(d).__name__} in jaxdiscrete.{name} to return "
+            f"real floating numbers, got {got}. Return an array of logarithms."
+        )
+    return jnp.sum(jnp.asarray(out))
 
 
 def check_parameters(name: str, what: str, parameters: PyTree) -> None:
@@ -132,37 +216,3 @@ def check_args_are_arrays(what: str, args: Sequence[Any]) -> None:
                 "that cannot be. Pass a jax.tree_util.Partial or a registered pytree, "
                 "or let f close over it."
             )
-
-
-def check_temperature(temperature: PyTree, what: str = "temperature") -> None:
-    """Raises where a temperature is known and not positive."""
-    remedy = (
-        "Parametrise a trained temperature by its logarithm: "
-        f"{what}=jnp.exp(log_temperature)."
-    )
-    check_positive(what, temperature, remedy)
-
-
-def check_positive(what: str, value: PyTree, remedy: str) -> None:
-    """Raises where a number is known and not positive."""
-    for t in jax.tree.leaves(value):
-        try:
-            known = np.asarray(t, np.float64)
-        except jax.errors.TracerArrayConversionError:
-            continue
-        if not np.all(known > 0):
-            raise ValueError(f"Expected {what} > 0, got {t}. {remedy}")
-
-
-def check_count(name: str, what: str, count: int, at_least: int, remedy: str) -> None:
-    """Raises unless ``count`` is a large enough static integer."""
-    if isinstance(count, bool) or not isinstance(count, int | np.integer):
-        raise TypeError(
-            f"Expected {what} of jaxdiscrete.{name} to be a Python int, got "
-            f"{type(count).__name__}. It is a shape, so it cannot be traced."
-        )
-    if count < at_least:
-        raise ValueError(
-            f"Expected {what} >= {at_least} in jaxdiscrete.{name}, got {count}. "
-            f"{remedy}"
-        )

@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_differentiable
+from jaxdiscrete.core.checks import check_differentiable, check_key, check_log_prob
 from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.needs import SAMPLER, Needs, check_latents
 from jaxdiscrete.core.objective import ObjectiveWithAux, value_of, with_aux
 from jaxdiscrete.core.rules import attach_gradient
-from jaxdiscrete.core.sample import check_not_given
+from jaxdiscrete.core.sample import check_not_given, key_of
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 # A context of JAX, so that what it caches of a jitted f while a check looks at it is
@@ -81,8 +81,10 @@ def estimator(
         if draws_its_own is not None:
             check_not_given(name, key, draws_its_own)
         if not is_checking():
+            check_key(name, key_of(key))
             with checking():
                 shapes = jax.eval_shape(lambda k: at(k, freeze(q)), key)
+                check_log_prob(name, freeze(q))
                 if check is not None:
                     check(freeze(q), shapes, freeze(args))
                 if differentiates:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.numbers import check_finite
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.sample import GivenSample
 from jaxdiscrete.core.typing import Finite, PyTree, Reparametrisable, Sampler
@@ -180,6 +181,7 @@ def split_over_latents(name: str, value: PyTree, q: PyTree) -> list[Any]:
     leaves, treedef = flatten(q)
     if value is None:
         raise TypeError(f"Expected {name} to be a number or an array, got None.")
+    check_finite(name, value)
     if is_single_leaf(value):
         values = [value] * len(leaves)
     else:

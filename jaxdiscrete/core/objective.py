@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_real_scalar
+from jaxdiscrete.core.checks import check_function, check_real_scalar
 from jaxdiscrete.core.latents import freeze, log_prob
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.rules import attach_gradient, value_stays_live
@@ -20,6 +20,7 @@ ObjectiveWithAux = Callable[..., tuple[jax.Array, Any]]
 
 def with_aux(f: Objective, has_aux: bool) -> ObjectiveWithAux:
     """f as a function that always returns ``(value, aux)``, one real scalar first."""
+    check_function("f", f)
 
     def objective(z: PyTree, *args: Any) -> tuple[jax.Array, Any]:
         out = f(z, *args)

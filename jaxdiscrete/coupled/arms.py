@@ -5,7 +5,6 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import (
     flatten,
@@ -15,6 +14,7 @@ from jaxdiscrete.core.latents import (
     split_for,
 )
 from jaxdiscrete.core.needs import BINARY
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.precision import weighted_sum
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.coupled.copulas import Copula, dirichlet_copula

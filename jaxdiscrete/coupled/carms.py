@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import flatten, map_to_pairs, pull_through, split_for
 from jaxdiscrete.core.needs import FINITE
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.coupled.copulas import Copula, dirichlet_copula
 from jaxdiscrete.coupled.mechanism import coupled

@@ -11,7 +11,7 @@ import numpy as np
 from jax.scipy.special import ndtri
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.multi_sample.others import sum_of_others
 from jaxdiscrete.noise import sample_logistic

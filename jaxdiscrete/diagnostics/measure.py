@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.core.checks import check_count, check_parameters
+from jaxdiscrete.core.checks import check_parameters
 from jaxdiscrete.core.latents import latents
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import Enumerable, Estimator, Objective, PyTree
 from jaxdiscrete.diagnostics.measurement import EstimatorStatistics, Measurement, Oracle
 from jaxdiscrete.diagnostics.moments import (

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.facts import ESTIMATORS
 from jaxdiscrete.core.latents import draw, freeze, latents
 from jaxdiscrete.core.needs import check_latents
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.objective import value_of, with_aux
 from jaxdiscrete.core.typing import (
     Enumerable,

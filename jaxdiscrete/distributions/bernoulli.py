@@ -13,7 +13,7 @@ from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.common import (
     check_event,
-    check_floating,
+    check_logits,
     check_same_shape,
     joint_states,
 )
@@ -69,7 +69,7 @@ class Bernoulli:
 
     def validate(self) -> None:
         """Raises TypeError or ValueError where the logits cannot be sampled."""
-        check_floating("Bernoulli", self.logits)
+        check_logits("Bernoulli", self.logits)
 
     def location(self) -> jax.Array:
         """The logits in at least float32, infinities clipped to finite values."""

@@ -10,14 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.numbers import known_value
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.common import (
+    check_below_infinity,
     check_event,
-    check_floating,
+    check_logits,
     check_same_shape,
     joint_states,
-    known_value,
 )
 from jaxdiscrete.noise import index_from_bits, sample_gumbel
 
@@ -74,11 +75,12 @@ class OneHotCategorical:
 
     def validate(self) -> None:
         """Raises TypeError or ValueError where the logits cannot be sampled."""
-        check_floating("OneHotCategorical", self.logits)
+        check_logits("OneHotCategorical", self.logits)
         if jnp.ndim(self.logits) == 0:
             raise ValueError(
                 "Expected OneHotCategorical logits of shape [..., K], got a scalar."
             )
+        check_below_infinity("OneHotCategorical", self.logits)
         known = known_value(self.logits)
         if known is not None and np.isneginf(known).all(axis=-1).any():
             raise ValueError(

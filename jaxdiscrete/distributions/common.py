@@ -7,35 +7,46 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.latents import is_array
+from jaxdiscrete.core.numbers import known_value
+
 MAX_ENUMERATED = 2**24
 
 
-def check_floating(name: str, logits: jax.Array) -> None:
-    """Raises unless logits are floating numbers, at least one of them."""
-    if isinstance(logits, list | tuple):
+def check_logits(name: str, logits: jax.Array) -> None:
+    """Raises unless logits are floating numbers, at least one, none known as NaN."""
+    if not is_array(logits) and not isinstance(logits, int | float):
         raise TypeError(
-            f"Expected {name} logits to be an array, got a {type(logits).__name__}. "
+            f"Expected {name} logits to be an array, got {type(logits).__name__}. "
             "Use jnp.asarray(logits)."
         )
-    if not jnp.issubdtype(jnp.result_type(logits), jnp.floating):
+    dtype = logits.dtype if is_array(logits) else jnp.result_type(logits)
+    if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(
-            f"Expected {name} logits of a floating dtype, got "
-            f"{jnp.result_type(logits)}. Convert them, for instance with "
-            "logits.astype(jnp.float32)."
+            f"Expected {name} logits of a floating dtype, got {dtype}. Convert them, "
+            "for instance with logits.astype(jnp.float32)."
         )
     if jnp.size(logits) == 0:
         raise ValueError(
             f"Expected {name} logits with at least one entry, got shape "
             f"{jnp.shape(logits)}."
         )
+    known = known_value(logits)
+    if known is not None and np.isnan(known).any():
+        raise ValueError(
+            f"Expected {name} logits that are numbers, got NaN. Find out where it "
+            "comes from: a mask is -inf."
+        )
 
 
-def known_value(x: ArrayLike) -> np.ndarray | None:
-    """The value of ``x`` as float64, or None while it is traced."""
-    try:
-        return np.asarray(x, np.float64)
-    except jax.errors.TracerArrayConversionError:
-        return None
+def check_below_infinity(name: str, logits: jax.Array) -> None:
+    """Raises where a logit among several is known and +inf."""
+    known = known_value(logits)
+    if known is not None and np.isposinf(known).any():
+        raise ValueError(
+            f"Expected {name} logits below +inf, got +inf, which has no softmax. Mask "
+            "the other classes by -inf."
+        )
 
 
 def check_event(name: str, z: ArrayLike, logits: jax.Array) -> jax.Array:

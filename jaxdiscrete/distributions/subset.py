@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.numbers import check_count, known_value
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.categorical import OneHotCategorical
 from jaxdiscrete.distributions.common import (
+    check_below_infinity,
     check_event,
-    check_floating,
+    check_logits,
     joint_states,
-    known_value,
 )
 from jaxdiscrete.distributions.set_probability import log_set_probability
 from jaxdiscrete.noise import sample_gumbel
@@ -83,7 +83,7 @@ class Subset:
 
     def validate(self) -> None:
         """Raises TypeError or ValueError where there is no such subset."""
-        check_floating("Subset", self.logits)
+        check_logits("Subset", self.logits)
         if jnp.ndim(self.logits) == 0:
             raise ValueError("Expected Subset logits of shape [..., n], got a scalar.")
         check_count("Subset", "k", self.k, 1, "A subset has at least one item.")
@@ -92,6 +92,7 @@ class Subset:
                 f"Expected k <= n = {self.num_items}, the length of the last axis of "
                 f"Subset logits, got k = {self.k}. Ask for fewer items."
             )
+        check_below_infinity("Subset", self.logits)
         known = known_value(self.logits)
         if known is None:
             return
@@ -143,7 +144,9 @@ class Subset:
         result = jnp.where(is_certain, 0.0, result)
         result = jnp.where(is_possible, result, -jnp.inf)
         is_unknown = jnp.isnan(logits + z).any(axis=-1)
-        return jnp.where(is_unknown, jnp.nan, result).astype(self.dtype)
+        # NaN with a derivative of NaN: a zero one would hide what went wrong.
+        unknown = jnp.where(is_unknown, jnp.nan, 0.0) * finite.sum(axis=-1)
+        return (result + unknown).astype(self.dtype)
 
     def enumerate_support(self) -> jax.Array:
         """All joint states of the batch, ``[comb(n, k)**rows, *batch_shape, n]``."""

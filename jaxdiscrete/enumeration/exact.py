@@ -66,8 +66,8 @@ def exact(
         if num_states > max_states:
             raise ValueError(
                 f"Expected at most max_states={max_states} joint states in "
-                f"jaxdiscrete.exact, got {num_states}. Raise max_states, or estimate "
-                "with a Monte Carlo estimator."
+                f"jaxdiscrete.exact, got 10**{math.log10(num_states):.1f} of them. "
+                "Raise max_states, or estimate with a Monte Carlo estimator."
             )
 
     def body(

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.needs import FINITE
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.distributions.set_probability import SetWeights, set_weights
 from jaxdiscrete.enumeration.mechanism import WeightedStates, weighted_states

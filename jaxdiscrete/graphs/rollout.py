@@ -17,7 +17,6 @@ from jaxdiscrete.core.needs import check_latents
 from jaxdiscrete.core.precision import at_least_float32, in_float32
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.graphs.given import Action
-from jaxdiscrete.graphs.masks import call_if, select
 from jaxdiscrete.graphs.probe import check_site
 from jaxdiscrete.graphs.samples import as_sample, check_hard, check_shapes, convert
 from jaxdiscrete.graphs.sites import Transform
@@ -64,35 +63,51 @@ class Episode:
     ) -> tuple[PyTree, Steps]:
         """The last carry and what happened, with decisions drawn or given."""
 
-        def body(carry: PyTree, row: Any) -> tuple[PyTree, Steps]:
-            x, key, action = row
-            is_active = jnp.ones((), bool)
+        def body(state: tuple[PyTree, Any], row: Any) -> tuple[Any, Steps]:
+            (carry, stand_in), (x, key, action) = state, row
+            is_active, here = jnp.ones((), bool), (carry, x)
             if self.active is not None:
                 is_active = jnp.asarray(self.active(carry, x))
-            q, inputs = self._call(is_active, self.policy, carry, x)
+                here = stand_in = select(is_active, here, freeze(stand_in))
+            q, inputs = self.policy(*here)
             ratio = jnp.ones(())
             if action is None:
                 z = draw(key, freeze(q))
             else:
                 z = as_sample(q, action.z)
+                if self.active is not None:
+                    z = select(is_active, z, draw(key, freeze(q)))
                 ratio = jnp.exp(log_prob(freeze(q), z) - in_float32(action.log_prob))
                 ratio = jnp.where(is_active, freeze(ratio), 1.0)
-            new, out = self._call(is_active, self.step, carry, z, x)
+            new, out = self.step(here[0], z, here[1])
             cost, aux = out if self.has_aux else (out, None)
             cost = in_float32(jnp.asarray(cost))
             if self.active is not None:
                 new = select(is_active, new, carry)
                 cost = jnp.where(is_active, cost, 0.0)
-            return new, Steps(cost, aux, q, inputs, z, is_active, ratio)
+            return (new, stand_in), Steps(cost, aux, q, inputs, z, is_active, ratio)
 
         keys = jax.random.split(key, num_steps_of(xs))
-        carry = _varying_like(carry, key)
-        return jax.lax.scan(body, carry, (xs, keys, actions))
+        start = _varying_like((carry, self._first_stand_in(carry, xs)), key)
+        (last, _), steps = jax.lax.scan(body, start, (xs, keys, actions))
+        return last, steps
 
-    def _call(self, is_active: jax.Array, fn: Callable[..., Any], *args: Any) -> Any:
+    def _first_stand_in(self, carry: PyTree, xs: PyTree) -> Any:
+        """Where the first active step will be evaluated, for those before it.
+
+        A step that is not active is evaluated where the last active one was. Nothing
+        but zeros comes back from there, and zero times a finite derivative is zero: a
+        batch can share weights, whose cotangents arrive already summed.
+        """
         if self.active is None:
-            return fn(*args)
-        return call_if(is_active, fn, *args)
+            return None
+        first = jnp.argmax(jax.vmap(self.active, (None, 0))(carry, xs))
+        return carry, jax.tree.map(lambda x: jnp.asarray(x)[first], xs)
+
+
+def select(condition: jax.Array, a: PyTree, b: PyTree) -> PyTree:
+    """``a`` where the condition is True, else ``b``, leaf by leaf."""
+    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
 def _varying_like(tree: PyTree, key: jax.Array) -> PyTree:

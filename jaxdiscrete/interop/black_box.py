@@ -27,8 +27,8 @@ def black_box(
     :func:`reinforce_loo` with ``num_samples=K`` then makes one call with K samples.
 
     The objective has no derivative. Estimators that differentiate f in z refuse it,
-    and a derivative in the args is JAX's own error, never a zero. Arrays that need
-    none go through :func:`jax.lax.stop_gradient`.
+    and a derivative in the args is an error, never a zero. Arrays that need none
+    go through :func:`jax.lax.stop_gradient`.
 
     ``fn`` must not call JAX, whose threads may be waiting for it, and should depend
     on its arguments alone: JAX may drop a call whose result is not used, or repeat one
@@ -104,14 +104,30 @@ def black_box(
             size = math.prod(batch_shape)
             return _as_numbers(call(rows), (size,), dtype).reshape(batch_shape)
 
-        return jax.pure_callback(
-            many if batched else one,
-            jax.ShapeDtypeStruct((), dtype),
-            *arrays,
-            vmap_method="expand_dims" if batched else "sequential",
-        )
+        @jax.custom_jvp
+        def value(*arrays: jax.Array) -> jax.Array:
+            return jax.pure_callback(
+                many if batched else one,
+                jax.ShapeDtypeStruct((), dtype),
+                *arrays,
+                vmap_method="expand_dims" if batched else "sequential",
+            )
+
+        value.defjvp(_refuse_derivative, symbolic_zeros=True)
+        return value(*arrays)
 
     return objective
+
+
+def _refuse_derivative(primals: Any, tangents: Any) -> Any:
+    del primals, tangents
+    raise TypeError(
+        "Expected no derivative of a jaxdiscrete.black_box, into which JAX does not "
+        "see, got one in its arguments. Pass arrays that need none through "
+        "jax.lax.stop_gradient, and compute what needs one outside of fn. An estimator "
+        "that differentiates f in z cannot take it: use jaxdiscrete.reinforce_loo or "
+        "jaxdiscrete.nvil."
+    )
 
 
 def _numbers_of(x: Any) -> Any:

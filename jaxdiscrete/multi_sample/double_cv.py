@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.batches import check_chunk_size
-from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import (
@@ -18,6 +17,7 @@ from jaxdiscrete.core.latents import (
     score,
 )
 from jaxdiscrete.core.needs import RELAXABLE
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import linear_form
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES

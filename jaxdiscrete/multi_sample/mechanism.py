@@ -8,10 +8,10 @@ from typing import Any
 import jax
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
-from jaxdiscrete.core.checks import check_count
 from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import draw, freeze, log_prob
 from jaxdiscrete.core.needs import SAMPLER, Needs
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, value_and_slope
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
-from jaxdiscrete.core.checks import check_count
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES, check_not_given
 from jaxdiscrete.core.typing import Estimator, PyTree
 

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.core.batches import check_chunk_size
-from jaxdiscrete.core.checks import check_args_are_arrays, check_count, check_scalar
+from jaxdiscrete.core.checks import check_args_are_arrays, check_scalar
 from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import flatten, freeze, latents, log_odds, pull_through
 from jaxdiscrete.core.needs import BINARY
+from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES

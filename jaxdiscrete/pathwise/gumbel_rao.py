@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import jax
 
-from jaxdiscrete.core.checks import check_count, check_temperature
 from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import draw, freeze, map_latents, split_for
 from jaxdiscrete.core.needs import RELAXABLE
+from jaxdiscrete.core.numbers import check_count, positive_temperature
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.pathwise.mechanism import (
     hard_forward,
@@ -71,7 +71,7 @@ def gumbel_rao(
       M. B. Paulus, C. J. Maddison, A. Krause, Rao-Blackwellizing the
       straight-through Gumbel-Softmax gradient estimator, 2021.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
     remedy = "One relaxed sample is as noisy as straight_through_gumbel_softmax."
     check_count("gumbel_rao", "num_noise", num_noise, 1, remedy)
 

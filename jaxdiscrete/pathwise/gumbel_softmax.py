@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_count, check_temperature
 from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import draw_relaxed, freeze, mean, threshold
 from jaxdiscrete.core.needs import RELAXABLE, REPARAMETRISABLE, check_latents
+from jaxdiscrete.core.numbers import check_count, positive_temperature
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.distributions.categorical import OneHotCategorical
 from jaxdiscrete.pathwise.mechanism import hard_forward, pathwise, relaxed
@@ -104,7 +104,7 @@ def gumbel_softmax(
       2017.
       C. J. Maddison, A. Mnih, Y. W. Teh, The Concrete distribution, 2017.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         return relaxed(q, draw_relaxed(key, q), temperature)
@@ -145,7 +145,7 @@ def sample_gumbel_softmax(
       E. Jang, S. Gu, B. Poole, Categorical reparameterization with Gumbel-Softmax,
       2017.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
     q = OneHotCategorical(jnp.asarray(logits))
     check_latents("sample_gumbel_softmax", q)
     zeta = draw_relaxed(key, q)

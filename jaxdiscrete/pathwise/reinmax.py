@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_temperature
 from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import (
     draw,
@@ -20,6 +19,7 @@ from jaxdiscrete.core.latents import (
     parameters_in_float32,
 )
 from jaxdiscrete.core.needs import BINARY, FINITE
+from jaxdiscrete.core.numbers import positive_temperature
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.pathwise.mechanism import (
     hard_forward,
@@ -137,7 +137,7 @@ def reinmax(
       L. Liu, C. Dong, X. Liu, B. Yu, J. Gao, Bridging discrete and backpropagation:
       straight-through and beyond, 2023.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
 
     def soft(d: Finite, frozen_d: Finite, z: jax.Array, t: ArrayLike) -> jax.Array:
         table = frozen_d.log_probabilities()

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_positive, check_temperature
 from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,
@@ -17,6 +16,7 @@ from jaxdiscrete.core.latents import (
     threshold,
 )
 from jaxdiscrete.core.needs import FINITE, RELAXABLE, REPARAMETRISABLE
+from jaxdiscrete.core.numbers import check_positive, positive_temperature
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree, Relaxable
 from jaxdiscrete.pathwise.mechanism import (
     hard_forward,
@@ -126,7 +126,7 @@ def straight_through_gumbel_softmax(
       E. Jang, S. Gu, B. Poole, Categorical reparameterization with Gumbel-Softmax,
       2017.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         zeta = draw_relaxed(key, q)
@@ -193,8 +193,8 @@ def decoupled_straight_through(
       R. Shah, M. Yan, M. C. Mozer, D. Liu, Improving discrete optimisation via
       decoupled straight-through Gumbel-Softmax, 2024.
     """
-    check_temperature(forward_temperature, "forward_temperature")
-    check_temperature(backward_temperature, "backward_temperature")
+    forward = positive_temperature(forward_temperature, "forward_temperature")
+    backward = positive_temperature(backward_temperature, "backward_temperature")
 
     def cool(d: Relaxable, zeta: jax.Array, t: ArrayLike) -> jax.Array:
         # a / t + g from a + g, since subtracting a would be NaN for masked classes.
@@ -204,9 +204,9 @@ def decoupled_straight_through(
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         zeta = draw_relaxed(key, q)
-        fitted = broadcast_to_latents("forward_temperature", forward_temperature, q)
+        fitted = broadcast_to_latents("forward_temperature", forward, q)
         hard = threshold(q, freeze(map_latents(cool, q, zeta, fitted)))
-        soft = relaxed(q, zeta, backward_temperature, "backward_temperature")
+        soft = relaxed(q, zeta, backward, "backward_temperature")
         return hard_forward(hard, soft)
 
     return pathwise("decoupled_straight_through", f, sample, has_aux=has_aux)
@@ -262,7 +262,7 @@ def gapped_straight_through(
       T.-H. Fan, T.-C. Chi, A. I. Rudnicky, P. J. Ramadge, Training discrete deep
       generative models via gapped straight-through estimator, 2022.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
     check_positive("gap", gap, "1 is a good first choice.")
 
     def soft(d: Finite, z: jax.Array, t: ArrayLike) -> jax.Array:

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxdiscrete.core.baselines import Baseline
 from jaxdiscrete.core.checks import check_scalar
+from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,
@@ -91,6 +92,15 @@ def control_variate(
     def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
         check_scalar("control", control, z, args)
         check_scalar("mean", mean, q, args)
+        paths = derivative_paths(mean, q, args)
+        if not any(path.has_path for path in paths):
+            raise TypeError(
+                "Expected mean of jaxdiscrete.control_variate to depend on its "
+                "argument q, got a function whose derivative there is zero by "
+                "construction: the estimate would be biased by the whole gradient of "
+                "the mean. Compute it from the q that it is called with; a constant "
+                "control is a baseline."
+            )
 
     return with_control_variate(
         "control_variate",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jaxdiscrete.core.baselines import Baseline
-from jaxdiscrete.core.checks import check_temperature
 from jaxdiscrete.core.facts import TWO, facts
 from jaxdiscrete.core.latents import broadcast_to_latents
 from jaxdiscrete.core.needs import RELAXABLE
+from jaxdiscrete.core.numbers import positive_temperature
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree, Relaxation
 from jaxdiscrete.pathwise.relaxations import concrete_relaxation
 from jaxdiscrete.score_function.conditional_noise import ConditionalNoise, tied_noise
@@ -103,7 +103,7 @@ def rebar(
       low-variance, unbiased gradient estimates for discrete latent variable models,
       2017.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
     draw, control_at = conditional_noise(relaxation)
 
     def parameters(q: PyTree) -> Any:

@@ -10,11 +10,11 @@ from jaxdiscrete.core.checks import (
     check_args_are_arrays,
     check_differentiable,
     check_scalar,
-    check_temperature,
 )
 from jaxdiscrete.core.facts import TWO, facts
 from jaxdiscrete.core.latents import broadcast_to_latents
 from jaxdiscrete.core.needs import RELAXABLE
+from jaxdiscrete.core.numbers import positive_temperature
 from jaxdiscrete.core.typing import (
     Critic,
     Estimator,
@@ -94,7 +94,7 @@ def relax(
       W. Grathwohl, D. Choi, Y. Wu, G. Roeder, D. Duvenaud, Backpropagation through
       the void, 2018.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
     draw, control_at = conditional_noise(relaxation)
 
     def parameters(q: PyTree) -> Any:
@@ -184,7 +184,7 @@ def relax_rebar(
       W. Grathwohl, D. Choi, Y. Wu, G. Roeder, D. Duvenaud, Backpropagation through
       the void, 2018.
     """
-    check_temperature(temperature)
+    temperature = positive_temperature(temperature)
     draw, control_at = conditional_noise(relaxation)
 
     def parameters(q: PyTree) -> Any:

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jaxdiscrete.core.checks import check_count, check_positive
 from jaxdiscrete.core.facts import facts
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.needs import SOLVER
+from jaxdiscrete.core.numbers import check_count, check_positive
 from jaxdiscrete.core.objective import with_aux
 from jaxdiscrete.core.typing import Objective, PyTree
 from jaxdiscrete.solvers.mechanism import (

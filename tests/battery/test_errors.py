@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
-from tests.battery.estimators import ALL, BARE, initial_cv
+from tests.battery.control_variates import initial_cv
+from tests.battery.estimators import ALL, BARE
 from tests.battery.problems import KINDS
 from tests.helpers.samplers import BareSampler
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
-from tests.battery.estimators import ALL, critic, initial_cv
+from tests.battery.control_variates import critic, initial_cv
+from tests.battery.estimators import ALL
 from tests.helpers.statistics import assert_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close, flat, flat_rows
 
@@ -173,24 +174,3 @@ def test_hessians_are_refused_also_where_nesting_passes(outer):
     assert bool(jnp.all(jnp.isfinite(jax.jit(jax.grad(loss))(PARAMS["first"], key))))
     with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
         jax.eval_shape(jax.hessian(loss), PARAMS["first"], key)
-
-
-def test_relaxed_f_replaces_f_in_the_control_variate():
-    """A cheaper stand-in leaves the gradient unbiased and is what is evaluated."""
-    q = jd.Bernoulli(jnp.array([0.3, -0.8]))
-    seen = []
-
-    def f(z):
-        seen.append("f")
-        return 3.0 * z[0] - 3.0 * z[1] + z[0] * z[1] - 0.5
-
-    def stand_in(s):
-        seen.append("stand_in")
-        return 3.0 * s[0] - 3.0 * s[1]
-
-    estimate = jd.rebar(f, temperature=0.5, scale=1.0, relaxed_f=stand_in)
-    keys = jax.random.split(jax.random.key(1), 200_000)
-    samples = map_in_chunks(lambda key: jax.grad(estimate, 1)(key, q), keys)
-    expected = jax.grad(jd.exact(f), 1)(jax.random.key(0), q)
-    assert_unbiased(flat_rows(samples), flat(expected))
-    assert "stand_in" in seen

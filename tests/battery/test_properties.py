@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
+from tests.battery.control_variates import initial_cv
 from tests.battery.estimators import (
     ALL,
     BARE,
     UNBIASED,
     build,
     everything,
-    initial_cv,
     once_per_package,
     per_package,
 )

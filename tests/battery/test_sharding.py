@@ -7,7 +7,8 @@ import pytest
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from tests.battery.estimators import ALL, MAIN, initial_cv, once_per_package
+from tests.battery.control_variates import initial_cv
+from tests.battery.estimators import ALL, MAIN, once_per_package
 from tests.battery.problems import KINDS
 from tests.helpers.trees import assert_close
 

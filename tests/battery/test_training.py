@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.battery.estimators import ALL, initial_cv
+from tests.battery.control_variates import initial_cv
+from tests.battery.estimators import ALL
 from tests.helpers.trees import assert_close
 
 KEYS = jax.random.split(jax.random.key(5), 64)

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.battery.control_variates import initial_cv
 from tests.battery.estimators import (
     ALL,
     build,
     first_order,
-    initial_cv,
     once_per_package,
     per_package,
 )

@@ -1,32 +1,30 @@
-"""Prints the time of a step in the trainer, evaluation and metrics included.
-
-python tests/benchmarks/trainer.py [--blocks 5]
+"""The time of a step in the trainer, evaluation and metrics included.
 
 The linear belief network of REBAR's experiments, 784-200 and batches of 24, on random
 images of MNIST's shape; the targets are for 2 idle cores.
 """
 
-import argparse
 import dataclasses
 import time
 
 import jax
 import numpy as np
+from timing import mark
 
-from jaxdiscrete.experiments.config.fields import constant
-from jaxdiscrete.experiments.config.settings import (
+from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.estimators.score_function import Nvil, Rebar
+from jaxdiscrete.experiments.layered.task import LayeredTask
+from jaxdiscrete.experiments.settings.fields import constant
+from jaxdiscrete.experiments.tasks.generative.network import GenerativeNetwork
+from jaxdiscrete.experiments.tasks.generative.pictures import draw
+from jaxdiscrete.experiments.tasks.generative.settings import Settings
+from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.settings import (
     Config,
     Evaluation,
     Optimizer,
     Training,
 )
-from jaxdiscrete.experiments.data.dataset import Dataset
-from jaxdiscrete.experiments.estimators.score_function import Nvil, Rebar
-from jaxdiscrete.experiments.models.generative import GenerativeNetwork
-from jaxdiscrete.experiments.tasks.generative import Settings
-from jaxdiscrete.experiments.training import step
-from jaxdiscrete.experiments.training.layered import LayeredTask
-from jaxdiscrete.experiments.training.pictures import generative_pictures
 
 TARGETS = {"rebar": 1.4, "nvil": 0.8}
 ESTIMATORS = {
@@ -52,7 +50,7 @@ def milliseconds(config, dataset, blocks):
         config,
         dataset,
         network_class=GenerativeNetwork,
-        draw=generative_pictures,
+        draw=draw,
     )
     state, data = jax.jit(lambda: step.init(task))(), task.data()
     block = step.compile_block(task, state, data)
@@ -64,19 +62,16 @@ def milliseconds(config, dataset, blocks):
     return 1e3 * min(times) / config.training.steps_per_block
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--blocks", type=int, default=5)
-    options = parser.parse_args()
+def steps(rounds):
+    """Milliseconds, the least of several blocks of a thousand steps."""
+    blocks = max(1, rounds // 40)
     rng = np.random.default_rng(0)
     parts = [images(rng, n) for n in (50_000, 10_000, 10_000)]
     dataset = Dataset(*parts, (28, 28), False, None, None, None, "random")
+    rows = {}
     for name, estimator in ESTIMATORS.items():
         config = dataclasses.replace(CONFIG, estimator=estimator)
-        value = milliseconds(config, dataset, options.blocks)
-        verdict = "holds" if value <= TARGETS[name] else "MISSED"
-        print(f"{name:<6}{value:.2f} ms per step (<= {TARGETS[name]}: {verdict})")
-
-
-if __name__ == "__main__":
-    main()
+        value = milliseconds(config, dataset, blocks)
+        print(f"{name:<6}ms per step of training: {mark(value, TARGETS[name])}")
+        rows[name] = {"milliseconds": value, "target": TARGETS[name]}
+    return rows

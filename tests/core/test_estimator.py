@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
-from tests.battery.estimators import ALL, initial_cv
+from tests.battery.control_variates import initial_cv
+from tests.battery.estimators import ALL
 from tests.battery.problems import three, three_f
 
 KEY = jax.random.key(5)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.battery.estimators import ALL, MAIN, initial_cv
+from tests.battery.control_variates import initial_cv
+from tests.battery.estimators import ALL, MAIN
 from tests.battery.problems import KINDS
 
 KEY = jax.random.key(0)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.battery.estimators import ALL, initial_cv
+from tests.battery.control_variates import initial_cv
+from tests.battery.estimators import ALL
 from tests.helpers.statistics import (
     K_SIGMA,
     assert_unbiased,

@@ -5,21 +5,18 @@ import dataclasses
 import jax
 
 from jaxdiscrete.experiments.config.load import load_runs
-from jaxdiscrete.experiments.models.generative import GenerativeNetwork
-from jaxdiscrete.experiments.models.structured import StructuredNetwork
-from jaxdiscrete.experiments.output import checkpoints
-from jaxdiscrete.experiments.training import step
-from jaxdiscrete.experiments.training.build import make_task
-from jaxdiscrete.experiments.training.layered import LayeredTask
-from jaxdiscrete.experiments.training.pictures import (
-    generative_pictures,
-    structured_pictures,
-)
+from jaxdiscrete.experiments.layered.task import LayeredTask
+from jaxdiscrete.experiments.tasks.generative.network import GenerativeNetwork
+from jaxdiscrete.experiments.tasks.generative.pictures import draw as draw_generative
+from jaxdiscrete.experiments.tasks.structured.network import StructuredNetwork
+from jaxdiscrete.experiments.tasks.structured.pictures import draw as draw_structured
+from jaxdiscrete.experiments.tasks.table import make_task
+from jaxdiscrete.experiments.training import checkpoints, step
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE
 
 NETWORKS = {
-    "generative": (GenerativeNetwork, generative_pictures),
-    "structured": (StructuredNetwork, structured_pictures),
+    "generative": (GenerativeNetwork, draw_generative),
+    "structured": (StructuredNetwork, draw_structured),
 }
 
 

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.models.settings import LayeredSettings
-from jaxdiscrete.experiments.tasks.generative import Settings as Generative
-from jaxdiscrete.experiments.tasks.structured import Settings as Structured
+from jaxdiscrete.experiments.layered.settings import LayeredSettings
+from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
+from jaxdiscrete.experiments.tasks.structured.settings import Settings as Structured
 from tests.experiments.helpers import NETWORKS
 
 PIXEL_MEAN = np.array([0.4, 0.7, 0.3, 0.55], np.float32)

@@ -51,16 +51,14 @@ def test_shard_map_gives_the_same_gradients(name, is_masked):
     loss = make(TRANSFORMS[name])
     keys = jax.random.key_data(jax.random.split(jax.random.key(1), 8))
 
-    def local(params, keys, is_sharded=False):
-        if is_sharded and is_masked:  # what is closed over must vary as the key does
-            params = jax.lax.pcast(params, "data", to="varying")
+    def local(params, keys):
         one = lambda k: loss(params, jax.random.wrap_key_data(k))  # noqa: E731
         return jnp.sum(jax.vmap(one)(keys))
 
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:4]), ("data",))
     spec = jax.sharding.PartitionSpec
     sharded = jax.shard_map(
-        lambda p, k: jax.lax.psum(local(p, k, True), "data"),
+        lambda p, k: jax.lax.psum(local(p, k), "data"),
         mesh=mesh,
         in_specs=(spec(), spec("data")),
         out_specs=spec(),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.battery.estimators import ALL, MAIN, initial_cv
+from tests.battery.control_variates import initial_cv
+from tests.battery.estimators import ALL, MAIN
 from tests.battery.problems import KINDS
 from tests.helpers.trees import assert_close
 
@@ -258,9 +259,9 @@ def test_a_derivative_in_the_arguments_is_an_error_and_never_zero(batched):
     expected = jax.grad(jd.reinforce_loo(transparent, num_samples=2), 1)(KEY, Q, t)
     assert_close(gradient, expected)
     for argnum, given in ((2, estimate), (0, lambda t: estimate(KEY, Q, t))):
-        with pytest.raises(ValueError, match="callbacks do not support JVP"):
+        with pytest.raises(TypeError, match="no derivative of a"):
             jax.grad(given, argnum)(*((KEY, Q, t) if argnum else (t,)))
-    with pytest.raises(ValueError, match="callbacks do not support JVP"):
+    with pytest.raises(TypeError, match="no derivative of a"):
         jax.grad(f)(jnp.ones(3))
 
 

@@ -1,6 +1,4 @@
-"""The score function of drawn samples, against all sequences of a small policy."""
-
-import itertools
+"""The score function of drawn samples: its formula, and what it refuses."""
 
 import jax
 import jax.numpy as jnp
@@ -8,192 +6,9 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.helpers.statistics import assert_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close
 
-# A policy over tokens 0 (the end), 1, 2: three steps, each given the token before.
-START, END, TIME = 3, 0, 3
-THETA = jnp.array(
-    [[-0.5, 0.4, 0.1], [0.3, -0.4, 0.6], [-0.7, 0.5, 0.2], [-1.0, 0.3, 0.5]]
-)
-OTHER = THETA + 0.5 * jnp.sin(jnp.arange(12.0).reshape(4, 3))
-STEP_REWARD = jnp.array([[0.0, 3.0, 0.0], [0.0, -4.0, 3.0], [0.0, 2.0, 6.0]])
 KEY = jax.random.key(5)
-PAD = jnp.nan
-
-
-def policy_log_probs(theta, tokens):
-    """``[time]``, garbage after the end."""
-    before = jnp.concatenate([jnp.array([START]), tokens[:-1]])
-    return jax.nn.log_softmax(theta)[before, tokens]
-
-
-def counts_of(tokens):
-    """Which steps count: those up to the end, the end included."""
-    is_end = (tokens == END).astype(jnp.int32)
-    return jnp.cumsum(is_end) - is_end == 0
-
-
-def step_rewards(tokens):
-    return STEP_REWARD[jnp.arange(TIME), tokens]
-
-
-def interaction(tokens):
-    """A reward of the whole sequence that is no sum over its steps."""
-    a, b, c = jnp.where(counts_of(tokens), tokens, 0)
-    total = 2 * (a + b + c) - 2 * b * c + 2
-    total -= jnp.where(a == 1, 1, 0) + jnp.where((a == 2) & (b == 1), 4, 0)
-    return total.astype(jnp.float32)
-
-
-def total_reward(tokens):
-    return jnp.sum(jnp.where(counts_of(tokens), step_rewards(tokens), 0.0))
-
-
-def sample(key, theta):
-    def step(before, k):
-        token = jax.random.categorical(k, theta[before])
-        return token, token
-
-    _, tokens = jax.lax.scan(step, START, jax.random.split(key, TIME))
-    return tokens
-
-
-def sample_group(key, theta, group):
-    return jax.vmap(sample, (0, None))(jax.random.split(key, group), theta)
-
-
-SEQUENCES = jnp.array(
-    [
-        s
-        for s in itertools.product(range(3), repeat=TIME)
-        if all(b == END for a, b in itertools.pairwise(s) if a == END)
-    ]
-)
-
-
-def expectation(theta, reward):
-    def one(tokens):
-        log_probs = policy_log_probs(theta, tokens)
-        log_prob = jnp.sum(jnp.where(counts_of(tokens), log_probs, 0.0))
-        return jnp.exp(log_prob) * reward(tokens)
-
-    return jnp.sum(jax.vmap(one)(SEQUENCES))
-
-
-def steps_of(theta, tokens):
-    """Log-probabilities, step rewards and mask, NaN where padded."""
-    counts = jax.vmap(counts_of)(tokens)
-    log_prob = jax.vmap(policy_log_probs, (None, 0))(theta, tokens)
-    rewards = jax.vmap(step_rewards)(tokens)
-    return (
-        jnp.where(counts, log_prob, PAD),
-        jnp.where(counts, rewards, PAD),
-        counts,
-    )
-
-
-def whole_sequence(theta, tokens, baseline=jd.leave_one_out):
-    log_prob, _, counts = steps_of(theta, tokens)
-    log_prob = jnp.sum(jnp.where(counts, log_prob, 0.0), axis=1)
-    reward = jax.vmap(interaction)(tokens)
-    return jd.score_function_loss(log_prob, reward, baseline=baseline(reward))
-
-
-def whole_reward_a_step(theta, tokens):
-    log_prob, _, counts = steps_of(theta, tokens)
-    reward = jax.vmap(interaction)(tokens)
-    return jd.score_function_loss(
-        log_prob, reward, baseline=jd.leave_one_out(reward), mask=counts
-    )
-
-
-def reward_from_here(theta, tokens):
-    log_prob, rewards, counts = steps_of(theta, tokens)
-    credit = jd.reward_to_go(rewards, mask=counts)
-    return jd.score_function_loss(
-        log_prob, credit, baseline=jd.leave_one_out(credit), mask=counts
-    )
-
-
-def total_reward_a_step(theta, tokens):
-    log_prob, rewards, counts = steps_of(theta, tokens)
-    reward = jnp.sum(jnp.where(counts, rewards, 0.0), axis=1)
-    return jd.score_function_loss(
-        log_prob, reward, baseline=jd.leave_one_out(reward), mask=counts
-    )
-
-
-def off_policy(theta, tokens):
-    log_prob, _, counts = steps_of(theta, tokens)
-    theirs, _, _ = steps_of(OTHER, tokens)
-    difference = jnp.where(counts, log_prob - theirs, 0.0)
-    reward = jax.vmap(interaction)(tokens)
-    return jd.score_function_loss(
-        log_prob,
-        reward,
-        baseline=jd.leave_one_out(reward),
-        importance_weight=jnp.exp(jnp.sum(difference, axis=1)),
-        mask=counts,
-    )
-
-
-def losses_and_gradients(loss, theta=THETA, group=4, num=150_000):
-    """``[num], [num, coordinates]`` for groups drawn from ``theta``."""
-
-    def one(key):
-        tokens = sample_group(key, theta, group)
-        return jax.value_and_grad(loss)(THETA, tokens)
-
-    values, grads = map_in_chunks(one, jax.random.split(KEY, num))
-    return np.asarray(values), np.asarray(grads).reshape(num, -1)
-
-
-@pytest.mark.parametrize(
-    ("loss", "reward", "drawn_from"),
-    [
-        (whole_sequence, interaction, THETA),
-        (whole_reward_a_step, interaction, THETA),
-        (reward_from_here, total_reward, THETA),
-        (off_policy, interaction, OTHER),
-    ],
-    ids=["whole_sequence", "whole_reward_a_step", "reward_to_go", "off_policy"],
-)
-def test_value_and_gradient_are_unbiased(loss, reward, drawn_from):
-    exact, gradient = jax.value_and_grad(expectation)(THETA, reward)
-    values, grads = losses_and_gradients(loss, drawn_from)
-    assert_unbiased(grads, -gradient.reshape(-1))
-    assert_unbiased(values[:, None], -exact[None])
-
-
-def test_the_mean_of_the_whole_group_shrinks_the_gradient():
-    """By (G - 1) / G, which leave-one-out does not."""
-    gradient = jax.grad(expectation)(THETA, interaction)
-
-    def loss(theta, tokens):
-        return whole_sequence(theta, tokens, lambda r: jnp.full_like(r, r.mean()))
-
-    _, grads = losses_and_gradients(loss, group=3, num=200_000)
-    assert_unbiased(grads, -2.0 / 3.0 * gradient.reshape(-1))
-
-
-def test_reward_to_go_has_less_variance_and_the_same_mean():
-    _, whole = losses_and_gradients(total_reward_a_step, num=20_000)
-    _, to_go = losses_and_gradients(reward_from_here, num=20_000)
-    assert to_go.var(axis=0).sum() < 0.9 * whole.var(axis=0).sum()
-    difference = whole - to_go  # of the same samples
-    se = difference.std(axis=0) / np.sqrt(len(difference))
-    assert np.all(np.abs(difference.mean(axis=0)) < 4.5 * se + 1e-6)
-
-
-def test_leave_one_out_has_less_variance_than_no_baseline():
-    _, none = losses_and_gradients(
-        lambda theta, tokens: whole_sequence(theta, tokens, lambda r: 0.0), num=20_000
-    )
-    _, others = losses_and_gradients(whole_sequence, num=20_000)
-    assert others.var(axis=0).sum() < 0.8 * none.var(axis=0).sum()
-
-
 LOG_PROB = -jnp.arange(1.0, 7.0).reshape(3, 2)
 REWARD = jnp.array([1.0, -2.0, 4.0])
 STEPS = jnp.array([[1.0, 5.0], [-2.0, 0.5], [4.0, 3.0]])
@@ -337,6 +152,23 @@ def test_leave_one_out_is_independent_of_the_sample_itself():
     steps = jd.leave_one_out(STEPS)
     for t in range(2):
         assert_close(steps[:, t], jd.leave_one_out(STEPS[:, t]))
+
+
+def test_missing_samples_are_left_out_of_the_others():
+    """As in the group without them; whoever has no others has no baseline."""
+    reward = jnp.array([1.0, 2.0, jnp.nan, 6.0])
+    mask = ~jnp.isnan(reward)
+    left = jnp.array([4.0, 3.5, 0.0, 1.5])
+    assert_close(jd.leave_one_out(reward, mask=mask), left)
+    full = jnp.array([1.0, 2.0, 3.0, 6.0])
+    steps = jnp.stack([reward, reward, full], axis=1)
+    masks = jnp.stack([mask, mask & (jnp.arange(4) == 1), mask | True], axis=1)
+    expected = jnp.stack([left, jnp.zeros(4), jd.leave_one_out(full)], axis=1)
+    assert_close(jd.leave_one_out(steps, mask=masks), expected)
+    with pytest.raises(TypeError, match="mask to be boolean"):
+        jd.leave_one_out(reward, mask=jnp.ones(4))
+    with pytest.raises(ValueError, match=r"mask of shape \(4,\), got shape \(3,\)"):
+        jd.leave_one_out(reward, mask=mask[:3])
 
 
 @pytest.mark.parametrize("discount", [1.0, 0.7, 0.0])

@@ -16,9 +16,9 @@ import tyro
 
 from jaxdiscrete.experiments.config.check import check
 from jaxdiscrete.experiments.config.load import load_runs
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.config.shipped import find_config
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.training.settings import Config
 
 S = TypeVar("S")
 

@@ -1,4 +1,1 @@
-"""Settings as frozen dataclasses, and the TOML files that hold them.
-
-Nothing here imports a network or computes on a device.
-"""
+"""Configuration files: their runs, and the claims that these check."""

@@ -1,18 +1,10 @@
-"""Ranges of settings, from files and from the command line."""
+"""What must hold of a run's settings together."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterator
-from typing import Any
-
-import jax.numpy as jnp
-
-from jaxdiscrete.experiments.config.fields import Schedule
-from jaxdiscrete.experiments.config.schedules import value_at
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.settings.check import check_bounds
+from jaxdiscrete.experiments.training.settings import Config
 
 
 def check(config: Config) -> None:
@@ -33,64 +25,3 @@ def check(config: Config) -> None:
         )
     config.estimator.check()
     config.model.check(config)
-
-
-def check_bounds(settings: Any, prefix: str) -> None:
-    """Checks the numbers of settings and of the settings in them.
-
-    Args:
-      settings: a dataclass.
-      prefix: of the keys' names, empty or ending in a dot.
-
-    Raises:
-      UsageError: naming the key.
-    """
-    for name, value, bounds in _numbers(settings, prefix):
-        if isinstance(value, Schedule):
-            if value.is_constant:
-                _check_number(name, value.arguments["value"], bounds)
-        else:
-            _check_number(name, value, bounds)
-
-
-def check_schedules(config: Config) -> None:
-    """Checks the values of schedules at both ends; between them most are monotone.
-
-    They are computed on the device, so that this waits until a run starts.
-
-    Args:
-      config: of a run.
-
-    Raises:
-      UsageError: naming the key.
-    """
-    for name, value, bounds in _numbers(config, ""):
-        if isinstance(value, Schedule) and not value.is_constant:
-            for step in (0, config.training.num_steps - 1):
-                number = float(value_at(value, jnp.asarray(step)))
-                _check_number(name, number, bounds)
-
-
-def _numbers(settings: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:
-    """The name, value and bounds of every number and schedule."""
-    for field in dataclasses.fields(settings):
-        name, value = prefix + field.name, getattr(settings, field.name)
-        for i, item in enumerate(value if isinstance(value, tuple) else (value,)):
-            if isinstance(item, Schedule) or not dataclasses.is_dataclass(item):
-                yield name, item, field.metadata
-            else:
-                place = f"{name}[{i}]" if isinstance(value, tuple) else name
-                yield from _numbers(item, f"{place}.")
-
-
-def _check_number(name: str, value: Any, bounds: Any) -> None:
-    at_least, above = bounds.get("at_least"), bounds.get("above")
-    if isinstance(value, float) and not math.isfinite(value):
-        expected = "finite"
-    elif at_least is not None and value < at_least:
-        expected = f">= {at_least}"
-    elif above is not None and value <= above:
-        expected = f"> {above}"
-    else:
-        return
-    raise UsageError(f"Expected {name} {expected}, got {value}. Correct its value.")

@@ -1,4 +1,4 @@
-"""A data set: the facts that are known before its files are read, and its images."""
+"""Data sets: the facts that are known before their files are read, and images."""
 
 from __future__ import annotations
 
@@ -24,24 +24,41 @@ class Splits(NamedTuple):
     """From 0; None where the set has none."""
 
 
-@dataclasses.dataclass(frozen=True)
-class DatasetInfo:
-    """One data set before its files are read."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SetInfo:
+    """One data set, of images or of anything else, before its files are read."""
 
     name: str
     """The name by which a configuration asks for it."""
     title: str
     """The name in reports."""
+    source: Source | None = None
+    """The origin of its files; None for a set that a package brings along."""
+    sizes: tuple[int, ...] = ()
+    """Examples to train, to validate and to test; none for a set without examples."""
+
+    @property
+    def description(self) -> str:
+        """One example in a few words."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatasetInfo(SetInfo):
+    """One data set of images before its files are read."""
+
     image_shape: tuple[int, int]
     """Height and width."""
-    sizes: tuple[int, int, int]
-    """Images to train, to validate and to test."""
     binarizations: tuple[str, ...]
     """The allowed ones; the first is the default."""
     read: Callable[[tuple[Path, ...], Binarizer], Splits]
     """From files to splits."""
-    source: Source | None = None
-    """The origin of its files; None for a set that a package brings along."""
+
+    @property
+    def description(self) -> str:
+        """The size of an image, and how it becomes binary."""
+        height, width = self.image_shape
+        return f"{height} x {width} pixels, {', '.join(self.binarizations)}"
 
 
 class Dataset(NamedTuple):

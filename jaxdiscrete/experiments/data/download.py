@@ -15,7 +15,7 @@ import requests
 from tqdm import tqdm
 
 from jaxdiscrete.experiments.data.checksums import find_damage
-from jaxdiscrete.experiments.data.dataset import DatasetInfo
+from jaxdiscrete.experiments.data.dataset import SetInfo
 from jaxdiscrete.experiments.data.sources import DataFile, Source
 from jaxdiscrete.experiments.errors import UsageError
 
@@ -53,9 +53,7 @@ def stored_files(source: Source, folder: Path) -> tuple[DataFile, ...]:
     return source.variants[-1]
 
 
-def ensure_files(
-    info: DatasetInfo, *, replace_damaged: bool = False
-) -> tuple[Path, ...]:
+def ensure_files(info: SetInfo, *, replace_damaged: bool = False) -> tuple[Path, ...]:
     """Makes sure that the files of a set are there and are the published ones.
 
     Args:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jaxdiscrete.experiments.data.checksums import find_damage
-from jaxdiscrete.experiments.data.dataset import DatasetInfo
+from jaxdiscrete.experiments.data.dataset import SetInfo
 from jaxdiscrete.experiments.data.download import (
     FETCH_COMMAND,
     data_folder,
@@ -19,26 +19,25 @@ from jaxdiscrete.experiments.data.download import (
 )
 from jaxdiscrete.experiments.data.load import DATASETS, find_dataset
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.output.formatting import MISSING
 from jaxdiscrete.experiments.output.tables import Cell, Column, Table, to_rich
 
 _BUILT_IN, _PRESENT, _MISSING, _DAMAGED = "built in", "present", "missing", "damaged"
 
 
 def describe(screen: Console) -> None:
-    """Prints every set: its size, how it can be made binary, whether it is here."""
+    """Prints every set: its size, what one example is, whether it is here."""
     columns = [
         Column("set"),
         Column("train / valid / test", "number"),
-        Column("pixels", "number"),
-        Column("binarized", "sentence"),
+        Column("one example", "sentence"),
         Column("state"),
     ]
     rows = [
         [
             Cell(info.name),
-            Cell(" / ".join(map(str, info.sizes))),
-            Cell(" x ".join(map(str, info.image_shape))),
-            Cell(", ".join(info.binarizations)),
+            Cell(" / ".join(map(str, info.sizes)) or MISSING),
+            Cell(info.description),
             Cell(_check(info)[0]),
         ]
         for info in DATASETS.values()
@@ -62,7 +61,7 @@ def fetch(names: Sequence[str], screen: Console) -> None:
             f"Expected names of data sets among {', '.join(DATASETS)}, got none. Name "
             "at least one."
         )
-    for info in [find_dataset(name) for name in names]:
+    for info in [find_dataset(name, SetInfo) for name in names]:
         paths = ensure_files(info, replace_damaged=True)
         if info.source is None:
             _say(screen, info.name, _BUILT_IN)
@@ -85,7 +84,7 @@ def verify(names: Sequence[str], screen: Console) -> None:
         missing.
     """
     bad = []
-    for info in [find_dataset(name) for name in names or DATASETS]:
+    for info in [find_dataset(name, SetInfo) for name in names or DATASETS]:
         state, details = _check(info)
         _say(screen, info.name, "; ".join([state, *details]))
         if state == _DAMAGED or (names and state == _MISSING):
@@ -102,7 +101,7 @@ def _say(screen: Console, name: str, text: str) -> None:
     screen.print(Text(f"{name}: {text}"))
 
 
-def _check(info: DatasetInfo) -> tuple[str, list[str]]:
+def _check(info: SetInfo) -> tuple[str, list[str]]:
     """The state of a set, and what is wrong with its files."""
     if info.source is None:
         return _BUILT_IN, []

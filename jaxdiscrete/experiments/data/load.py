@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Protocol
+from typing import TypeVar
 
 import numpy as np
 
 from jaxdiscrete.experiments.data import sets
 from jaxdiscrete.experiments.data.binarization import BINARIZATIONS, make_binarizer
-from jaxdiscrete.experiments.data.dataset import Dataset, DatasetInfo
+from jaxdiscrete.experiments.data.dataset import Dataset, DatasetInfo, SetInfo
 from jaxdiscrete.experiments.data.download import ensure_files
+from jaxdiscrete.experiments.data.settings import Data
 from jaxdiscrete.experiments.errors import UsageError
 
 
-class Choice(Protocol):
-    """The part of a configuration that chooses a data set."""
-
-    @property
-    def name(self) -> str:
-        """The name of the set."""
-
-    @property
-    def binarization(self) -> str | None:
-        """One of the set's ways to make pixels binary; None for its first."""
-
-
-def _find_sets() -> dict[str, DatasetInfo]:
+def _find_sets() -> dict[str, SetInfo]:
     """A module in ``sets`` is all that a data set needs."""
     modules = sorted(module.name for module in pkgutil.iter_modules(sets.__path__))
     found = [importlib.import_module(f"{sets.__name__}.{m}").INFO for m in modules]
@@ -35,24 +24,35 @@ def _find_sets() -> dict[str, DatasetInfo]:
 
 
 #: Every set by its name.
-DATASETS: dict[str, DatasetInfo] = _find_sets()
+DATASETS: dict[str, SetInfo] = _find_sets()
 
 
-def find_dataset(name: str) -> DatasetInfo:
+S = TypeVar("S", bound=SetInfo)
+
+
+def find_dataset(name: str, kind: type[S]) -> S:
     """Looks a set up.
+
+    Args:
+      name: of the set.
+      kind: the class of sets that will do: :class:`SetInfo` for all.
+
+    Returns:
+      The set.
 
     Raises:
       UsageError: if there is none, with the names that there are.
     """
-    if name not in DATASETS:
+    found = {name: info for name, info in DATASETS.items() if isinstance(info, kind)}
+    if name not in found:
         raise UsageError(
-            f"Expected a data set among {', '.join(DATASETS)}, got {name!r}. Choose "
+            f"Expected a data set among {', '.join(found)}, got {name!r}. Choose "
             "one of them."
         )
-    return DATASETS[name]
+    return found[name]
 
 
-def load_dataset(choice: Choice) -> Dataset:
+def load_dataset(choice: Data) -> Dataset:
     """Loads a set, after downloading what is not there yet.
 
     Args:
@@ -68,7 +68,7 @@ def load_dataset(choice: Choice) -> Dataset:
       UsageError: if there is no such set or binarization, or its files are damaged,
         or missing and cannot be downloaded.
     """
-    info = find_dataset(choice.name)
+    info = find_dataset(choice.name, DatasetInfo)
     kind = choice.binarization
     if kind is None:
         kind = info.binarizations[0]

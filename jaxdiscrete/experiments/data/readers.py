@@ -90,6 +90,48 @@ def read_npz(path: Path, names: Sequence[str]) -> list[np.ndarray]:
         ]
 
 
+def read_npy(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Reads one array of float32 that NumPy saved, whatever its file is called.
+
+    Args:
+      path: the file.
+      shape: of the array.
+
+    Returns:
+      The array.
+
+    Raises:
+      UsageError: if the file is something else, has another shape, or holds objects.
+    """
+    with _reading(path, f"an array of float32 {list(shape)}"):
+        with path.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+        if array.shape != shape or array.dtype != np.float32:
+            raise ValueError(f"{array.dtype} {list(array.shape)}")
+        return array
+
+
+def read_lines(path: Path, max_characters: int) -> list[str]:
+    """Reads text, one sentence in a line; empty lines are left out.
+
+    Args:
+      path: the file, in UTF-8.
+      max_characters: of a line.
+
+    Returns:
+      The lines.
+
+    Raises:
+      UsageError: if the file is something else, or a line is longer.
+    """
+    with _reading(path, f"lines of at most {max_characters} characters of text"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
+            if len(line) > max_characters:
+                raise ValueError(f"{len(line)} characters in line {number}")
+        return [line for line in lines if line.strip()]
+
+
 def unpack_bits(packed: np.ndarray, num_columns: int) -> np.ndarray:
     """Undoes ``np.packbits(bits, axis=1)``.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ from tyro.conf import Fixed
 import jaxdiscrete as jd
 from jaxdiscrete.core.facts import ESTIMATORS as FACTS
 from jaxdiscrete.core.facts import Facts, Size
-from jaxdiscrete.experiments.config.fields import Scheduled, bounded, scheduled
-from jaxdiscrete.experiments.config.schedules import value_at
+from jaxdiscrete.experiments.settings.fields import Scheduled, bounded, scheduled
+from jaxdiscrete.experiments.settings.schedules import value_at
 
 #: Parameters of a control variate, by what they are.
 ControlVariate = dict[str, Any]
@@ -159,22 +159,34 @@ class WithBaseline(Estimator):
     """An estimator with a baseline of the inputs, trained by the variance."""
 
     baseline_hidden: tuple[int, ...] = bounded((), at_least=1)
-    """Widths of the baseline's tanh layers, trained by the variance; none for no
+    """Widths of the baseline's layers, trained by the variance; none for no
     baseline."""
+    baseline_activation: Literal["tanh", "relu"] = "tanh"
+    """Activation of the baseline's layers."""
+    baseline_init: Literal["lecun_normal", "orthogonal"] = "lecun_normal"
+    """Initial weights of the baseline."""
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
         """The network, if there is one."""
         if not self.baseline_hidden:
             return {}
-        net = baseline_net(self.baseline_hidden)
-        return {"baseline": net.init(key, latents.inputs)["params"]}
+        return {"baseline": self._baseline_net.init(key, latents.inputs)["params"]}
 
     def baseline(self, cv: ControlVariate) -> Any:
         """The baseline as a function of the inputs, or None."""
         if "baseline" not in cv:
             return None
-        net = baseline_net(self.baseline_hidden)
+        net = self._baseline_net
         return lambda inputs: net.apply({"params": cv["baseline"]}, inputs)
+
+    @property
+    def _baseline_net(self) -> Any:
+        # Only here: reading a configuration imports no network.
+        from jaxdiscrete.experiments.networks import BaselineNet
+
+        return BaselineNet(
+            self.baseline_hidden, self.baseline_activation, self.baseline_init
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,31 +214,19 @@ class WithTemperature(Estimator):
         return value_at(self.temperature, step)
 
 
-def baseline_net(hidden: tuple[int, ...]) -> Any:
-    """The network of a baseline.
-
-    Args:
-      hidden: widths of its layers.
-
-    Returns:
-      A flax module of the inputs.
-    """
-    # Only here: reading a configuration imports no network.
-    from jaxdiscrete.experiments.models.networks import BaselineNet
-
-    return BaselineNet(hidden)
-
-
-def critic_net(hidden: tuple[int, ...], activation: str) -> Any:
-    """The network of a critic, zero at first.
+def critic_net(
+    hidden: tuple[int, ...], activation: str, init: str = "zero_output"
+) -> Any:
+    """The network of a critic.
 
     Args:
       hidden: widths of its layers.
       activation: of its layers.
+      init: of its weights. Default: the critic is zero at first.
 
     Returns:
       A flax module of a sample and the inputs.
     """
-    from jaxdiscrete.experiments.models.networks import Critic
+    from jaxdiscrete.experiments.networks import Critic
 
-    return Critic(hidden, activation)
+    return Critic(hidden, activation, init)

@@ -8,13 +8,13 @@ from typing import Any
 import jax
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.config.fields import bounded
 from jaxdiscrete.experiments.estimators.base import (
     ControlVariate,
     MultiSample,
     WithBaseline,
 )
 from jaxdiscrete.experiments.estimators.coupled import Antithetic
+from jaxdiscrete.experiments.settings.fields import bounded
 
 
 @dataclasses.dataclass(frozen=True)

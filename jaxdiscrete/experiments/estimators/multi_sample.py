@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.config.fields import bounded
 from jaxdiscrete.experiments.estimators.base import (
     ControlVariate,
     LatentSpec,
     MultiSample,
     critic_net,
 )
+from jaxdiscrete.experiments.settings.fields import bounded
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any
 import jax
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.config.fields import Scheduled, bounded, scheduled
-from jaxdiscrete.experiments.config.schedules import value_at
 from jaxdiscrete.experiments.estimators.base import (
     ControlVariate,
     Estimator,
     WithTemperature,
 )
+from jaxdiscrete.experiments.settings.fields import Scheduled, bounded, scheduled
+from jaxdiscrete.experiments.settings.schedules import value_at
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.config.fields import bounded
 from jaxdiscrete.experiments.estimators.base import (
     ControlVariate,
     Estimator,
@@ -17,6 +16,7 @@ from jaxdiscrete.experiments.estimators.base import (
     WithBaseline,
     critic_net,
 )
+from jaxdiscrete.experiments.settings.fields import bounded
 
 RELAXATIONS = {
     "concrete": jd.concrete_relaxation,
@@ -64,7 +64,7 @@ class Nvil(WithBaseline, name="nvil"):
     """NVIL and its three parts, trained by the squared error."""
 
     baseline_hidden: tuple[int, ...] = bounded((100,), at_least=1)
-    """Widths of the tanh layers of the input-dependent baseline."""
+    """Widths of the layers of the input-dependent baseline."""
     input_baseline: bool = True
     """Whether there is an input-dependent baseline."""
     centre: bool = True
@@ -257,6 +257,10 @@ class Relax(WithBaseline, name="relax"):
     """Widths of the critic's layers."""
     critic_activation: Literal["tanh", "relu", "leaky_relu"] = "tanh"
     """Activation of the critic's layers."""
+    critic_init: Literal["zero_output", "orthogonal"] = "zero_output"
+    """Initial weights of the critic, which is zero at first with zero_output."""
+    critic_is_scaled: bool = False
+    """Whether a trained factor, 1 at first, multiplies the critic."""
     relaxation: Literal["concrete", "muprop"] = "concrete"
     """Relaxation of the control variate."""
     conditional_noise: Literal["tied", "independent"] = "tied"
@@ -264,18 +268,22 @@ class Relax(WithBaseline, name="relax"):
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
         """The baseline, the critic and the temperature."""
-        net = critic_net(self.critic_hidden, self.critic_activation)
-        return super().init(key, latents) | {
-            "critic": net.init(key, latents.z, latents.inputs)["params"],
+        cv = super().init(key, latents) | {
+            "critic": self._net.init(key, latents.z, latents.inputs)["params"],
             "log_temperature": jnp.log(jnp.full(latents.shape, self.temperature)),
         }
+        return cv | {"critic_scale": jnp.ones(())} if self.critic_is_scaled else cv
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.relax(f, self._critic(cv), **self._options(cv))
 
     def _critic(self, cv: ControlVariate) -> Any:
-        net = critic_net(self.critic_hidden, self.critic_activation)
-        return lambda z, inputs: net.apply({"params": cv["critic"]}, z, inputs)
+        net, scale = self._net, cv.get("critic_scale", 1.0)
+        return lambda z, inputs: scale * net.apply({"params": cv["critic"]}, z, inputs)
+
+    @property
+    def _net(self) -> Any:
+        return critic_net(self.critic_hidden, self.critic_activation, self.critic_init)
 
     def _options(self, cv: ControlVariate) -> dict[str, Any]:
         return {

@@ -37,7 +37,7 @@ _REPRODUCIBLE: dict[Any, Any] = {
 #: Letters side by side in the legend of a chart, about 6 of each entry for its line.
 _LEGEND_WIDTH = 76
 #: The panels of a run, by the first metric that it has.
-_PANELS = (("valid_elbo", "loss"), ("log_variance",))
+_PANELS = (("valid_elbo", "reward", "loss"), ("log_variance",))
 
 
 XAxis = Literal["step", "temperature"]
@@ -93,7 +93,7 @@ def save_picture(path: Path, picture: Picture, shape: tuple[int, int]) -> None:
 def save_curves(
     path: Path, runs: Mapping[str, Sequence[Mapping[str, float]]], title: str
 ) -> None:
-    """Draws bound (or loss) and gradient variance against steps.
+    """Draws bound (or reward, or loss) and gradient variance against steps.
 
     Args:
       path: PNG file.
@@ -103,10 +103,11 @@ def save_curves(
     """
     first = next(iter(runs.values()))[0]
     with matplotlib.rc_context(_REPRODUCIBLE):
-        figure = Figure(figsize=(11, 4.4), layout="constrained")
-        axes = figure.subplots(1, 2)
-        for ax, candidates in zip(axes, _PANELS, strict=True):
-            metric = next(m for m in candidates if m in first)
+        found = [[m for m in candidates if m in first] for candidates in _PANELS]
+        metrics = [of_panel[0] for of_panel in found if of_panel]
+        figure = Figure(figsize=(5.5 * len(metrics), 4.4), layout="constrained")
+        axes = figure.subplots(1, len(metrics), squeeze=False)[0]
+        for ax, metric in zip(axes, metrics, strict=True):
             _draw_curves(ax, metric, _lines(runs, metric))
             if len(ax.lines) > len(runs):
                 ax.set_ylabel("ELBO (nats)")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxdiscrete.experiments.config.fields import flatten
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.settings.fields import flatten
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"

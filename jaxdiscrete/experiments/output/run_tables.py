@@ -19,9 +19,18 @@ from jaxdiscrete.experiments.output.records import (
 from jaxdiscrete.experiments.output.tables import Cell, Column, Table
 
 #: What a row of a terminal's width shows, as far as the runs have it.
-_FINAL = ("train_elbo", "test_elbo", "test_bound", "loss", "theta", "log_variance")
+_FINAL = (
+    "train_elbo",
+    "test_elbo",
+    "test_bound",
+    "episodes",
+    "reward",
+    "loss",
+    "theta",
+    "log_variance",
+)
 _SPEED = ("steps_per_second", "seconds")
-_LAST_BLOCK = ("train_elbo", "valid_elbo", "loss", "theta", "log_variance")
+_LAST_BLOCK = ("train_elbo", "valid_elbo", "reward", "loss", "theta", "log_variance")
 _FOLLOWED = ("log_variance", "encoder_log_variance", "log_variance_times_calls")
 
 
@@ -75,9 +84,9 @@ def trajectory_table(measured: SharedTrajectory) -> Table:
 def _present(names: Sequence[str], rows: Sequence[dict[str, float]]) -> list[str]:
     """Those metrics that any of the rows has."""
     known: Iterable[str] = {name for row in rows for name in row}
-    has_bounds = "train_elbo" in known
-    # A bound is the negative loss, averaged over more samples.
-    return [n for n in names if n in known and not (has_bounds and n == "loss")]
+    # A bound is the negative loss, averaged over more samples; a reward is it too.
+    has_better = not {"train_elbo", "reward"}.isdisjoint(known)
+    return [n for n in names if n in known and not (has_better and n == "loss")]
 
 
 def _heading(metric: str) -> Column:

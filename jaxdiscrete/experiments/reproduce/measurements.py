@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from jaxdiscrete.experiments.config.fields import flatten
-from jaxdiscrete.experiments.config.load import Experiment
-from jaxdiscrete.experiments.config.settings import Config
+from jaxdiscrete.experiments.config.experiment import Experiment
 from jaxdiscrete.experiments.output import codec, folder
 from jaxdiscrete.experiments.output.records import (
     Curves,
@@ -24,12 +23,22 @@ from jaxdiscrete.experiments.output.records import (
     make_band,
     summarise,
 )
-from jaxdiscrete.experiments.runs import grid, train, trajectory
+from jaxdiscrete.experiments.runs import grid, together, train, trajectory
+from jaxdiscrete.experiments.settings.fields import flatten
+from jaxdiscrete.experiments.training.settings import Config
 
 TRAJECTORY_FILE = "trajectory.json"
 #: Metrics of a block that curves show; a bound is the negative loss, averaged more.
-_CURVES = ("train_elbo", "valid_elbo", "theta", "log_variance", "encoder_log_variance")
-_WITHOUT_BOUNDS = ("theta", "loss", "log_variance")
+_CURVES = (
+    "train_elbo",
+    "valid_elbo",
+    "theta",
+    "reward",
+    "log_variance",
+    "encoder_log_variance",
+)
+#: Where none of them says what is optimised.
+_WITH_LOSS = ("theta", "loss", "log_variance")
 _NUM_POINTS = 100
 #: Pictures of the first seed that a report shows.
 _PICTURES = ("samples", "completions")
@@ -79,20 +88,29 @@ def _measure_runs(
     summaries: dict[str, list[RunSummary]] = {name: [] for name in configs}
     rows: dict[str, list[list[dict[str, float]]]] = {name: [] for name in configs}
     images: dict[str, str] = {}
-    seconds_before = 0.0
-    for i in range(num_seeds):
+    seeded = [
+        (name, dataclasses.replace(config, seed=config.seed + i))
+        for i in range(num_seeds)
+        for name, config in configs.items()
+    ]
+    folders = {(name, c.seed): place / f"{name}-seed{c.seed}" for name, c in seeded}
+    done = {(n, c.seed): _finished(folders[n, c.seed], c) for n, c in seeded}
+    seconds_before = math.fsum(s.seconds for s in done.values() if s is not None)
+    if short and experiment.short.seeds_together:
         for name, config in configs.items():
-            config = dataclasses.replace(config, seed=config.seed + i)
-            run_folder = place / f"{name}-seed{config.seed}"
-            summary = _finished(run_folder, config)
-            if summary is None:
-                summary = train.train_or_continue(config, run_folder, screen)
-            else:
-                seconds_before += summary.seconds
-            summaries[name].append(summary)
-            rows[name].append(folder.read_metrics(run_folder, summary.steps))
-            if i == 0:
-                images |= _pictures(name, run_folder)
+            missing = [s for n, s in done if n == name and done[n, s] is None]
+            places = {seed: folders[name, seed] for seed in missing}
+            for seed, trained in together.train_seeds(config, places, screen).items():
+                done[name, seed] = trained
+    for name, config in seeded:
+        run_folder = folders[name, config.seed]
+        summary = done[name, config.seed]
+        if summary is None:
+            summary = train.train_or_continue(config, run_folder, screen)
+        summaries[name].append(summary)
+        rows[name].append(folder.read_metrics(run_folder, summary.steps))
+        if config.seed == configs[name].seed:
+            images |= _pictures(name, run_folder)
     first = next(iter(summaries.values()))[0]
     seed = next(iter(configs.values())).seed
     return Measured(
@@ -176,7 +194,8 @@ def _curves(seeds: Sequence[Sequence[dict[str, float]]]) -> Curves:
     """About a hundred points of every metric, with a band over the seeds."""
     stride = max(1, len(seeds[0]) // _NUM_POINTS)
     points = list(zip(*seeds, strict=True))[stride - 1 :: stride]
-    names = _CURVES if "train_elbo" in seeds[0][0] else _WITHOUT_BOUNDS
+    has_better = not {"train_elbo", "reward"}.isdisjoint(seeds[0][0])
+    names = _CURVES if has_better else _WITH_LOSS
     return Curves(
         steps=tuple(int(point[0]["step"]) for point in points),
         metrics={

@@ -18,10 +18,16 @@ import jax
 from rich.console import Console
 
 import jaxdiscrete
-from jaxdiscrete.experiments.config.load import Experiment, load_experiment
+from jaxdiscrete.experiments.config.claims import Expectation
+from jaxdiscrete.experiments.config.experiment import Experiment
+from jaxdiscrete.experiments.config.load import load_experiment
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output import codec
-from jaxdiscrete.experiments.output.records import Measured
+from jaxdiscrete.experiments.output.records import (
+    Measured,
+    SharedTrajectory,
+    summarise,
+)
 from jaxdiscrete.experiments.reproduce.measurements import measure
 from jaxdiscrete.experiments.reproduce.results import (
     PUBLISHED_FILE,
@@ -204,12 +210,24 @@ def _expectations(
 ) -> tuple[ExpectationOutcome, ...]:
     final = {name: run.final for name, run in measured.runs.items()}
     shared = measured.shared_trajectory
-    followed = (
-        {}
-        if shared is None
-        else {name: run.metrics for name, run in shared.runs.items()}
-    )
     return tuple(
-        check_expectation(e, followed if e.trajectory else final)
+        check_expectation(e, final)
+        if shared is None or not e.trajectory
+        else _along(shared, e)
         for e in experiment.claim.expectations
     )
+
+
+def _along(shared: SharedTrajectory, expectation: Expectation) -> ExpectationOutcome:
+    """At the end of a trajectory, or at the first step where it does not hold."""
+    for i, step in enumerate(shared.curve_steps):
+        if 0 < expectation.from_step <= step:
+            means = {
+                name: {"log_variance": summarise([curve[i]])}
+                for name, curve in shared.log_variance.items()
+            }
+            outcome = check_expectation(expectation, means)
+            if not outcome.holds:
+                return outcome
+    final = {name: run.metrics for name, run in shared.runs.items()}
+    return check_expectation(expectation, final)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jaxdiscrete.experiments.config.fields import flatten
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output import codec, figures
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import RunSummary
 from jaxdiscrete.experiments.runs.train import train_or_continue
-from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.settings.fields import flatten
+from jaxdiscrete.experiments.tasks.table import make_task
+from jaxdiscrete.experiments.training.settings import Config
 
 
 def compare(

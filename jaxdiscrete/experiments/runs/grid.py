@@ -11,8 +11,7 @@ import numpy as np
 from rich.console import Console
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.config.fields import flatten
-from jaxdiscrete.experiments.config.load import MeasuredGrid
+from jaxdiscrete.experiments.config.grid import MeasuredGrid
 from jaxdiscrete.experiments.errors import RunError
 from jaxdiscrete.experiments.estimators.base import Estimator, LatentSpec
 from jaxdiscrete.experiments.output.records import (
@@ -21,6 +20,7 @@ from jaxdiscrete.experiments.output.records import (
     Statistic,
     summarise,
 )
+from jaxdiscrete.experiments.settings.fields import flatten
 
 #: Gradients that are computed at a time.
 CHUNK = 50_000

@@ -13,21 +13,21 @@ import jax.numpy as jnp
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments.config.check import check
-from jaxdiscrete.experiments.config.fields import flatten
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.errors import RunError, UsageError
 from jaxdiscrete.experiments.estimators.base import Estimator
 from jaxdiscrete.experiments.estimators.enumeration import Exact
 from jaxdiscrete.experiments.estimators.multi_sample import ReinforceLoo
 from jaxdiscrete.experiments.estimators.table import find_estimator
-from jaxdiscrete.experiments.models.settings import MAX_STATES, LayeredSettings
-from jaxdiscrete.experiments.output import checkpoints
+from jaxdiscrete.experiments.layered import objective
+from jaxdiscrete.experiments.layered.settings import MAX_STATES, LayeredSettings
+from jaxdiscrete.experiments.layered.task import LayeredTask
 from jaxdiscrete.experiments.output import folder as files
-from jaxdiscrete.experiments.training import objective, step
-from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.settings.fields import flatten
+from jaxdiscrete.experiments.tasks.table import make_task
+from jaxdiscrete.experiments.training import checkpoints, step
 from jaxdiscrete.experiments.training.keys import Stream, stream
-from jaxdiscrete.experiments.training.layered import LayeredTask
+from jaxdiscrete.experiments.training.settings import Config
 
 #: Samples of every gradient of the leave-one-out oracle.
 ORACLE_SAMPLES = 50
@@ -202,12 +202,12 @@ def _check_counts(num_images: int, num_gradients: int) -> None:
 
 def _check_model(config: Config) -> LayeredSettings:
     """The model's settings, if estimators of one objective can be compared on it."""
-    if not config.model.is_layered:
+    if not isinstance(config.model, LayeredSettings):
         raise UsageError(
             "Expected a model with layers to measure estimators with, got model.task = "
             f"{config.model.task!r}. Choose another configuration."
         )
-    model = cast(LayeredSettings, config.model)
+    model = config.model
     if model.num_samples > 1:
         raise UsageError(
             "Expected one sample to measure estimators with, got model.num_samples = "

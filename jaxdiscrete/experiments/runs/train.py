@@ -11,16 +11,16 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.output import checkpoints, codec, figures
+from jaxdiscrete.experiments.output import codec, figures
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.events import EventFile
 from jaxdiscrete.experiments.output.progress import describe
 from jaxdiscrete.experiments.output.records import RunSummary
-from jaxdiscrete.experiments.training import loop, step
-from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.tasks.table import make_task
+from jaxdiscrete.experiments.training import checkpoints, loop, step
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, check_finite
 from jaxdiscrete.experiments.training.task import Task, on_one_device
 

@@ -1,1 +1,1 @@
-"""What all tasks share: the step, the loop, the state and its evaluation."""
+"""What all tasks share: settings, the step, the loop, the state, its checkpoints."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,9 @@ import numpy as np
 
 from jaxdiscrete.experiments.data.dataset import Dataset, shuffled_subset
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.training.evaluation import Bounds
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import (
     TrainState,
     check_finite,
@@ -22,8 +22,9 @@ from jaxdiscrete.experiments.training.state import (
 )
 from jaxdiscrete.experiments.training.task import Metrics
 
-if TYPE_CHECKING:
-    from jaxdiscrete.experiments.config.settings import Config
+#: Columns and rows of a picture.
+NUM_IMAGES = 10
+NUM_ROWS = 4
 
 
 class Images(NamedTuple):
@@ -32,6 +33,13 @@ class Images(NamedTuple):
     train: jax.Array
     train_subset: jax.Array
     valid_subset: jax.Array
+
+
+class Bounds(NamedTuple):
+    """One entry per image, in nats."""
+
+    elbo: jax.Array
+    bound: jax.Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,16 +158,29 @@ class ImageTask:
         is_on = noise * 255 < rows.astype(jnp.uint32) << 16
         return is_on.astype(jnp.float32)
 
-    def metrics(self, state: TrainState, data: Images) -> Metrics:
+    def log_variances(self, state: TrainState) -> Metrics:
+        """The gradient's variance, from the moving averages of the run.
+
+        Args:
+          state: after at least one step.
+
+        Returns:
+          Scalars, of all parameters and of the encoder.
+        """
+        return log_variances(state.moments, state.step)
+
+    def metrics(self, state: TrainState, losses: jax.Array, data: Images) -> Metrics:
         """Bounds of one sample on the subsets, and the gradient variance.
 
         Args:
           state: at the end of a block.
+          losses: not used: bounds of other samples are not what was just minimised.
           data: as from :meth:`data`.
 
         Returns:
           Scalars.
         """
+        del losses
         key = jax.random.fold_in(
             stream(self.config.seed, Stream.EVALUATION), state.step
         )
@@ -169,7 +190,7 @@ class ImageTask:
             "valid_elbo": self.bounds(state, key_valid, data.valid_subset, 1).elbo,
         }
         means = {name: values.mean() for name, values in bounds.items()}
-        return means | log_variances(state.moments, state.step)
+        return means | self.log_variances(state)
 
     def bounds(
         self, state: TrainState, key: jax.Array, rows: jax.Array, num_samples: int
@@ -210,7 +231,7 @@ class ImageTask:
             "test": shuffled_subset(dataset.test, settings.num_test_examples),
         }
         final = jax.jit(self.final_bounds)(state, parts)
-        final |= jax.jit(log_variances)(state.moments, state.step)
+        final |= jax.jit(self.log_variances)(state)
         check_finite(int(state.step), final, "Start again with a lower learning rate.")
         return {key: float(value) for key, value in final.items()}
 

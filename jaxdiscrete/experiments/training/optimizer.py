@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import optax
 
-from jaxdiscrete.experiments.config.schedules import value_at
-
-if TYPE_CHECKING:
-    from jaxdiscrete.experiments.config.settings import Config, Optimizer
+from jaxdiscrete.experiments.settings.schedules import value_at
+from jaxdiscrete.experiments.training.settings import Config, Optimizer
 
 
 def make_optimizer(config: Config) -> optax.GradientTransformation:
@@ -73,6 +71,8 @@ def _descend(
 
     if settings.name == "sgd":
         descend = optax.sgd(rate, settings.momentum)
+    elif settings.name == "rmsprop":
+        descend = optax.rmsprop(rate, settings.square_decay, momentum=settings.momentum)
     else:
         descend = optax.adam(rate, settings.momentum, settings.square_decay)
     if weight_decay == 0.0:

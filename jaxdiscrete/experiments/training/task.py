@@ -1,23 +1,18 @@
-"""What the training loop asks of a task, and how a configuration names one."""
+"""What the training loop asks of a task."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import pkgutil
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jax
-from tyro.conf import Fixed
 
-from jaxdiscrete.experiments import tasks
-from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.settings import Config
+from jaxdiscrete.experiments.training.state import TrainState
 
 if TYPE_CHECKING:
-    from jaxdiscrete.experiments.config.settings import Config
     from jaxdiscrete.experiments.output.figures import Picture
-    from jaxdiscrete.experiments.training.state import TrainState
 
 Params = Any
 Metrics = dict[str, Any]
@@ -76,8 +71,15 @@ class Task(Protocol):
         """A scalar whose gradient is the estimated one."""
         ...
 
-    def metrics(self, state: TrainState, data: Any) -> Metrics:
-        """Scalars at the end of a block."""
+    def metrics(self, state: TrainState, losses: jax.Array, data: Any) -> Metrics:
+        """Scalars at the end of a block, whose steps had these losses."""
+        ...
+
+    def log_variances(self, state: TrainState) -> Metrics:
+        """Logarithms of the variance of the model's gradient, ``log_variance`` first.
+
+        The state is that of the run, or of an estimator that follows it.
+        """
         ...
 
     def final_metrics(
@@ -94,32 +96,6 @@ class Task(Protocol):
     def image_shape(self) -> tuple[int, int]:
         """Height and width of the images in the pictures."""
         ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Model:
-    """The settings of a task, which every module of ``tasks`` extends."""
-
-    task: Fixed[str] = dataclasses.field(default="", init=False)
-    """The problem: a module of ``tasks``."""
-
-    #: Whether training is that of a chain of layers of latents, by ``objective.loss``.
-    is_layered: ClassVar[bool] = False
-
-    def __init_subclass__(cls) -> None:
-        cls.task = cls.__module__.rpartition(".")[2]
-
-    @property
-    def layer_size(self) -> tuple[int, int]:
-        """Variables that are estimated at once, and the classes of each."""
-        raise NotImplementedError
-
-    def check(self, config: Config) -> None:
-        """Raises UsageError where other tables do not go together with this one."""
-
-    def make(self, config: Config, placement: Placement) -> Task:
-        """The task of a configuration, whose ``model`` this is."""
-        raise NotImplementedError
 
 
 def at_config(task: Task, config: Config) -> Task:
@@ -147,36 +123,3 @@ def on_one_device(task: Task) -> Task:
     """
     alone: Task = dataclasses.replace(task, placement=ONE_DEVICE)  # type: ignore[type-var]
     return alone
-
-
-def task_names() -> list[str]:
-    """All tasks.
-
-    Returns:
-      The names of the modules of ``tasks``.
-    """
-    return sorted(module.name for module in pkgutil.iter_modules(tasks.__path__))
-
-
-def find_model(table: dict[str, Any], prefix: str) -> type[Model]:
-    """The settings that ``[model]`` holds.
-
-    Args:
-      table: of a file, with the task's name if it is not the default one.
-      prefix: of the keys' names, for error messages.
-
-    Returns:
-      The class of the task.
-
-    Raises:
-      UsageError: if there is no such task.
-    """
-    name, names = table.get("task", "generative"), task_names()
-    if name not in names:
-        raise UsageError(
-            f"Expected {prefix}task among {', '.join(names)}, got {name!r}. Choose one "
-            "of them."
-        )
-    module = importlib.import_module(f"{tasks.__name__}.{name}")
-    settings: type[Model] = module.Settings
-    return settings

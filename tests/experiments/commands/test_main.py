@@ -16,7 +16,7 @@ from tensorboardX.proto.event_pb2 import Event
 import jaxdiscrete
 from jaxdiscrete.experiments import cli
 from jaxdiscrete.experiments.cli import main
-from jaxdiscrete.experiments.output import checkpoints
+from jaxdiscrete.experiments.training import checkpoints
 from tests.experiments import helpers
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -7,14 +7,19 @@ import sys
 
 import pytest
 
-from jaxdiscrete.experiments.config.check import check, check_schedules
-from jaxdiscrete.experiments.config.fields import Schedule, constant, flatten
+from jaxdiscrete.experiments.config.check import check
 from jaxdiscrete.experiments.config.load import load_experiment, load_runs
-from jaxdiscrete.experiments.config.settings import Config
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.multi_sample import ReinforceLoo
 from jaxdiscrete.experiments.estimators.pathwise import GumbelSoftmax
-from jaxdiscrete.experiments.tasks.toy import Settings as Toy
+from jaxdiscrete.experiments.estimators.score_function import Reinforce
+from jaxdiscrete.experiments.settings.check import check_schedules
+from jaxdiscrete.experiments.settings.fields import Schedule, constant, flatten
+from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
+from jaxdiscrete.experiments.tasks.toy.settings import Settings as Toy
+from jaxdiscrete.experiments.training.settings import Config
+
+DEFAULT = Config(model=Generative(), estimator=Reinforce())
 
 
 def load_config(path):
@@ -34,7 +39,7 @@ def write(tmp_path):
 
 
 def test_what_is_left_out_has_its_default(write):
-    assert load_config(write("")) == Config()
+    assert load_config(write("")) == DEFAULT
 
 
 def test_values_are_read_with_their_types(write):
@@ -232,7 +237,7 @@ def test_schedules_are_checked_before_a_run_starts(write):
     )
     config = load_config(write(schedule(text)))
     with pytest.raises(UsageError, match=r"estimator\.temperature > 0, got 0\.0"):
-        check_schedules(config)
+        check_schedules(config, config.training.num_steps)
 
 
 def test_reading_a_file_computes_nothing_and_imports_no_network():
@@ -282,7 +287,7 @@ def test_missing_and_unreadable_files(tmp_path, write):
 
 
 def test_settings_from_the_command_line_are_checked_too():
-    config = dataclasses.replace(Config(), seed=-1)
+    config = dataclasses.replace(DEFAULT, seed=-1)
     with pytest.raises(UsageError, match="Expected seed >= 0, got -1"):
         check(config)
 
@@ -298,7 +303,7 @@ def test_settings_from_the_command_line_are_checked_too():
     ],
 )
 def test_flatten_agrees_before_and_after_json(rate):
-    config = Config()
+    config = DEFAULT
     optimizer = dataclasses.replace(config.optimizer, learning_rate=rate)
     config = dataclasses.replace(config, optimizer=optimizer)
     again = json.loads(json.dumps(dataclasses.asdict(config)))
@@ -338,9 +343,7 @@ def test_runs_share_all_but_their_estimator(write):
 
 
 def test_a_file_with_one_estimator_is_one_run_of_its_name(write):
-    assert load_runs(write("seed = 3")) == {
-        "run": dataclasses.replace(Config(), seed=3)
-    }
+    assert load_runs(write("seed = 3")) == {"run": dataclasses.replace(DEFAULT, seed=3)}
 
 
 def test_the_claim_of_a_file_does_not_matter_to_its_runs(write):
@@ -356,7 +359,7 @@ TOY = (
 def test_a_toy_is_a_run_like_others(write):
     path = write(TOY)
     runs = load_runs(path)
-    assert runs == {"plain": Config(model=Toy(target=0.4))}
+    assert runs == {"plain": dataclasses.replace(DEFAULT, model=Toy(target=0.4))}
     assert load_experiment(path).runs == runs
 
 

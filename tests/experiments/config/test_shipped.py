@@ -11,13 +11,13 @@ import pytest
 
 from jaxdiscrete.experiments.config.load import load_experiment, load_runs
 from jaxdiscrete.experiments.config.shipped import CONFIGS, find_config
-from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.data.dataset import Dataset, DatasetInfo
 from jaxdiscrete.experiments.data.load import find_dataset
 from jaxdiscrete.experiments.reproduce.results import load_published
 from jaxdiscrete.experiments.reproduce.run import find_experiments
 from jaxdiscrete.experiments.runs.grid import measure
+from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import step
-from jaxdiscrete.experiments.training.build import make_task
 from jaxdiscrete.experiments.training.state import check_finite
 
 FILES = sorted(CONFIGS.rglob("*.toml"))
@@ -49,7 +49,8 @@ def every_run():
 
 def made_up(data):
     """Random images and labels of a data set's shape."""
-    shape, is_grey = find_dataset(data.name).image_shape, data.binarization == "dynamic"
+    info = find_dataset(data.name, DatasetInfo)
+    shape, is_grey = info.image_shape, data.binarization == "dynamic"
     rng = np.random.default_rng(0)
     images = rng.integers(0, 2, (64, shape[0] * shape[1]), dtype=np.uint8)
     images *= 255 if is_grey else 1
@@ -59,7 +60,7 @@ def made_up(data):
 
 
 def check_settings(config):
-    info = find_dataset(config.data.name)
+    info = find_dataset(config.data.name, DatasetInfo)
     assert config.data.binarization in (None, *info.binarizations)
 
 
@@ -150,8 +151,8 @@ def test_runs_take_two_steps(path, name, monkeypatch):
     batch = min(BATCH, config.training.batch_size)
     training = dataclasses.replace(config.training, batch_size=batch)
     config = dataclasses.replace(config, training=training)
-    for module in ("layered", "semi_supervised"):
-        loader = f"jaxdiscrete.experiments.training.{module}.load_dataset"
+    for module in ("layered", "tasks.semi_supervised"):
+        loader = f"jaxdiscrete.experiments.{module}.task.load_dataset"
         monkeypatch.setattr(loader, made_up)
     task = make_task(config)
     data = task.data()

@@ -5,12 +5,12 @@ import hashlib
 import io
 import socket
 import zipfile
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from jaxdiscrete.experiments.data.load import DATASETS, load_dataset
+from jaxdiscrete.experiments.data.settings import Data
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SIZE = len(CONTENT)
@@ -18,15 +18,8 @@ CHECKSUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 NAME, PATH = "mnist", "mnist/file.gz"
 
 
-class Choice(NamedTuple):
-    """The part of a configuration that chooses a data set."""
-
-    name: str
-    binarization: str | None
-
-
 def load(name, binarization=None):
-    return load_dataset(Choice(name, binarization))
+    return load_dataset(Data(name, binarization))
 
 
 def with_source(name, source):

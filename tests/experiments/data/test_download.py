@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from jaxdiscrete.experiments.data import download as download_module
+from jaxdiscrete.experiments.data.dataset import DatasetInfo
 from jaxdiscrete.experiments.data.download import data_folder, ensure_files
 from jaxdiscrete.experiments.data.inventory import fetch
 from jaxdiscrete.experiments.data.load import DATASETS
@@ -121,10 +122,10 @@ def test_a_killed_download_leaves_nothing_that_loads(publish, server, folder):
     (file,) = DATASETS[NAME].source.variants[0]
     code = (
         "from jaxdiscrete.experiments.data import download\n"
-        "from jaxdiscrete.experiments.data.dataset import DatasetInfo\n"
+        "from jaxdiscrete.experiments.data.dataset import SetInfo\n"
         "from jaxdiscrete.experiments.data.sources import DataFile, Source\n"
         f"source = Source((({file!r},),), '', '')\n"
-        f"info = DatasetInfo({NAME!r}, '', (1, 1), (1, 1, 1), (), None, source)\n"
+        f"info = SetInfo(name={NAME!r}, title='', source=source)\n"
         "download.ensure_files(info)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
@@ -239,8 +240,11 @@ def test_real_files_download_and_load(name, real_data, server, folder, monkeypat
         files.append(dataclasses.replace(file, mirrors=mirrors))
     changed = dataclasses.replace(source, variants=(tuple(files),))
     monkeypatch.setitem(DATASETS, name, with_source(name, changed))
-    downloaded = load(name)
-    monkeypatch.setenv("JAXDISCRETE_DATA", str(original))
-    for a, b in zip(downloaded[:3], load(name)[:3], strict=True):
-        np.testing.assert_array_equal(a, b)
+    for path, file in zip(ensure_files(DATASETS[name]), files, strict=True):
+        assert path.read_bytes() == server.files[file.path]
+    if isinstance(DATASETS[name], DatasetInfo):
+        downloaded = load(name)
+        monkeypatch.setenv("JAXDISCRETE_DATA", str(original))
+        for a, b in zip(downloaded[:3], load(name)[:3], strict=True):
+            np.testing.assert_array_equal(a, b)
     assert sorted(contents(folder)) == sorted(p.path.split("/")[1] for p in files)

@@ -31,7 +31,7 @@ def test_verify_lists_all_and_then_fails(publish, folder, monkeypatch):
     assert f"Data in {folder}" in text
     for name in DATASETS:
         assert name in text
-    assert text.count(" missing \n") == len(DATASETS) - 2
+    assert text.count(" missing \n") == len(DATASETS) - 3
     for command in (fetch, verify):
         with pytest.raises(UsageError, match=r"Expected a data set among .*, digits"):
             command(["digits", "other"], screen)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from jaxdiscrete.experiments.data import sets
+from jaxdiscrete.experiments.data.dataset import DatasetInfo
 from jaxdiscrete.experiments.data.load import DATASETS
 from jaxdiscrete.experiments.errors import UsageError
 from tests.experiments.data.helpers import load
 
-CASES = [(name, kind) for name, i in DATASETS.items() for kind in i.binarizations]
+IMAGES = {n: info for n, info in DATASETS.items() if isinstance(info, DatasetInfo)}
+CASES = [(name, kind) for name, i in IMAGES.items() for kind in i.binarizations]
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
@@ -50,6 +52,8 @@ def test_a_set_is_the_same_every_time(name, kind, real_data):
 def test_unknown_names_list_the_choices():
     with pytest.raises(UsageError, match=r"among .*, mnist, .*, got 'minst'"):
         load("minst")
+    with pytest.raises(UsageError, match=r"among binarized_mnist, .* got 'agreement'"):
+        load("agreement")
     expected = "binarization of digits among threshold, dynamic, got 'fixed'"
     with pytest.raises(UsageError, match=expected):
         load("digits", "fixed")

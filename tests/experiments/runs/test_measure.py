@@ -11,10 +11,10 @@ import pytest
 from jaxdiscrete.experiments.cli import main
 from jaxdiscrete.experiments.config.load import load_runs
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
-from jaxdiscrete.experiments.output import checkpoints
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.runs import measure
-from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.tasks.table import make_task
+from jaxdiscrete.experiments.training import checkpoints
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from tests.experiments.helpers import init, restore
 

@@ -9,16 +9,16 @@ import pytest
 from rich.console import Console
 
 from jaxdiscrete.experiments.config.check import check
-from jaxdiscrete.experiments.config.fields import Schedule, constant
-from jaxdiscrete.experiments.config.settings import Config, Evaluation, Training
 from jaxdiscrete.experiments.data.dataset import Dataset
 from jaxdiscrete.experiments.errors import RunError, UsageError
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output.records import SweepRun
 from jaxdiscrete.experiments.runs import sweep
-from jaxdiscrete.experiments.tasks.generative import Settings as Generative
+from jaxdiscrete.experiments.settings.fields import Schedule, constant
+from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
 from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.settings import Config, Evaluation, Training
 from tests.experiments.helpers import init, layered_task
 
 ROWS = np.random.default_rng(0).integers(0, 2, (30, 6)).astype(np.uint8)

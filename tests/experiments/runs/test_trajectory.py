@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxdiscrete.experiments.config.fields import constant
-from jaxdiscrete.experiments.config.settings import (
-    Config,
-    Evaluation,
-    Optimizer,
-    Training,
-)
 from jaxdiscrete.experiments.data.dataset import Dataset
 from jaxdiscrete.experiments.errors import RunError, UsageError
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output.records import SharedTrajectory
 from jaxdiscrete.experiments.runs import trajectory
-from jaxdiscrete.experiments.tasks.generative import Settings as Generative
+from jaxdiscrete.experiments.settings.fields import constant
+from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
 from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.settings import (
+    Config,
+    Evaluation,
+    Optimizer,
+    Training,
+)
 from tests.experiments.helpers import init, layered_task
 
 ROWS = np.random.default_rng(1).integers(0, 2, (30, 6)).astype(np.uint8)

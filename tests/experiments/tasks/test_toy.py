@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from jaxdiscrete.experiments.config.check import check
-from jaxdiscrete.experiments.config.fields import constant
-from jaxdiscrete.experiments.config.settings import Config, Optimizer, Training
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
-from jaxdiscrete.experiments.tasks.toy import Settings
+from jaxdiscrete.experiments.settings.fields import constant
+from jaxdiscrete.experiments.tasks.table import make_task
+from jaxdiscrete.experiments.tasks.toy.settings import Settings
 from jaxdiscrete.experiments.training import step
-from jaxdiscrete.experiments.training.build import make_task
+from jaxdiscrete.experiments.training.settings import Config, Optimizer, Training
 from jaxdiscrete.experiments.training.task import at_config
 from tests.helpers.statistics import assert_unbiased
 

@@ -11,18 +11,18 @@ import jax
 import numpy as np
 import pytest
 
-from jaxdiscrete.experiments.config.settings import (
+from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.estimators.score_function import Rebar
+from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
+from jaxdiscrete.experiments.tasks.table import make_task
+from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.placement import Placement, parse_mesh
+from jaxdiscrete.experiments.training.settings import (
     Config,
     Evaluation,
     Optimizer,
     Training,
 )
-from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.estimators.score_function import Rebar
-from jaxdiscrete.experiments.tasks.generative import Settings as Generative
-from jaxdiscrete.experiments.training import step
-from jaxdiscrete.experiments.training.build import make_task
-from jaxdiscrete.experiments.training.placement import Placement, parse_mesh
 
 # Not Adam, whose first steps turn rounding of tiny gradients into whole steps.
 CONFIG = Config(

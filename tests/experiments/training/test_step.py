@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from jaxdiscrete.experiments.config.check import check
-from jaxdiscrete.experiments.config.fields import Schedule, constant
-from jaxdiscrete.experiments.config.settings import (
+from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.errors import RunError, UsageError
+from jaxdiscrete.experiments.estimators.table import ESTIMATORS
+from jaxdiscrete.experiments.settings.fields import Schedule, constant
+from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
+from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.settings import (
     Config,
     Evaluation,
     Optimizer,
     Training,
 )
-from jaxdiscrete.experiments.data.dataset import Dataset
-from jaxdiscrete.experiments.errors import RunError, UsageError
-from jaxdiscrete.experiments.estimators.table import ESTIMATORS
-from jaxdiscrete.experiments.tasks.generative import Settings as Generative
-from jaxdiscrete.experiments.training import step
-from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.state import (
     VARIANCE_DECAY,
     Moments,

@@ -1,0 +1,1 @@
+"""Models of sentences, and what judges samples of them."""

@@ -1,0 +1,78 @@
+"""A language of which all sentences are known, so that nothing is estimated."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdiscrete.experiments.data.sets.agreement import all_sentences
+from jaxdiscrete.experiments.data.text import Text, encode
+from jaxdiscrete.experiments.language.corpus import Metrics, log_probs
+from jaxdiscrete.experiments.language.model import LanguageModel, Params
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FormalCorpus:
+    """The language of agreement: sentences of it to learn from, all of it to judge."""
+
+    text: Text
+
+    ends = True
+
+    @property
+    def title(self) -> str:
+        """The language."""
+        return self.text.title
+
+    @property
+    def train(self) -> np.ndarray:
+        """Sentences to learn from."""
+        return self.text.train
+
+    @property
+    def valid(self) -> np.ndarray:
+        """Sentences that are kept from training."""
+        return self.text.valid
+
+    def metrics(
+        self, model: LanguageModel, params: Params, key: jax.Array, num: int
+    ) -> Metrics:
+        """What a model makes of every sentence of the language, without samples.
+
+        Args:
+          model: that is judged.
+          params: of the model.
+          key: not used.
+          num: not used.
+
+        Returns:
+          The probability that a sample is a sentence of the language, and the
+          divergence KL(language, model) in nats per sentence.
+        """
+        del key, num
+        sentences, probabilities = self._language()
+        log_q = log_probs(model, params, sentences).sum(1)
+        return {
+            "grammatical": jnp.exp(log_q).sum(),
+            "divergence": jnp.sum(probabilities * (np.log(probabilities) - log_q)),
+        }
+
+    def final_metrics(
+        self, model: LanguageModel, params: Params, key: jax.Array, num: int
+    ) -> dict[str, float]:
+        """As :meth:`metrics`."""
+        found = self.metrics(model, params, key, num)
+        return {name: float(value) for name, value in found.items()}
+
+    def show(self, sentence: np.ndarray) -> str:
+        """A sentence in words."""
+        return self.text.sentence(sentence)
+
+    def _language(self) -> tuple[np.ndarray, np.ndarray]:
+        """All sentences and their probabilities."""
+        language = all_sentences()
+        rows = encode(list(language), self.text.words, self.text.train.shape[1])
+        return rows, np.array(list(language.values()), np.float32)

@@ -1,0 +1,1 @@
+"""What tasks with layers of discrete latents share: model, loss and bounds."""

@@ -1,1 +1,0 @@
-"""Networks of discrete latents, and what training asks of them."""

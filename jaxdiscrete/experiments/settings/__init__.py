@@ -1,0 +1,1 @@
+"""What settings are made of: fields, schedules, their ranges, tables of a file."""

@@ -1,0 +1,1 @@
+"""Images from a prior, through layers of discrete latents."""

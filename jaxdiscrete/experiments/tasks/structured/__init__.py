@@ -1,0 +1,1 @@
+"""Lower halves of images from upper halves, through layers of discrete latents."""

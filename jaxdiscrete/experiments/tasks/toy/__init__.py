@@ -1,0 +1,1 @@
+"""The toy problem of REBAR and RELAX: one Bernoulli variable, one number to learn."""

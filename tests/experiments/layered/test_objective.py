@@ -1,0 +1,256 @@
+"""The training loss against enumeration of all latent states."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdiscrete.experiments.estimators.table import ESTIMATORS
+from jaxdiscrete.experiments.layered import objective
+from jaxdiscrete.experiments.layered.objective import EstimatorAtStep
+from jaxdiscrete.experiments.settings.fields import constant
+from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
+from tests.experiments.oracles import (
+    CASES,
+    IMAGE,
+    PIXEL_MEAN,
+    Case,
+    exact_bound,
+    exact_loss,
+    network,
+    parameters,
+    randomised,
+)
+from tests.helpers.statistics import assert_unbiased
+from tests.helpers.trees import assert_close, flat, flat_rows
+
+STEP = jnp.zeros((), jnp.int32)
+CONCRETE = Case(Generative(num_latents=(2,), divergence="concrete"), 0, 0)
+
+
+#: Unbiased estimators: name and settings.
+UNBIASED = {
+    "reinforce": ("reinforce", {}),
+    "constant_baseline": ("reinforce_constant_baseline", {"baseline": 2.0}),
+    "nvil": ("nvil", {"baseline_hidden": (3,), "normalize": False}),
+    "loo": ("reinforce_loo", {"num_samples": 2}),
+    "optimal_baseline": ("reinforce_optimal_baseline", {"num_samples": 2}),
+    "simple_muprop": ("simple_muprop", {"baseline_hidden": (3,)}),
+    "muprop": ("muprop", {}),
+    "rebar": ("rebar", {"baseline_hidden": (3,)}),
+    "rebar_muprop": (
+        "rebar",
+        {"relaxation": "muprop", "train_temperature": False, "temperature": 0.7},
+    ),
+    "relax": ("relax_rebar", {"critic_hidden": (3,)}),
+}
+
+
+def build(case, name, **settings):
+    """Settings at a step, and control variates away from where they start."""
+    settings = ESTIMATORS[name](**settings)
+    model, params = network(case), parameters(case)
+    key = jax.random.key(0)
+    cv = objective.init_control_variates(model, params, settings, key)
+    moved = randomised(cv, 5, 0.3)
+    return EstimatorAtStep(settings, STEP), jax.tree.map(jnp.add, cv, moved)
+
+
+def gradients(case, loss, num, seed=0, batch=20_000):
+    """Gradients of a loss of parameters and key for many keys, in bounded memory."""
+    keys = jax.random.split(jax.random.key(seed), num)
+    each = jax.grad(lambda params, key: loss(params, key))
+    params = parameters(case)
+    rows = jax.jit(
+        lambda keys: jax.lax.map(lambda k: each(params, k), keys, batch_size=batch)
+    )(keys)
+    return flat_rows(rows)
+
+
+#: Every estimator on one layer and on two; elsewhere one of each kind: several samples
+#: jointly, nested, nested and relaxed below, with a critic.
+KINDS = ("loo", "muprop", "rebar", "relax")
+GRADIENTS = [
+    *((case, name) for case in ("one_layer", "two_layers") for name in UNBIASED),
+    *(("one_layer_analytic", name) for name in ("loo", "rebar")),
+    *(("two_layers_analytic", name) for name in ("loo", "muprop", "rebar")),
+    *((case, name) for case in ("categorical", "structured") for name in KINDS),
+]
+
+
+@pytest.mark.parametrize(("which", "name"), GRADIENTS)
+def test_gradients_are_those_of_the_exact_bound(which, name):
+    """In every coordinate of every encoder, decoder and prior."""
+    case = CASES[which]
+    chosen, options = UNBIASED[name]
+    estimator, cv = build(case, chosen, **options)
+    model = network(case)
+
+    def loss(params, key):
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
+
+    exact = jax.grad(lambda p: exact_loss(case.model, p, IMAGE))(parameters(case))
+    assert_unbiased(gradients(case, loss, case.num), flat(exact))
+
+
+@pytest.mark.parametrize("which", ["two_layers", "two_layers_analytic", "structured"])
+@pytest.mark.parametrize("name", ["loo", "rebar"])
+def test_the_value_is_the_bound(which, name):
+    case = CASES[which]
+    chosen, options = UNBIASED[name]
+    estimator, cv = build(case, chosen, **options)
+    model, params = network(case), parameters(case)
+
+    def loss(key):
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
+
+    values = jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(0), 20_000))
+    exact = jax.jit(lambda: exact_loss(case.model, params, IMAGE))()
+    assert_unbiased(values[:, None], np.array([exact]))
+
+
+@pytest.mark.parametrize("which", ["one_layer_analytic", "two_layers"])
+def test_enumeration_as_an_estimator_is_exact(which):
+    """Value and gradient for every key."""
+    case = CASES[which]
+    estimator, cv = build(case, "exact")
+    model = network(case)
+
+    def loss(params):
+        key = jax.random.key(7)
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
+
+    got = jax.jit(jax.value_and_grad(loss))(parameters(case))
+    exact = jax.value_and_grad(lambda p: exact_loss(case.model, p, IMAGE))
+    assert_close(got, jax.jit(exact)(parameters(case)), rtol=1e-4)
+
+
+def test_gradients_of_control_variates_stay_in_their_layer():
+    """Each layer's own signal trains it: all of its parameters have a gradient."""
+    case = CASES["two_layers"]
+    for name in ("nvil", "rebar", "relax"):
+        chosen, options = UNBIASED[name]
+        estimator, cv = build(case, chosen, **options)
+        model, params = network(case), parameters(case)
+
+        def loss(cv, key, estimator=estimator, model=model, params=params):
+            return objective.loss(model, params, cv, estimator, key, IMAGE)
+
+        rows = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(
+            cv, jax.random.split(jax.random.key(0), 100)
+        )
+        for path, row in jax.tree_util.tree_leaves_with_path(rows):
+            assert np.all(np.isfinite(row)), (name, path)
+            assert np.any(row != 0, axis=0).all(), (name, path)
+
+
+# Pathwise
+
+
+PATHWISE = ("gumbel_softmax", "straight_through", "straight_through_gumbel_softmax")
+
+
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        *(
+            pytest.param(CASES["two_layers"], name, id=f"two_layers-{name}")
+            for name in PATHWISE
+        ),
+        pytest.param(CASES["categorical"], "gumbel_softmax", id="categorical"),
+        pytest.param(CASES["structured"], "gumbel_softmax", id="structured"),
+        pytest.param(CONCRETE, "gumbel_softmax", id="concrete"),
+    ],
+)
+def test_a_bound_of_one_sample_is_the_loss(case, name):
+    """One sample has keys of its own, so values and gradients agree on average."""
+    estimator, cv = build(case, name)
+    model, params = network(case), parameters(case)
+
+    def single(params, key):
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
+
+    def several(params, key):
+        return objective.importance_loss(model, params, estimator, 1, key, IMAGE)
+
+    def rows(loss, seed):
+        keys = jax.random.split(jax.random.key(seed), 100_000)
+        each = jax.value_and_grad(loss)
+        return flat_rows(jax.jit(jax.vmap(lambda key: each(params, key)))(keys))
+
+    a, b = rows(single, 0), rows(several, 1)
+    error = np.sqrt((a.var(axis=0) + b.var(axis=0)) / len(a))
+    difference = np.abs(a.mean(axis=0) - b.mean(axis=0))
+    # Of the value, which comes first, and of the largest derivative.
+    size = np.full(a.shape[1], np.abs(a.mean(axis=0)[1:]).max())
+    size[0] = np.abs(a.mean(axis=0)[0])
+    assert np.all(4.5 * error < 0.05 * size)
+    assert np.all(difference < 4.5 * error + 1e-6)
+
+
+@pytest.mark.parametrize("which", ["one_layer", "two_layers", "structured"])
+@pytest.mark.parametrize("num_samples", [1, 2])
+def test_bounds_of_hard_samples_are_those_of_enumeration(which, num_samples):
+    """Straight-through samples are hard, so that the value has an exact expectation."""
+    case = CASES[which]
+    estimator, _ = build(case, "straight_through")
+    model, params = network(case), parameters(case)
+
+    def loss(key):
+        return objective.importance_loss(
+            model, params, estimator, num_samples, key, IMAGE
+        )
+
+    values = jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(0), 40_000))
+    exact = jax.jit(lambda: exact_bound(case.model, params, IMAGE, num_samples))()
+    assert_unbiased(values[:, None], -np.array([exact]))
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_concrete_densities_are_normalised(num_classes, depth):
+    """With a decoder that ignores z, the mean of p(z) / q(z | x) over q is one."""
+    model_settings = Generative(
+        num_latents=(1,) * depth,
+        num_classes=num_classes,
+        divergence="concrete",
+        prior_temperature=0.7,
+    )
+    case = dataclasses.replace(CONCRETE, model=model_settings)
+    model = network(case)
+    params = jax.tree.map(lambda x: 0.3 * x, randomised(parameters(case), 3))
+    decoder = params["decoder"]["layer_0"]["output"]
+    decoder["kernel"] = jnp.zeros_like(decoder["kernel"])
+    likelihood = jax.nn.log_sigmoid((2 * IMAGE - 1) * decoder["bias"]).sum()
+    estimator, cv = build(case, "gumbel_softmax", temperature=constant(0.9))
+
+    def loss(key):
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
+
+    keys = jax.random.split(jax.random.key(0), 200_000)
+    weights = jnp.exp(-jax.jit(jax.vmap(loss))(keys) - likelihood)
+    assert float(weights.std()) > 0.05
+    assert_unbiased(weights[:, None], np.ones(1))
+
+
+def test_concrete_densities_are_those_of_the_logistic_formula():
+    """The cost of one relaxed sample, by the density of the Binary Concrete."""
+    case = CONCRETE
+    model, params = network(case), parameters(case)
+    q = model.posterior(params, 0, IMAGE, IMAGE)
+    y = jnp.array([0.3, -1.2])
+    cost = model.cost(params, 0, q, IMAGE, y, IMAGE, 0.9)
+
+    def log_density(logits, t):
+        shifted = logits - t * y
+        return jnp.sum(jnp.log(t) + shifted - 2 * jax.nn.softplus(shifted))
+
+    weights = params["encoder"]["layer_0"]["output"]
+    logits = (IMAGE - PIXEL_MEAN) @ weights["kernel"] + weights["bias"]
+    decoder = params["decoder"]["layer_0"]["output"]
+    pixels = (2 * jax.nn.sigmoid(y) - 1) @ decoder["kernel"] + decoder["bias"]
+    expected = log_density(logits, 0.9) - log_density(params["prior"], 0.5)
+    expected -= jax.nn.log_sigmoid((2 * IMAGE - 1) * pixels).sum()
+    assert_close(cost, expected)
