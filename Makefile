@@ -47,7 +47,6 @@ lint: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python tests/benchmarks/run.py
-	$(BIN)/python tests/benchmarks/trainer.py
 
 notebooks: $(VENV)/installed
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \

@@ -7,7 +7,6 @@ enters ``jax.custom_vjp``: it runs in plain JAX, so closures over traced arrays,
 * :func:`attach_gradient` carries an estimated gradient to distribution parameters.
 * :func:`attach_objective` carries the objective of a baseline or critic to its
   parameters.
-* :func:`pass_gradient_if` keeps the derivative of what did not happen away.
 * :func:`refuse_gradient` makes a derivative that would silently be zero an error.
 """
 
@@ -197,33 +196,3 @@ def refuse_gradient(value: jax.Array, message: str) -> jax.Array:
 def _refuse_gradient_jvp(message: str, primals: Any, tangents: Any) -> Any:
     del primals, tangents
     raise TypeError(message)
-
-
-@jax.custom_vjp
-def pass_gradient_if(condition: jax.Array, x: jax.Array) -> jax.Array:
-    """Returns ``x``; where the condition is False its cotangent is zero, NaN included.
-
-    Args:
-      condition: boolean scalar.
-      x: floating array.
-
-    Returns:
-      ``x``.
-    """
-    del condition
-    return x
-
-
-def _pass_gradient_if_fwd(
-    condition: jax.Array, x: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return x, condition
-
-
-def _pass_gradient_if_bwd(
-    condition: jax.Array, ct: jax.Array
-) -> tuple[None, jax.Array]:
-    return None, jnp.where(condition, ct, jnp.zeros_like(ct))
-
-
-pass_gradient_if.defvjp(_pass_gradient_if_fwd, _pass_gradient_if_bwd)

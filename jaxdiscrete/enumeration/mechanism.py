@@ -27,7 +27,7 @@ class WeightedStates(NamedTuple):
     Attributes:
       choices: int32 ``[k, variables]``, the class of every variable.
       weights: ``[k]``, of the values of f in the value of the estimate.
-      extra: what the signals are made of beside the values of f.
+      extra: what the signals are made of beside the values of f, if anything.
     """
 
     choices: jax.Array

@@ -96,7 +96,8 @@ def sum_and_sample(
         drawn = sample_without_replacement(key, q, num_samples)
         log_left = jnp.logaddexp(drawn.log_probs[-1], drawn.log_rest)
         log_weights = drawn.log_probs.at[-1].set(log_left)
-        return WeightedStates(drawn.choices, jnp.exp(log_weights))
+        is_complete = jnp.isneginf(drawn.log_rest)
+        return WeightedStates(drawn.choices, jnp.exp(log_weights), is_complete)
 
     return weighted_states(
         name,
@@ -185,7 +186,9 @@ def partial_enumeration(
         sampled = drawn.choices[jnp.argmax(is_left)]
         choices = jnp.concatenate([summed.choices, sampled[None, :]])
         log_weights = jnp.append(summed.log_probs, summed.log_rest)
-        return WeightedStates(choices, jnp.exp(log_weights))
+        # One state is left, or none that is possible.
+        is_complete = jnp.isneginf(summed.log_rest) | (size + 1 == num_joint_states(q))
+        return WeightedStates(choices, jnp.exp(log_weights), is_complete)
 
     return weighted_states(
         name,
@@ -215,7 +218,11 @@ def _centred_by(baseline: Baseline | None) -> Signal:
         b = evaluate_baseline(baseline, args)
         weights = states.weights
         values = values.astype(weights.dtype)
-        signals = weights * b.subtract_from(values)
+        terms = b.subtract_from(values)
+        # Where the states are all there are, their scores sum to zero, and what all
+        # terms have in common must not round the gradient away.
+        common = jnp.sum(jnp.where(weights > 0.0, weights * terms, 0.0))
+        signals = weights * (terms - jnp.where(states.extra, common, 0.0))
         value = b.fit(value, values[-1])
         if b.by_variance is None:
             return value, signals

@@ -15,6 +15,7 @@ Params = Any
 ACTIVATIONS: dict[str, Callable[[jax.Array, float], jax.Array]] = {
     "tanh": lambda x, leak: nn.tanh(x),
     "relu": lambda x, leak: nn.relu(x),
+    "selu": lambda x, leak: nn.selu(x),
     "leaky_relu": lambda x, leak: nn.leaky_relu(x, leak),
 }
 INITIALIZERS: dict[str, nn.initializers.Initializer] = {
@@ -23,7 +24,20 @@ INITIALIZERS: dict[str, nn.initializers.Initializer] = {
     "variance_scaling": nn.initializers.variance_scaling(
         2.0, "fan_in", "truncated_normal"
     ),
+    "orthogonal": nn.initializers.orthogonal(2.0**0.5),
+    "zero_output": nn.initializers.lecun_normal(),
 }
+#: Of the last layer, where it is another one.
+OUTPUT_INITIALIZERS: dict[str, nn.initializers.Initializer] = {
+    "orthogonal": nn.initializers.orthogonal(1.0),
+    # RELAX then starts as REBAR, and departs from it where that helps.
+    "zero_output": nn.initializers.zeros,
+}
+
+
+def output_initializer(name: str) -> nn.initializers.Initializer:
+    """Initial weights of the last layer of a network."""
+    return OUTPUT_INITIALIZERS.get(name, INITIALIZERS[name])
 
 
 class MLP(nn.Module):
@@ -40,32 +54,37 @@ class MLP(nn.Module):
         dense = functools.partial(nn.Dense, kernel_init=INITIALIZERS[self.init_name])
         for width in self.hidden:
             x = ACTIVATIONS[self.activation](dense(width)(x), self.leak)
-        return dense(self.features, name="output")(x)
+        kernel_init = output_initializer(self.init_name)
+        return dense(self.features, name="output", kernel_init=kernel_init)(x)
 
 
 class BaselineNet(nn.Module):
     """A scalar of an estimator's inputs."""
 
     hidden: tuple[int, ...]
+    activation: str = "tanh"
+    init_name: str = "lecun_normal"
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        return MLP(self.hidden, 1)(inputs)[..., 0]
+        net = MLP(self.hidden, 1, self.activation, init_name=self.init_name)
+        return net(inputs)[..., 0]
 
 
 class Critic(nn.Module):
-    """A scalar of latents and inputs that is zero at first."""
+    """A scalar of latents and inputs."""
 
     hidden: tuple[int, ...]
     activation: str = "tanh"
+    init_name: str = "zero_output"
 
     @nn.compact
     def __call__(self, z: jax.Array, inputs: jax.Array) -> jax.Array:
         x = jnp.concatenate([2.0 * jnp.ravel(z) - 1.0, inputs])
         for width in self.hidden:
-            x = ACTIVATIONS[self.activation](nn.Dense(width)(x), 0.01)
-        # RELAX then starts as REBAR, and departs from it where that helps.
-        return nn.Dense(1, kernel_init=nn.initializers.zeros)(x)[0]
+            layer = nn.Dense(width, kernel_init=INITIALIZERS[self.init_name])
+            x = ACTIVATIONS[self.activation](layer(x), 0.01)
+        return nn.Dense(1, kernel_init=output_initializer(self.init_name))(x)[0]
 
 
 def apply(module: nn.Module, params: Params, *inputs: jax.Array) -> jax.Array:

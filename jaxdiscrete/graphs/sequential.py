@@ -10,13 +10,18 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
+from jaxdiscrete.core.checks import check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import PyTree
-from jaxdiscrete.graphs.credit import Credit, cost_to_go, discounts
+from jaxdiscrete.graphs.credit import (
+    Credit,
+    check_along_time,
+    cost_to_go,
+    discounts,
+)
 from jaxdiscrete.graphs.given import Action
-from jaxdiscrete.graphs.masks import call_if
 from jaxdiscrete.graphs.off_policy import (
     Weights,
     credit_per_weight,
@@ -77,10 +82,11 @@ def sequential(
         :func:`per_decision_weights`, :func:`whole_sequence_weights`, or your own
         (clipped ones are biased). Default: per decision.
       active: ``active(carry, x) -> bool scalar``, asked before the policy. A step that
-        is not active changes nothing: the carry stays, its cost is zero, and nothing of
-        it reaches a gradient, a baseline or a critic, NaN included. Policy and step are
-        still called. Under shard_map what they close over must vary over devices as
-        the key does (``jax.lax.pcast``). Default: every step is active.
+        is not active changes nothing: the carry stays, its cost is zero, and it trains
+        nothing. Policy and step are then called where the last active step was (before
+        the first one, where that will be), so that nothing past the end is read, NaN
+        included. In an episode without an active step that is the first carry and x,
+        where both must be finite. Default: every step is active.
       num_samples: ``K >= 1`` rollouts of one start. With two or more each step is
         credited relative to the mean of the same step of the others. Static.
         Default: 1.
@@ -104,8 +110,9 @@ def sequential(
       TypeError: when called, if a transform evaluates f elsewhere, the policy returns
         no distributions, a cost is no real scalar, ``active`` is not boolean, or the
         carry changes.
-      ValueError: when called, if ``xs`` have no or unequal lengths, or actions do not
-        have the shapes of decisions.
+      ValueError: if ``discount`` is no scalar; when called, if ``xs`` have no or
+        unequal lengths, credit or weights are not one number per step, or actions do
+        not have the shapes of decisions.
 
     Example:
       >>> def policy(carry, x):
@@ -126,20 +133,25 @@ def sequential(
     """
     check_count("sequential", "num_samples", num_samples, 1, "Ask for one or more.")
     check_chunk_size("sequential", chunk_size)
+    check_real_scalar("discount", jnp.asarray(discount) * 1.0)
     episode = Episode(policy, step, active, has_aux)
 
     def site(key: jax.Array, one: Steps, signal: jax.Array) -> jax.Array:
         """The zero that carries the gradient of one step."""
 
-        def zero(q: PyTree, inputs: tuple[Any, ...]) -> jax.Array:
-            return site_estimate(
-                transform, key, q, inputs, freeze(one.z), freeze(signal)
-            )
+        if active is not None:
+            signal = jnp.where(one.is_active, signal, 0.0)
+        zero = site_estimate(
+            transform, key, one.q, one.inputs, freeze(one.z), freeze(signal)
+        )
+        return zero if active is None else jnp.where(one.is_active, zero, 0.0)
 
-        if active is None:
-            return zero(one.q, one.inputs)
-        value = call_if(one.is_active, zero, one.q, one.inputs)
-        return jnp.where(one.is_active, value, 0.0)
+    def over_rollouts(one: Callable[[Any], Any], rows: PyTree) -> Any:
+        if num_samples > 1:
+            return over_batch(one, rows, chunk_size)
+        # A batch of one would make the compiler transpose all that the scan collects.
+        out = one(jax.tree.map(lambda x: x[0], rows))
+        return jax.tree.map(lambda x: x[None], out)
 
     def estimate(
         key: jax.Array, carry: PyTree, xs: PyTree, actions: Action | None = None
@@ -149,24 +161,27 @@ def sequential(
         if actions is not None and num_samples == 1:
             actions = jax.tree.map(lambda x: jnp.asarray(x)[None], actions)
         if not is_checking():
-            check_episode(episode, transform, carry, xs, actions, num_samples)
+            dtype = check_episode(episode, transform, carry, xs, actions, num_samples)
+            per_step = jax.ShapeDtypeStruct((num_steps,), dtype)
+            check_along_time("credit", credit, per_step)
+            if actions is not None:
+                check_along_time("weights", weights, per_step)
 
         key_rollouts, key_noise = jax.random.split(key)
         if num_samples == 1:
             keys = key_rollouts[None]
         else:
             keys = sample_keys(key_rollouts, num_samples, sharding)
-        last, steps = over_batch(
-            lambda row: episode.run(row[0], carry, xs, row[1]),
-            (keys, actions),
-            chunk_size,
+        last, steps = over_rollouts(
+            lambda row: episode.run(row[0], carry, xs, row[1]), (keys, actions)
         )
 
-        costs = steps.cost * discounts(discount, num_steps, steps.cost.dtype)[None]
+        dtype = steps.cost.dtype
+        costs = steps.cost * discounts(discount, num_steps, dtype)[None]
         if actions is None:
             signals = jax.vmap(credit)(freeze(costs))
         else:
-            of_costs = freeze(jax.vmap(weights)(steps.ratio)).astype(costs.dtype)
+            of_costs = freeze(jax.vmap(weights)(steps.ratio)).astype(dtype)
             costs = costs * of_costs
             signals = jax.vmap(credit)(freeze(costs))
             signals = credit_per_weight(signals, of_costs)
@@ -174,9 +189,9 @@ def sequential(
             signals = signals - mean_of_others(signals)
 
         noise = jax.random.split(key_noise, (num_samples, num_steps))
-        zeros = over_batch(
-            lambda row: jax.vmap(site)(*row), (noise, steps, signals), chunk_size
-        ).astype(costs.dtype)
+        zeros = over_rollouts(
+            lambda row: jax.vmap(site)(*row), (noise, steps, signals)
+        ).astype(dtype)
         if actions is not None:
             zeros = zeros * of_costs
         value = (costs.sum() + zeros.sum()) / num_samples

@@ -10,7 +10,7 @@ from jaxdiscrete.core.objective import as_signal
 from jaxdiscrete.core.precision import at_least_float32, in_float32
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.typing import Shape
-from jaxdiscrete.multi_sample.others import mean_of_others
+from jaxdiscrete.multi_sample.others import mean_of_others, sum_of_others
 
 
 def score_function_loss(
@@ -114,7 +114,7 @@ def score_function_loss(
     return attach_gradient(value, [log_prob], [coefficient])
 
 
-def leave_one_out(reward: ArrayLike) -> jax.Array:
+def leave_one_out(reward: ArrayLike, *, mask: ArrayLike | None = None) -> jax.Array:
     r"""The mean reward of the other samples of a group, for every sample.
 
     :math:`b_g = \frac{1}{G-1}\sum_{h\ne g} R_h`, an unbiased baseline of
@@ -123,18 +123,26 @@ def leave_one_out(reward: ArrayLike) -> jax.Array:
 
     Args:
       reward: ``[group, ...]``, at least two samples; with steps, those of
-        :func:`reward_to_go`, whose padding is zero.
+        :func:`reward_to_go`, whose padding is zero and counts: what is over has nothing
+        to come.
+      mask: boolean, of the shape of ``reward``: False for a sample that is missing,
+        whose reward may be anything, NaN included. Default: none is missing.
 
     Returns:
-      Array of the shape of ``reward``, in at least float32, stopped.
+      Array of the shape of ``reward``, in at least float32, stopped; zero for samples
+      that are missing, or whose others all are.
 
     Raises:
-      TypeError: if ``reward`` is not real.
-      ValueError: if the group has fewer than two samples.
+      TypeError: if ``reward`` is not real or ``mask`` is not boolean.
+      ValueError: if the group has fewer than two samples, or ``mask`` has another
+        shape.
 
     Example:
       >>> print(jd.leave_one_out(jnp.array([1.0, 2.0, 6.0])))
       [4.  3.5 1.5]
+      >>> reward = jnp.array([1.0, 2.0, jnp.nan, 6.0])  # the third was lost
+      >>> print(jd.leave_one_out(reward, mask=~jnp.isnan(reward)))
+      [4.  3.5 0.  1.5]
 
     References:
       W. Kool, H. van Hoof, M. Welling, Buy 4 REINFORCE samples, get a baseline for
@@ -147,7 +155,12 @@ def leave_one_out(reward: ArrayLike) -> jax.Array:
             f"got shape {rewards.shape}. A single sample has no others: use a baseline "
             "that is trained."
         )
-    return mean_of_others(as_signal(rewards))
+    if mask is None:
+        return mean_of_others(as_signal(rewards))
+    counts = _as_mask(mask, rewards.shape)
+    total = sum_of_others(as_signal(jnp.where(counts, rewards, 0.0)))
+    num_others = sum_of_others(counts.astype(total.dtype))
+    return jnp.where(counts, total / jnp.maximum(num_others, 1.0), 0.0)
 
 
 def reward_to_go(
@@ -230,12 +243,12 @@ def _as_mask(mask: ArrayLike | None, shape: Shape) -> jax.Array:
     mask = jnp.asarray(mask)
     if mask.dtype != jnp.bool_:
         raise TypeError(
-            "Expected mask to be boolean, True for steps that count, got "
+            "Expected mask to be boolean, True for what counts, got "
             f"{mask.dtype}. Compare it, for instance mask != 0."
         )
     if mask.shape != shape:
         raise ValueError(
             f"Expected mask of shape {shape}, got shape {mask.shape}. Nothing is "
-            "broadcast: give one entry per step."
+            "broadcast: give one entry per step or sample."
         )
     return mask

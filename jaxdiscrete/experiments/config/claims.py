@@ -24,6 +24,8 @@ class Published:
     """-1 where the paper prints a negative log-likelihood and we its negative."""
     tolerance: float = bounded(0.0, at_least=0)
     """Largest difference that counts as reproduced. Default: none is claimed."""
+    any_length: bool = False
+    """Whether the metric is the same at every length of the run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +42,24 @@ class Expectation:
     """Runs of higher values."""
     margin: float = 0.0
     """Least difference of the means."""
+    ratio: float = bounded(1.0, above=0)
+    """The lower means count this many times, for a least ratio."""
     within: tuple[str, ...] = ()
     """Runs whose seeds lie in the range, but for one of every five."""
+    mean_within: tuple[str, ...] = ()
+    """Runs whose mean over seeds lies in the range."""
     range: tuple[float, ...] = ()
-    """Least and largest value of the runs in ``within``."""
+    """Least and largest value of the runs in ``within`` and ``mean_within``."""
     trajectory: bool = False
     """The values are those measured along the shared trajectory."""
+    from_step: int = bounded(0, at_least=0)
+    """Step of that trajectory from which on the order of mean log variances holds, at
+    every one that is measured. Default: it holds at the end."""
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The runs that it is about."""
+        return (*self.lower, *self.higher, *self.within, *self.mean_within)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +95,9 @@ class ShortLength:
     """The runs that are trained. Default: all."""
     num_seeds: int = bounded(1, at_least=1)
     """Seeds of every run, from the configured one on."""
+    seeds_together: bool = False
+    """Whether the seeds of a run are trained in one compiled program, which small
+    models gain from. A run that is cut then starts again."""
     num_test_examples: int = bounded(1000, at_least=1)
     """Randomly chosen examples in the final bounds."""
     num_samples: int = bounded(100, at_least=1)

@@ -55,6 +55,7 @@ class Experiment:
         if self.grid is not None:
             settings = change(GridFile(self.grid.settings)).grid
             check_bounds(settings, "grid.")
+            settings.check(self.grid.estimators)
             grid = dataclasses.replace(self.grid, settings=settings)
             return dataclasses.replace(self, grid=grid)
         runs = {name: change(c) for name, c in self.runs.items()}
@@ -88,17 +89,24 @@ def check_names(experiment: Experiment) -> None:
     claim, short, names = experiment.claim, experiment.short, experiment.names
     used = [p.run for p in claim.published] + [*short.runs, *short.trajectory_runs]
     for e in claim.expectations:
-        used += [*e.lower, *e.higher, *e.within]
+        used += e.runs
+        in_range = (*e.within, *e.mean_within)
         # Without both sides there is nothing that could fail.
-        if bool(e.lower) != bool(e.higher) or not (e.lower or e.within):
+        if bool(e.lower) != bool(e.higher) or not (e.lower or in_range):
             raise UsageError(
                 "Expected lower and higher, or within, in every claim.expectations, "
                 f"got neither pair nor range for {e.text!r}. Name the runs."
             )
-        if e.within and len(e.range) != 2:
+        if in_range and len(e.range) != 2:
             raise UsageError(
                 "Expected range to be two numbers where claim.expectations has within, "
                 f"got {list(e.range)}. Give the least and the largest value."
+            )
+        if e.from_step and not (e.trajectory and e.metric == "log_variance"):
+            raise UsageError(
+                "Expected trajectory = true and metric = 'log_variance' where "
+                "claim.expectations has from_step, of which a curve is kept, got "
+                f"neither or one for {e.text!r}. Set both."
             )
     if short.shared_trajectory:
         used.append(short.shared_trajectory)
@@ -131,7 +139,7 @@ def check_names(experiment: Experiment) -> None:
         measured = followed if e.trajectory else short.runs or tuple(names)
         if experiment.start is not None:
             measured += (START,)
-        for name in (*e.lower, *e.higher, *e.within):
+        for name in e.runs:
             if name not in measured:
                 raise UsageError(
                     "Expected runs of claim.expectations among those that are measured "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +65,11 @@ class Estimator:
         return self.facts.family == "pathwise"
 
     @property
+    def sees_one_value(self) -> bool:
+        """Whether all that it knows of f is the value at one hard sample."""
+        return self.facts.family == "score_function" and not self.facts.differentiates
+
+    @property
     def is_bound(self) -> bool:
         """Whether it takes log-weights, and is a bound of several samples."""
         return self.facts.family == "bounds"
@@ -121,6 +126,17 @@ class Estimator:
             estimate = self.transform(f, cv, step)
         else:
             estimate = self.transform_with_relaxed(f, relaxed_f, cv, step)
+        return self.repeated(estimate)
+
+    def repeated(self, estimate: jd.Estimator) -> jd.Estimator:
+        """The mean of ``num_repeats`` independent estimates.
+
+        Args:
+          estimate: of a layer, or of all layers at once.
+
+        Returns:
+          The estimator.
+        """
         if self.num_repeats == 1:
             return estimate
         return jd.monte_carlo(estimate, num_repeats=self.num_repeats)
@@ -154,27 +170,61 @@ class Estimator:
         return jnp.ones(())
 
 
+class EstimatorAtStep(NamedTuple):
+    """An estimator at a training step, which its schedules need."""
+
+    settings: Estimator
+    step: jax.Array
+
+    def build(
+        self, f: Any, control_variate: ControlVariate, relaxed_f: Any = None
+    ) -> jd.Estimator:
+        """The estimator of a layer; as :meth:`Estimator.build`."""
+        return self.settings.build(f, control_variate, self.step, relaxed_f)
+
+    def transform(self, f: Any, control_variate: ControlVariate) -> jd.Estimator:
+        """One estimate of a layer; as :meth:`Estimator.transform`."""
+        return self.settings.transform(f, control_variate, self.step)
+
+    @property
+    def temperature(self) -> jax.Array:
+        """Temperature of the relaxed sample's density."""
+        return self.settings.temperature_at(self.step)
+
+
 @dataclasses.dataclass(frozen=True)
 class WithBaseline(Estimator):
     """An estimator with a baseline of the inputs, trained by the variance."""
 
     baseline_hidden: tuple[int, ...] = bounded((), at_least=1)
-    """Widths of the baseline's tanh layers, trained by the variance; none for no
+    """Widths of the baseline's layers, trained by the variance; none for no
     baseline."""
+    baseline_activation: Literal["tanh", "relu"] = "tanh"
+    """Activation of the baseline's layers."""
+    baseline_init: Literal["lecun_normal", "orthogonal"] = "lecun_normal"
+    """Initial weights of the baseline."""
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
         """The network, if there is one."""
         if not self.baseline_hidden:
             return {}
-        net = baseline_net(self.baseline_hidden)
-        return {"baseline": net.init(key, latents.inputs)["params"]}
+        return {"baseline": self._baseline_net.init(key, latents.inputs)["params"]}
 
     def baseline(self, cv: ControlVariate) -> Any:
         """The baseline as a function of the inputs, or None."""
         if "baseline" not in cv:
             return None
-        net = baseline_net(self.baseline_hidden)
+        net = self._baseline_net
         return lambda inputs: net.apply({"params": cv["baseline"]}, inputs)
+
+    @property
+    def _baseline_net(self) -> Any:
+        # Only here: reading a configuration imports no network.
+        from jaxdiscrete.experiments.networks import BaselineNet
+
+        return BaselineNet(
+            self.baseline_hidden, self.baseline_activation, self.baseline_init
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,31 +252,19 @@ class WithTemperature(Estimator):
         return value_at(self.temperature, step)
 
 
-def baseline_net(hidden: tuple[int, ...]) -> Any:
-    """The network of a baseline.
-
-    Args:
-      hidden: widths of its layers.
-
-    Returns:
-      A flax module of the inputs.
-    """
-    # Only here: reading a configuration imports no network.
-    from jaxdiscrete.experiments.networks import BaselineNet
-
-    return BaselineNet(hidden)
-
-
-def critic_net(hidden: tuple[int, ...], activation: str) -> Any:
-    """The network of a critic, zero at first.
+def critic_net(
+    hidden: tuple[int, ...], activation: str, init: str = "zero_output"
+) -> Any:
+    """The network of a critic.
 
     Args:
       hidden: widths of its layers.
       activation: of its layers.
+      init: of its weights. Default: the critic is zero at first.
 
     Returns:
       A flax module of a sample and the inputs.
     """
     from jaxdiscrete.experiments.networks import Critic
 
-    return Critic(hidden, activation)
+    return Critic(hidden, activation, init)

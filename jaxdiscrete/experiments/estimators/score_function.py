@@ -49,6 +49,28 @@ class ConstantBaseline(Estimator, name="reinforce_constant_baseline", of="reinfo
 
 
 @dataclasses.dataclass(frozen=True)
+class BaselineAtOnes(Estimator, name="reinforce_baseline_at_ones", of="reinforce"):
+    """REINFORCE with f at a sample of ones as baseline: for a mask, all in sight."""
+
+    def calls_of_f(self, num_variables: int, num_classes: int) -> int:
+        """Calls of f in one gradient, that of the baseline among them."""
+        return 2 * super().calls_of_f(num_variables, num_classes)
+
+    def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
+        def estimate(key: jax.Array, q: Any, *args: Any) -> jax.Array:
+            drawn = jax.eval_shape(q.sample, key)
+            ones = jax.tree.map(lambda z: jnp.ones(z.shape, z.dtype), drawn)
+
+            def baseline(*args: Any) -> jax.Array:
+                return jax.lax.stop_gradient(f(ones, *args))
+
+            value: jax.Array = jd.reinforce(f, baseline=baseline)(key, q, *args)
+            return value
+
+        return estimate
+
+
+@dataclasses.dataclass(frozen=True)
 class Dice(Estimator, name="dice"):
     """DiCE, whose first derivative is that of REINFORCE."""
 
@@ -64,7 +86,7 @@ class Nvil(WithBaseline, name="nvil"):
     """NVIL and its three parts, trained by the squared error."""
 
     baseline_hidden: tuple[int, ...] = bounded((100,), at_least=1)
-    """Widths of the tanh layers of the input-dependent baseline."""
+    """Widths of the layers of the input-dependent baseline."""
     input_baseline: bool = True
     """Whether there is an input-dependent baseline."""
     centre: bool = True
@@ -194,7 +216,7 @@ class MuPropSecondOrder(MuProp, name="muprop_second_order"):
 
 @dataclasses.dataclass(frozen=True)
 class Rebar(WithBaseline, name="rebar"):
-    """REBAR with trained scale, and a trained temperature."""
+    """REBAR with a scale and a temperature that are trained, or stay as they are."""
 
     temperature: float = bounded(0.5, above=0)
     """Initial temperature; its logarithm is trained."""
@@ -202,6 +224,8 @@ class Rebar(WithBaseline, name="rebar"):
     """Initial scale of the control variate."""
     train_temperature: bool = True
     """Whether the temperature is trained."""
+    train_scale: bool = True
+    """Whether the scale is trained."""
     relaxation: Literal["concrete", "muprop"] = "concrete"
     """Relaxation of the control variate; muprop is the one of REBAR's experiments."""
     conditional_noise: Literal["tied", "independent"] = "tied"
@@ -210,9 +234,10 @@ class Rebar(WithBaseline, name="rebar"):
     looks_below: ClassVar[bool] = True
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
-        """The baseline, the scale, and the temperature if it is trained."""
+        """The baseline, and scale and temperature where they are trained."""
         cv = super().init(key, latents)
-        cv["scale"] = jnp.full(latents.shape, self.scale)
+        if self.train_scale:
+            cv["scale"] = jnp.full(latents.shape, self.scale)
         if self.train_temperature:
             temperature = jnp.full(latents.shape, self.temperature)
             cv["log_temperature"] = jnp.log(temperature)
@@ -227,7 +252,7 @@ class Rebar(WithBaseline, name="rebar"):
         return jd.rebar(
             f,
             temperature=self._temperature(cv),
-            scale=cv["scale"],
+            scale=cv["scale"] if self.train_scale else self.scale,
             baseline=self.baseline(cv),
             relaxed_f=relaxed_f,
             relaxation=RELAXATIONS[self.relaxation],
@@ -257,6 +282,10 @@ class Relax(WithBaseline, name="relax"):
     """Widths of the critic's layers."""
     critic_activation: Literal["tanh", "relu", "leaky_relu"] = "tanh"
     """Activation of the critic's layers."""
+    critic_init: Literal["zero_output", "orthogonal"] = "zero_output"
+    """Initial weights of the critic, which is zero at first with zero_output."""
+    critic_is_scaled: bool = False
+    """Whether a trained factor, 1 at first, multiplies the critic."""
     relaxation: Literal["concrete", "muprop"] = "concrete"
     """Relaxation of the control variate."""
     conditional_noise: Literal["tied", "independent"] = "tied"
@@ -264,18 +293,22 @@ class Relax(WithBaseline, name="relax"):
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
         """The baseline, the critic and the temperature."""
-        net = critic_net(self.critic_hidden, self.critic_activation)
-        return super().init(key, latents) | {
-            "critic": net.init(key, latents.z, latents.inputs)["params"],
+        cv = super().init(key, latents) | {
+            "critic": self._net.init(key, latents.z, latents.inputs)["params"],
             "log_temperature": jnp.log(jnp.full(latents.shape, self.temperature)),
         }
+        return cv | {"critic_scale": jnp.ones(())} if self.critic_is_scaled else cv
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.relax(f, self._critic(cv), **self._options(cv))
 
     def _critic(self, cv: ControlVariate) -> Any:
-        net = critic_net(self.critic_hidden, self.critic_activation)
-        return lambda z, inputs: net.apply({"params": cv["critic"]}, z, inputs)
+        net, scale = self._net, cv.get("critic_scale", 1.0)
+        return lambda z, inputs: scale * net.apply({"params": cv["critic"]}, z, inputs)
+
+    @property
+    def _net(self) -> Any:
+        return critic_net(self.critic_hidden, self.critic_activation, self.critic_init)
 
     def _options(self, cv: ControlVariate) -> dict[str, Any]:
         return {

@@ -119,26 +119,37 @@ class SentenceTask:
         rows: jax.Array = data[chosen]
         return rows
 
-    def metrics(self, state: TrainState, data: Any) -> Metrics:
+    def log_variances(self, state: TrainState) -> Metrics:
+        """The variance of the generator's gradient.
+
+        Args:
+          state: after at least one step.
+
+        Returns:
+          ``log_variance``.
+        """
+        moments = Moments(*(part["generator"] for part in state.moments))
+        return {"log_variance": log_variance(moments, state.step)}
+
+    def metrics(self, state: TrainState, losses: jax.Array, data: Any) -> Metrics:
         """The judgement of samples after a block, and the gradient's variance.
 
         Args:
           state: at the end of a block.
+          losses: not used.
           data: not used.
 
         Returns:
           Scalars.
         """
-        del data
+        del losses, data
         key = jax.random.fold_in(
             stream(self.config.seed, Stream.EVALUATION), state.step
         )
         generator = state.params["model"]["generator"]
         num = self.config.evaluation.num_examples
-        moments = Moments(*(part["generator"] for part in state.moments))
-        variance = log_variance(moments, state.step)
         judged = self.corpus.metrics(self.model, generator, key, num)
-        return judged | {"log_variance": variance}
+        return judged | self.log_variances(state)
 
     def final_metrics(
         self, state: TrainState, rows: list[dict[str, Any]]

@@ -38,12 +38,21 @@ _REPRODUCIBLE: dict[Any, Any] = {
 _LEGEND_WIDTH = 76
 #: The panels of a run, by the first metric that it has.
 _PANELS = (
-    ("valid_elbo", "nll_oracle", "valid_perplexity", "divergence", "loss"),
+    (
+        "valid_elbo",
+        "reward",
+        "hard_objective",
+        "excess",
+        "nll_oracle",
+        "valid_perplexity",
+        "divergence",
+        "loss",
+    ),
     ("log_variance",),
 )
 
 
-XAxis = Literal["step", "temperature"]
+XAxis = Literal["step", "temperature", "variables", "offset"]
 
 
 class Picture(NamedTuple):
@@ -96,7 +105,7 @@ def save_picture(path: Path, picture: Picture, shape: tuple[int, int]) -> None:
 def save_curves(
     path: Path, runs: Mapping[str, Sequence[Mapping[str, float]]], title: str
 ) -> None:
-    """Draws bound (or loss) and gradient variance against steps.
+    """Draws bound (or reward, or loss) and gradient variance against steps.
 
     Args:
       path: PNG file.
@@ -106,10 +115,11 @@ def save_curves(
     """
     first = next(iter(runs.values()))[0]
     with matplotlib.rc_context(_REPRODUCIBLE):
-        figure = Figure(figsize=(11, 4.4), layout="constrained")
-        axes = figure.subplots(1, 2)
-        for ax, candidates in zip(axes, _PANELS, strict=True):
-            metric = next(m for m in candidates if m in first)
+        found = [[m for m in candidates if m in first] for candidates in _PANELS]
+        metrics = [of_panel[0] for of_panel in found if of_panel]
+        figure = Figure(figsize=(5.5 * len(metrics), 4.4), layout="constrained")
+        axes = figure.subplots(1, len(metrics), squeeze=False)[0]
+        for ax, metric in zip(axes, metrics, strict=True):
             _draw_curves(ax, metric, _lines(runs, metric))
             if len(ax.lines) > len(runs):
                 ax.set_ylabel("ELBO (nats)")
@@ -179,7 +189,7 @@ def _draw_curves(
     for line in lines:
         style = _style(line.style)
         has_error = line.error is not None and np.isfinite(line.error).any()
-        if x == "temperature":
+        if x != "step":
             style |= {"marker": "o", "markersize": 4, "capsize": 3}
             error = line.error if has_error else None
             ax.errorbar(line.x, line.y, error, label=line.label, **style)
@@ -215,7 +225,7 @@ def _draw_curves(
     if x == "step":
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     else:
-        _make_logarithmic(ax, "x")
+        _make_logarithmic(ax, "x", has_zero=x == "offset")
     ax.margins(x=0.02)
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
@@ -250,9 +260,11 @@ def _style(i: int) -> dict[str, Any]:
     }
 
 
-def _make_logarithmic(ax: Axes, name: Literal["x", "y"]) -> None:
+def _make_logarithmic(
+    ax: Axes, name: Literal["x", "y"], *, has_zero: bool = False
+) -> None:
     """Powers of ten as plain numbers, because text is never read as a formula."""
-    ax.set(**{f"{name}scale": "log"})
+    ax.set(**{f"{name}scale": "symlog" if has_zero else "log"})
     axis = ax.xaxis if name == "x" else ax.yaxis
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())

@@ -128,6 +128,7 @@ def _section(result: Result, anchor: str) -> Section:
             *charts.quality_against_diversity(result),
             *charts.curves(result),
             *charts.against_temperature(result),
+            *charts.against_others(result),
         ],
         pictures=charts.pictures(result),
         versions=", ".join(f"{name} {v}" for name, v in result.versions.items()),

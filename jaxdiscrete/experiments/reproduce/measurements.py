@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from jaxdiscrete.experiments.config.experiment import START, Experiment
-from jaxdiscrete.experiments.output import codec, folder
+from jaxdiscrete.experiments.output import codec, folder, side_by_side
 from jaxdiscrete.experiments.output.records import (
     Curves,
     Measured,
@@ -21,14 +22,30 @@ from jaxdiscrete.experiments.output.records import (
     make_band,
     summarise,
 )
-from jaxdiscrete.experiments.runs import grid, pretrained, train, trajectory
+from jaxdiscrete.experiments.runs import grid, pretrained, together, train, trajectory
 from jaxdiscrete.experiments.settings.fields import flatten
 from jaxdiscrete.experiments.training.settings import Config
 
 TRAJECTORY_FILE = "trajectory.json"
 #: Metrics of a block that curves show; a bound is the negative loss, averaged more.
-_CURVES = ("train_elbo", "valid_elbo", "theta", "log_variance", "encoder_log_variance")
-_WITHOUT_BOUNDS = ("theta", "loss", "log_variance")
+_CURVES = (
+    "train_elbo",
+    "valid_elbo",
+    "theta",
+    "reward",
+    "log_variance",
+    "encoder_log_variance",
+)
+#: Where none of them says what is optimised.
+_WITH_LOSS = (
+    "theta",
+    "loss",
+    "share",
+    "accuracy",
+    "excess",
+    "log_variance",
+    "encoder_log_variance",
+)
 _OF_TEXT = (
     "nll_oracle",
     "nll_test",
@@ -41,7 +58,7 @@ _OF_TEXT = (
 )
 _NUM_POINTS = 100
 #: Pictures of the first seed that a report shows.
-_PICTURES = ("samples", "completions")
+_PICTURES = ("samples", "completions", "masks", "chosen")
 #: Sentences of the first seed that a report shows.
 _TEXT = "samples"
 
@@ -91,27 +108,40 @@ def _measure_runs(
     rows: dict[str, list[list[dict[str, float]]]] = {name: [] for name in configs}
     images: dict[str, str] = {}
     texts: dict[str, tuple[str, ...]] = {}
-    seconds_before = 0.0
-    for i in range(num_seeds):
+    firsts: dict[str, Path] = {}
+    seeded = [
+        (name, dataclasses.replace(config, seed=config.seed + i))
+        for i in range(num_seeds)
+        for name, config in configs.items()
+    ]
+    folders = {(name, c.seed): _run_folder(place, name, c) for name, c in seeded}
+    done = {(n, c.seed): pretrained.finished(folders[n, c.seed], c) for n, c in seeded}
+    seconds_before = math.fsum(s.seconds for s in done.values() if s is not None)
+    if short and experiment.short.seeds_together:
         for name, config in configs.items():
-            config = dataclasses.replace(config, seed=config.seed + i)
-            run_folder = place / f"{name}-seed{config.seed}"
-            if config.model.is_shared:
-                run_folder = pretrained.run_folder(config)
-            summary = pretrained.finished(run_folder, config)
-            if summary is not None:
-                seconds_before += summary.seconds
-            elif config.model.is_shared:
-                _, summary = pretrained.find_or_train(
-                    config, screen, train.train_or_continue
-                )
-            else:
-                summary = train.train_or_continue(config, run_folder, screen)
-            summaries[name].append(summary)
-            rows[name].append(folder.read_metrics(run_folder, summary.steps))
-            if i == 0:
-                images |= _pictures(name, run_folder)
-                texts |= _texts(name, run_folder)
+            missing = [s for n, s in done if n == name and done[n, s] is None]
+            places = {seed: folders[name, seed] for seed in missing}
+            for seed, trained in together.train_seeds(config, places, screen).items():
+                done[name, seed] = trained
+    for name, config in seeded:
+        run_folder = folders[name, config.seed]
+        summary = done[name, config.seed]
+        if summary is None and config.model.is_shared:
+            _, summary = pretrained.find_or_train(
+                config, screen, train.train_or_continue
+            )
+        elif summary is None:
+            summary = train.train_or_continue(config, run_folder, screen)
+        summaries[name].append(summary)
+        rows[name].append(folder.read_metrics(run_folder, summary.steps))
+        if config.seed == configs[name].seed:
+            images |= _pictures(name, run_folder)
+            texts |= _texts(name, run_folder)
+            firsts[name] = run_folder
+    for kind in _PICTURES if len(firsts) > 1 else ():
+        joined = side_by_side.join(kind, firsts, place)
+        if joined is not None:
+            images = {f"all runs: {kind}": str(joined)} | images
     start = experiment.start
     of_start = {}
     if start is not None:
@@ -185,6 +215,13 @@ def _shared_trajectory(
     return measured
 
 
+def _run_folder(place: Path, name: str, config: Config) -> Path:
+    """Of the run in a place; runs that others begin with are kept for all."""
+    if config.model.is_shared:
+        return pretrained.run_folder(config)
+    return place / f"{name}-seed{config.seed}"
+
+
 def _pictures(name: str, run_folder: Path) -> dict[str, str]:
     paths = {kind: run_folder / f"{kind}.png" for kind in _PICTURES}
     return {f"{name}: {k}": str(path) for k, path in paths.items() if path.exists()}
@@ -207,8 +244,10 @@ def _curves(seeds: Sequence[Sequence[dict[str, float]]]) -> Curves:
     stride = max(1, len(seeds[0]) // _NUM_POINTS)
     points = list(zip(*seeds, strict=True))[stride - 1 :: stride]
     first = seeds[0][0]
-    names: tuple[str, ...] = _CURVES if "train_elbo" in first else _WITHOUT_BOUNDS
-    if not {"nll_oracle", "words", "grammatical"}.isdisjoint(first):
+    names: tuple[str, ...] = _WITH_LOSS
+    if not {"train_elbo", "reward"}.isdisjoint(first):
+        names = _CURVES
+    elif not {"nll_oracle", "words", "grammatical"}.isdisjoint(first):
         names = _OF_TEXT
     return Curves(
         steps=tuple(int(point[0]["step"]) for point in points),

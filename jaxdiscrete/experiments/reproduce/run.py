@@ -18,11 +18,17 @@ import jax
 from rich.console import Console
 
 import jaxdiscrete
+from jaxdiscrete.experiments.config.claims import Expectation
 from jaxdiscrete.experiments.config.experiment import Experiment
 from jaxdiscrete.experiments.config.load import load_experiment
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output import codec
-from jaxdiscrete.experiments.output.records import Measured
+from jaxdiscrete.experiments.output.records import (
+    Measured,
+    SharedTrajectory,
+    at_step,
+    summarise,
+)
 from jaxdiscrete.experiments.reproduce.measurements import measure
 from jaxdiscrete.experiments.reproduce.results import (
     PUBLISHED_FILE,
@@ -187,7 +193,10 @@ def _full_steps(experiment: Experiment) -> int:
 def _published(
     experiment: Experiment, published: dict[str, PublishedNumber], measured: Measured
 ) -> tuple[PublishedOutcome, ...]:
-    """Each published number beside the run's, at shared parameters where it can be."""
+    """Each published number beside the run's, at shared parameters where it can be.
+
+    One of an earlier step is compared with the curve, if that has the step.
+    """
     full, shared = _full_steps(experiment), measured.shared_trajectory
     rows = []
     for claim in experiment.claim.published:
@@ -197,6 +206,10 @@ def _published(
             followed, step = shared.runs.get(claim.run), shared.steps
             values = {} if followed is None else followed.metrics
         value, entry = values.get(claim.metric), published[claim.key]
+        if run is not None and (value is None or claim.step not in (0, step)):
+            early = at_step(run.curves, claim.metric, claim.step or full)
+            if early is not None:
+                value, step = early, claim.step or full
         rows.append(compare_published(claim, entry, full, step, value))
     return tuple(rows)
 
@@ -206,12 +219,24 @@ def _expectations(
 ) -> tuple[ExpectationOutcome, ...]:
     final = {name: run.final for name, run in measured.runs.items()}
     shared = measured.shared_trajectory
-    followed = (
-        {}
-        if shared is None
-        else {name: run.metrics for name, run in shared.runs.items()}
-    )
     return tuple(
-        check_expectation(e, followed if e.trajectory else final)
+        check_expectation(e, final)
+        if shared is None or not e.trajectory
+        else _along(shared, e)
         for e in experiment.claim.expectations
     )
+
+
+def _along(shared: SharedTrajectory, expectation: Expectation) -> ExpectationOutcome:
+    """At the end of a trajectory, or at the first step where it does not hold."""
+    for i, step in enumerate(shared.curve_steps):
+        if 0 < expectation.from_step <= step:
+            means = {
+                name: {"log_variance": summarise([curve[i]])}
+                for name, curve in shared.log_variance.items()
+            }
+            outcome = check_expectation(expectation, means)
+            if not outcome.holds:
+                return outcome
+    final = {name: run.metrics for name, run in shared.runs.items()}
+    return check_expectation(expectation, final)

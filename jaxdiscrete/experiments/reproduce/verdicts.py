@@ -60,24 +60,24 @@ def check_expectation(
     """Compares an expectation with measurements.
 
     Args:
-      expectation: an order of means, a range of seeds, or both.
+      expectation: an order of means, a range of seeds or of means, or several.
       runs: metrics by run.
 
     Raises:
       UsageError: if a run has no such metric.
     """
     metric = expectation.metric
-    names = [*expectation.lower, *expectation.higher, *expectation.within]
-    for name in names:
+    for name in expectation.runs:
         if metric not in runs[name]:
             raise UsageError(
                 f"Expected the metric of {expectation.text!r} among "
                 f"{', '.join(sorted(runs[name]))}, got {metric!r}. Correct it: runs "
                 "are kept, and are not repeated."
             )
-    measured = {name: runs[name][metric] for name in dict.fromkeys(names)}
+    measured = {name: runs[name][metric] for name in dict.fromkeys(expectation.runs)}
     holds = all(
-        measured[high].mean - measured[low].mean > expectation.margin
+        measured[high].mean - expectation.ratio * measured[low].mean
+        > expectation.margin
         for low in expectation.lower
         for high in expectation.higher
     )
@@ -85,6 +85,9 @@ def check_expectation(
         num_seeds = len(measured[name].values)
         outside = num_seeds - num_within(measured[name], expectation.range)
         holds = holds and outside <= allowed_outliers(num_seeds)
+    for name in expectation.mean_within:
+        least, largest = expectation.range
+        holds = holds and least <= measured[name].mean <= largest
     return ExpectationOutcome(
         text=expectation.text,
         metric=metric,
@@ -111,7 +114,7 @@ def compare_published(
       measured_step: the step of the measurement.
       measured: the measurement, or None where there is none.
     """
-    step = published.step or full_steps
+    step = measured_step if published.any_length else published.step or full_steps
     value = published.sign * entry.value
     holds = None
     if measured is not None and published.tolerance and step == measured_step:

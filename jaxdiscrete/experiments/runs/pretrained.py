@@ -6,17 +6,14 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 import numpy as np
-import pooch
 from rich.console import Console
 
-from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.output import codec
+from jaxdiscrete.experiments.output import codec, kept
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import RunSummary
 from jaxdiscrete.experiments.settings.fields import flatten
@@ -25,18 +22,7 @@ from jaxdiscrete.experiments.training import checkpoints, step
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.task import Params
 
-#: Environment variable with the folder of models that runs begin with.
-FOLDER_VARIABLE = "JAXDISCRETE_MODELS"
-
 Train = Callable[[Config, Path, Console], RunSummary]
-
-
-def models_folder() -> Path:
-    """``$JAXDISCRETE_MODELS``, or else a folder in the user's cache."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder:
-        return Path(folder).expanduser()
-    return Path(pooch.os_cache("jaxdiscrete")) / "models"
 
 
 def run_folder(config: Config) -> Path:
@@ -50,7 +36,7 @@ def run_folder(config: Config) -> Path:
     """
     settings = json.dumps(codec.to_plain(config), sort_keys=True)
     digest = hashlib.sha256(settings.encode(), usedforsecurity=False).hexdigest()
-    return models_folder() / f"{config.model.task}-{digest[:16]}"
+    return kept.kept_folder() / f"{config.model.task}-{digest[:16]}"
 
 
 def find_or_train(
@@ -105,14 +91,7 @@ def finished(place: Path, config: Config) -> RunSummary | None:
 @contextlib.contextmanager
 def _claimed(place: Path) -> Iterator[None]:
     """Waits until no other process works on a folder; a killed one claims nothing."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = place.with_name(f".{place.name}.lock").open("w")
-    except OSError as error:
-        raise UsageError(
-            f"Expected to write to {place.parent}, got: {error}. Set {FOLDER_VARIABLE} "
-            "to a folder that can be written."
-        ) from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = kept.open_kept() / f".{place.name}.lock"
+    with lock.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -1,18 +1,12 @@
-"""Many runs of one configuration in one compiled program.
-
-Runs differ in their seed and in numbers of the optimiser and the estimator, which are
-traced: ``jax.vmap`` maps the training step over them.
-"""
+"""A grid of seeds and settings, as many at once as memory allows."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from rich.console import Console
 
 from jaxdiscrete.experiments.config.check import check
@@ -20,29 +14,15 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import SweepRun
+from jaxdiscrete.experiments.runs.together import Point, at_point, train_together
 from jaxdiscrete.experiments.runs.train import prepare
-from jaxdiscrete.experiments.settings.fields import Schedule, constant
-from jaxdiscrete.experiments.training import loop, step
+from jaxdiscrete.experiments.settings.fields import Schedule
+from jaxdiscrete.experiments.training import step
 from jaxdiscrete.experiments.training.settings import Config
-from jaxdiscrete.experiments.training.state import TrainState, check_finite
-from jaxdiscrete.experiments.training.task import Task, at_config
+from jaxdiscrete.experiments.training.task import Task
 
 #: Bytes that the states of runs may take at once; more runs go one after the other.
 MEMORY_LIMIT = 2 * 1024**3
-
-
-class Point(NamedTuple):
-    """One run of a sweep."""
-
-    seed: int
-    values: dict[str, float]
-
-    @property
-    def name(self) -> str:
-        """The name of the run, made of what differs."""
-        parts = [f"seed={self.seed}"]
-        parts += [f"{key}={value:g}" for key, value in self.values.items()]
-        return ",".join(parts)
 
 
 def parse_grid(config: Config, texts: tuple[str, ...]) -> dict[str, list[float]]:
@@ -135,7 +115,7 @@ def run(
       RunError: if a value is not finite.
     """
     for point in runs:
-        check(_at(config, point.seed, point.values))
+        check(at_point(config, point.seed, point.values))
     task = prepare(config, screen)
     shapes = jax.eval_shape(lambda: step.init(task))
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
@@ -149,55 +129,15 @@ def run(
     results = []
     for start in range(0, len(runs), together):
         group = runs[start : start + together]
-        results += _train_together(task, group, folder, screen)
+        results += _train_group(task, group, folder, screen)
     codec.write(folder / "sweep.json", results)
     return results
 
 
-def _train_together(
+def _train_group(
     task: Task, group: list[Point], folder: Path, screen: Console
 ) -> list[SweepRun]:
-    seeds = jnp.asarray([p.seed for p in group], jnp.int32)
-    values = {
-        key: jnp.asarray([p.values[key] for p in group], jnp.float32)
-        for key in group[0].values
-    }
-
-    def each(seed: jax.Array, values: dict[str, jax.Array]) -> Task:
-        return at_config(task, _at(task.config, seed, values))
-
-    def block(state: Any, seed: jax.Array, values: Any, data: Any) -> Any:
-        return step.block(each(seed, values), state, data)
-
-    # The step is the same in all runs; unmapped, what depends on it alone stays so.
-    state = jax.jit(jax.vmap(lambda *at: step.init(each(*at))))(seeds, values)
-    axes = jax.tree.map(lambda _: 0, state)._replace(step=None)
-    state = state._replace(step=state.step[0])
-    mapped = jax.vmap(block, (axes, 0, 0, None), (axes, 0, 0))
-    compiled, data = jax.jit(mapped, donate_argnums=0), task.data()
-    rows: list[list[dict[str, Any]]] = [[] for _ in group]
-
-    def on_block(state: TrainState, block: loop.Block) -> str:
-        del state
-        for i, point in enumerate(group):
-            remedy = f"Leave {point.name} out, or lower its learning rate."
-            metrics = {k: v[i] for k, v in block.metrics.items()}
-            checked = {k: v[i] for k, v in block.checked.items()}
-            check_finite(block.first_step, checked | metrics, remedy)
-            spent = rows[i][-1]["seconds"] if rows[i] else 0.0
-            row = {"step": block.step, "loss": float(checked["loss"].mean())}
-            row |= {k: float(v) for k, v in metrics.items()}
-            rows[i].append(row | {"seconds": spent + block.elapsed})
-        return f"{rows[0][-1]['seconds']:.0f} s"
-
-    loop.run(
-        lambda state: lambda state: compiled(state, seeds, values, data),
-        state,
-        task.config.training.num_steps,
-        screen,
-        f"{len(group)} runs",
-        on_block,
-    )
+    _, rows = train_together(task, group, screen)
     results = []
     for point, mine in zip(group, rows, strict=True):
         run_folder = folder / point.name
@@ -225,15 +165,3 @@ def _numbers(config: Config) -> list[str]:
         if isinstance(value, float | Schedule):
             keys.append(f"estimator.{field.name}")
     return keys
-
-
-def _at(config: Config, seed: Any, values: dict[str, Any]) -> Config:
-    config = dataclasses.replace(config, seed=seed)
-    for key, value in values.items():
-        table, name = key.split(".")
-        part = getattr(config, table)
-        if isinstance(getattr(part, name), Schedule):
-            value = constant(value)
-        changes: Any = {table: dataclasses.replace(part, **{name: value})}
-        config = dataclasses.replace(config, **changes)
-    return config

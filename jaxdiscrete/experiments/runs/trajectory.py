@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
@@ -24,6 +26,7 @@ from jaxdiscrete.experiments.output.records import (
     summarise,
 )
 from jaxdiscrete.experiments.runs.compare import check_comparable
+from jaxdiscrete.experiments.runs.together import at_point
 from jaxdiscrete.experiments.runs.train import prepare
 from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import loop, step
@@ -35,7 +38,6 @@ from jaxdiscrete.experiments.training.state import (
     TrainState,
     check_finite,
     init_moments,
-    log_variances,
     update_moments,
 )
 from jaxdiscrete.experiments.training.task import Metrics, Task, at_config
@@ -89,15 +91,10 @@ def measure(
     """
     lead = prepare(configs[driver], screen)
     tasks = {name: at_config(lead, config) for name, config in configs.items()}
-    curves = []
-    for i in range(num_seeds):
-        seeded = {
-            name: at_config(
-                task, dataclasses.replace(task.config, seed=task.config.seed + i)
-            )
-            for name, task in tasks.items()
-        }
-        curves.append(_follow(seeded, driver, num_steps, screen))
+    first_seed = lead.config.seed
+    curves = _follow(
+        tasks, driver, num_steps, range(first_seed, first_seed + num_seeds), screen
+    )
     steps = tuple(int(row["step"]) for row in curves[0])
     runs, means = {}, {}
     for name, config in configs.items():
@@ -112,11 +109,10 @@ def measure(
         runs[name] = FollowedEstimator(calls, metrics)
         each = [[row[f"{name}.log_variance"] for row in c] for c in curves]
         means[name] = tuple(np.mean(each, axis=0).tolist())
-    seed = configs[driver].seed
     return SharedTrajectory(
         driver=driver,
         steps=steps[-1],
-        seeds=tuple(range(seed, seed + num_seeds)),
+        seeds=tuple(range(first_seed, first_seed + num_seeds)),
         runs=runs,
         curve_steps=steps,
         log_variance=means,
@@ -166,15 +162,27 @@ def compare(
 
 
 def _follow(
-    tasks: dict[str, Task], driver: str, num_steps: int, screen: Console
-) -> list[dict[str, float]]:
+    tasks: dict[str, Task],
+    driver: str,
+    num_steps: int,
+    seeds: Iterable[int],
+    screen: Console,
+) -> list[list[dict[str, float]]]:
+    """The rows of every seed, by one program that is compiled once."""
     lead = tasks[driver]
     data, num_block_steps = lead.data(), lead.config.training.steps_per_block
 
+    def seeded(seed: jax.Array) -> dict[str, Task]:
+        return {
+            name: at_config(task, at_point(task.config, seed, {}))
+            for name, task in tasks.items()
+        }
+
     @jax.jit
-    def init() -> State:
-        state = step.init(lead)
-        init_key, model = stream(lead.config.seed, Stream.INIT), state.params["model"]
+    def init(seed: jax.Array) -> State:
+        tasks = seeded(seed)
+        state = step.init(tasks[driver])
+        init_key, model = stream(seed, Stream.INIT), state.params["model"]
         followers = {}
         for i, (name, task) in enumerate(tasks.items()):
             if name != driver:
@@ -185,7 +193,10 @@ def _follow(
                 followers[name] = Follower(cv, opt_state, init_moments(model))
         return State(state, followers)
 
-    def one_step(state: State, chosen: Any) -> tuple[State, Metrics]:
+    def one_step(
+        tasks: dict[str, Task], state: State, chosen: Any
+    ) -> tuple[State, Metrics]:
+        lead = tasks[driver]
         count, model = state.step, state.driver.params["model"]
         batch = step.step_batch(lead, count, chosen, data)
         step_key = jax.random.fold_in(stream(lead.config.seed, Stream.STEP), count)
@@ -202,30 +213,52 @@ def _follow(
         new, checked = step.step(lead, state.driver, chosen, data)
         return State(new, followers), checked
 
-    def block(state: State) -> tuple[State, Metrics, Metrics]:
-        chosen = lead.batches(state.step, num_block_steps, data)
-        state, checked = jax.lax.scan(one_step, state, chosen)
-        moments = {name: f.moments for name, f in state.followers.items()}
-        moments[driver] = state.driver.moments
+    def block(state: State, seed: jax.Array) -> tuple[State, Metrics, Metrics]:
+        tasks = seeded(seed)
+        chosen = tasks[driver].batches(state.step, num_block_steps, data)
+        state, checked = jax.lax.scan(
+            lambda state, chosen: one_step(tasks, state, chosen), state, chosen
+        )
+        model = {"model": state.driver.params["model"]}
+        states = {driver: state.driver} | {
+            name: TrainState(
+                state.step,
+                model | {"control_variate": f.control_variate},
+                f.opt_state,
+                f.moments,
+            )
+            for name, f in state.followers.items()
+        }
         metrics = {
             f"{name}.{metric}": value
-            for name, m in moments.items()
-            for metric, value in log_variances(m, state.step).items()
+            for name, its_state in states.items()
+            for metric, value in tasks[name].log_variances(its_state).items()
         }
         return state, checked, metrics
 
-    rows: list[dict[str, float]] = []
-
-    def on_block(state: State, block: loop.Block) -> str:
-        del state
-        remedy = "Lower optimizer.learning_rate."
-        check_finite(block.first_step, block.checked, remedy)
-        check_finite(block.step, block.metrics, remedy)
-        metrics = {k: float(v) for k, v in block.metrics.items()}
-        rows.append({"step": block.step, **metrics})
-        return ""
-
-    title = f"variance along {driver}, seed {lead.config.seed}"
     compiled = jax.jit(block, donate_argnums=0)
-    loop.run(lambda state: compiled, init(), num_steps, screen, title, on_block)
-    return rows
+
+    def rows_of(seed: int) -> list[dict[str, float]]:
+        rows: list[dict[str, float]] = []
+
+        def on_block(state: State, block: loop.Block) -> str:
+            del state
+            remedy = "Lower optimizer.learning_rate."
+            check_finite(block.first_step, block.checked, remedy)
+            check_finite(block.step, block.metrics, remedy)
+            metrics = {k: float(v) for k, v in block.metrics.items()}
+            rows.append({"step": block.step, **metrics})
+            return ""
+
+        title, traced = f"variance along {driver}, seed {seed}", jnp.asarray(seed)
+        loop.run(
+            lambda state: lambda state: compiled(state, traced),
+            init(traced),
+            num_steps,
+            screen,
+            title,
+            on_block,
+        )
+        return rows
+
+    return [rows_of(seed) for seed in seeds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,14 +54,23 @@ class ImageTask:
 
     Raises:
       UsageError: if a batch is larger than the training set or does not split over
-        the devices.
+        the devices, or pixels are grey that should be binary.
     """
 
     config: Config
     dataset: Dataset
     placement: Placement = ONE_DEVICE
 
+    #: Whether images may have grey pixels.
+    takes_grey: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
+        if self.config.data.binarization == "none" and not self.takes_grey:
+            raise UsageError(
+                "Expected data.binarization that makes pixels binary for model.task = "
+                f"{self.config.model.task!r}, got 'none'. Choose 'dynamic' or "
+                "'threshold'."
+            )
         batch, available = self.config.training.batch_size, len(self.dataset.train)
         if batch > available:
             raise UsageError(
@@ -156,16 +165,29 @@ class ImageTask:
         del state
         return {}
 
-    def metrics(self, state: TrainState, data: Images) -> Metrics:
+    def log_variances(self, state: TrainState) -> Metrics:
+        """The gradient's variance, from the moving averages of the run.
+
+        Args:
+          state: after at least one step.
+
+        Returns:
+          Scalars, of all parameters and of the encoder.
+        """
+        return log_variances(state.moments, state.step)
+
+    def metrics(self, state: TrainState, losses: jax.Array, data: Images) -> Metrics:
         """Bounds of one sample on the subsets, and the gradient variance.
 
         Args:
           state: at the end of a block.
+          losses: not used: bounds of other samples are not what was just minimised.
           data: as from :meth:`data`.
 
         Returns:
           Scalars.
         """
+        del losses
         key = jax.random.fold_in(
             stream(self.config.seed, Stream.EVALUATION), state.step
         )
@@ -175,7 +197,7 @@ class ImageTask:
             "valid_elbo": self.bounds(state, key_valid, data.valid_subset, 1).elbo,
         }
         means = {name: values.mean() for name, values in bounds.items()}
-        return means | log_variances(state.moments, state.step)
+        return means | self.log_variances(state)
 
     def bounds(
         self, state: TrainState, key: jax.Array, rows: jax.Array, num_samples: int
@@ -216,7 +238,7 @@ class ImageTask:
             "test": shuffled_subset(dataset.test, settings.num_test_examples),
         }
         final = jax.jit(self.final_bounds)(state, parts)
-        final |= jax.jit(log_variances)(state.moments, state.step)
+        final |= jax.jit(self.log_variances)(state)
         check_finite(int(state.step), final, "Start again with a lower learning rate.")
         return {key: float(value) for key, value in final.items()}
 

@@ -39,7 +39,9 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
         return {part: named[part] for part in params}
 
     def model(rate: Schedule) -> optax.GradientTransformation:
-        descend = _descend(settings, rate, 1.0, settings.weight_decay)
+        descend = _descend(
+            settings, rate, 1.0, settings.weight_decay, settings.adam_count
+        )
         if settings.clip_norm == 0.0:
             return descend
         return optax.chain(optax.clip_by_global_norm(settings.clip_norm), descend)
@@ -48,7 +50,7 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     return optax.multi_transform(
         {
             "model": model(rate),
-            "other": _descend(settings, rate, factor, 0.0),
+            "other": _descend(settings, rate, factor),
             "moving_average": optax.sgd(settings.moving_average_rate),
             **{part: model(rate) for part, rate in own.items()},
         },
@@ -76,16 +78,59 @@ def apply_gradients(
     return optax.apply_updates(params, updates), opt_state
 
 
+def adam(
+    rate: optax.ScalarOrSchedule,
+    momentum: float,
+    square_decay: float,
+    epsilon: float,
+    first_count: int,
+) -> optax.GradientTransformation:
+    """Adam whose bias correction begins at a later step.
+
+    Args:
+      rate: the learning rate, a number or a schedule of the steps that are taken.
+      momentum: decay of the mean of gradients.
+      square_decay: decay of the mean of squared gradients.
+      epsilon: added to the root of the mean square.
+      first_count: steps that count as taken before the first; 0 is Adam.
+
+    Returns:
+      The transformation.
+    """
+    scale = optax.scale_by_adam(momentum, square_decay, epsilon)
+
+    def init(params: optax.Params) -> optax.OptState:
+        count = jax.numpy.asarray(first_count, jax.numpy.int32)
+        return scale.init(params)._replace(count=count)
+
+    return optax.chain(
+        optax.GradientTransformation(init, scale.update),
+        optax.scale_by_learning_rate(rate),
+    )
+
+
 def _descend(
-    settings: Optimizer, schedule: Schedule, factor: float, weight_decay: float
+    settings: Optimizer,
+    schedule: Schedule,
+    factor: float,
+    weight_decay: float = 0.0,
+    adam_count: int = 0,
 ) -> optax.GradientTransformation:
     def rate(step: jax.Array) -> jax.Array:
         return factor * value_at(schedule, step)
 
     if settings.name == "sgd":
         descend = optax.sgd(rate, settings.momentum)
+    elif settings.name == "rmsprop":
+        descend = optax.rmsprop(rate, settings.square_decay, momentum=settings.momentum)
     else:
-        descend = optax.adam(rate, settings.momentum, settings.square_decay)
+        descend = adam(
+            rate,
+            settings.momentum,
+            settings.square_decay,
+            settings.epsilon,
+            adam_count,
+        )
     if weight_decay == 0.0:
         return descend
     return optax.chain(optax.add_decayed_weights(weight_decay), descend)

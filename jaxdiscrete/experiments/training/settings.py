@@ -16,14 +16,19 @@ from jaxdiscrete.experiments.settings.fields import Scheduled, bounded, schedule
 class Optimizer:
     """The model's optimiser, and apart from it that of the control variate."""
 
-    name: Literal["adam", "sgd"] = "adam"
-    """Adam, or gradient descent with momentum."""
+    name: Literal["adam", "rmsprop", "sgd"] = "adam"
+    """Adam, RMSProp, or gradient descent with momentum."""
     learning_rate: Scheduled = scheduled(1e-3, at_least=0)
     """Step size of the model's parameters, a number or a schedule."""
     momentum: float = bounded(0.9, at_least=0)
-    """Decay of the mean of gradients; Adam's beta 1."""
+    """Decay of the mean of gradients, Adam's beta 1; of RMSProp, of that of steps."""
     square_decay: float = bounded(0.999, at_least=0)
     """Decay of the mean of squared gradients; Adam's beta 2."""
+    epsilon: float = bounded(1e-8, at_least=0)
+    """Added to Adam's root of the mean square."""
+    adam_count: int = bounded(0, at_least=0)
+    """Steps that Adam's bias correction counts before the first, for the model: from
+    thousands on there is none, and the first steps are longer."""
     clip_norm: float = bounded(0.0, at_least=0)
     """Largest norm of the model's gradient, to which longer ones are scaled; 0 for no
     limit."""

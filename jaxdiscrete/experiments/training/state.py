@@ -85,6 +85,21 @@ def log_variance(moments: Moments, step: jax.Array) -> jax.Array:
     return jnp.log(jnp.maximum(total / count, jnp.finfo(total.dtype).tiny))
 
 
+def gradient_log_variance(gradients: Any) -> jax.Array:
+    """The natural logarithm of the variance of several gradients of one state.
+
+    Args:
+      gradients: a pytree with the gradients first.
+
+    Returns:
+      A scalar, of the variance that is averaged over the entries.
+    """
+    # Two passes in float32, and a floor for variances that round to zero.
+    leaves = jax.tree.leaves(jax.tree.map(lambda g: g.var(0, ddof=1), gradients))
+    mean = jnp.concatenate([jnp.ravel(x) for x in leaves]).mean()
+    return jnp.log(jnp.maximum(mean, jnp.finfo(mean.dtype).tiny))
+
+
 def log_variances(moments: Moments, step: jax.Array) -> dict[str, jax.Array]:
     """Logarithms of the gradient variance, of all parameters and of the encoder.
 

@@ -102,7 +102,7 @@ def block(
         state,
         task.batches(state.step, num_steps, data),
     )
-    return state, checked, task.metrics(state, data)
+    return state, checked, task.metrics(state, checked["loss"], data)
 
 
 def compile_block(task: Task, state: TrainState, data: Any) -> Callable[..., Any]:

@@ -71,8 +71,15 @@ class Task(Protocol):
         """A scalar whose gradient is the estimated one."""
         ...
 
-    def metrics(self, state: TrainState, data: Any) -> Metrics:
-        """Scalars at the end of a block."""
+    def metrics(self, state: TrainState, losses: jax.Array, data: Any) -> Metrics:
+        """Scalars at the end of a block, whose steps had these losses."""
+        ...
+
+    def log_variances(self, state: TrainState) -> Metrics:
+        """Logarithms of the variance of the model's gradient, ``log_variance`` first.
+
+        The state is that of the run, or of an estimator that follows it.
+        """
         ...
 
     def final_metrics(

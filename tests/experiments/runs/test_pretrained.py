@@ -34,7 +34,7 @@ def screen():
 
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXDISCRETE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("JAXDISCRETE_CACHE", str(tmp_path / "models"))
     return tmp_path / "models"
 
 
@@ -51,7 +51,7 @@ def test_a_model_is_trained_once_and_survives_being_killed(models, screen, monke
     assert summary.steps == 4
     assert {"grammatical", "divergence"} < set(summary.metrics)
 
-    monkeypatch.setenv("JAXDISCRETE_MODELS", str(models / "again"))
+    monkeypatch.setenv("JAXDISCRETE_CACHE", str(models / "again"))
     original = checkpoints.save
 
     def save_and_die(folder, state):
@@ -86,9 +86,7 @@ def test_other_settings_are_another_model(models):
 
 def test_a_folder_that_takes_nothing(tmp_path, monkeypatch, screen):
     (tmp_path / "file").write_text("mine")
-    monkeypatch.setenv("JAXDISCRETE_MODELS", str(tmp_path / "file"))
-    with pytest.raises(
-        UsageError, match=r"Set JAXDISCRETE_MODELS to a folder that can"
-    ):
+    monkeypatch.setenv("JAXDISCRETE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UsageError, match=r"computed once at .*Set JAXDISCRETE_CACHE"):
         pretrained.find_or_train(START, screen, refuse)
     assert (tmp_path / "file").read_text() == "mine"

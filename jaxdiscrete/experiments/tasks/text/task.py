@@ -119,17 +119,18 @@ class TextTask(SentenceTask):
         loss: jax.Array = cross_entropy(log_odds, counts, is_real=is_real)
         return loss
 
-    def metrics(self, state: TrainState, data: Any) -> Metrics:
+    def metrics(self, state: TrainState, losses: jax.Array, data: Any) -> Metrics:
         """As in :class:`SentenceTask`, and how often the discriminator is right.
 
         Args:
           state: at the end of a block.
+          losses: not used.
           data: not used.
 
         Returns:
           Scalars.
         """
-        metrics = super().metrics(state, data)
+        metrics = super().metrics(state, losses, data)
         if self.settings.reward != "discriminator":
             return metrics
         key = jax.random.fold_in(

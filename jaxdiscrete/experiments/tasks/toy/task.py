@@ -15,7 +15,7 @@ from jaxdiscrete.experiments.tasks.toy.settings import Settings
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.training.settings import Config
-from jaxdiscrete.experiments.training.state import TrainState
+from jaxdiscrete.experiments.training.state import TrainState, gradient_log_variance
 from jaxdiscrete.experiments.training.task import Metrics, Params
 
 
@@ -75,15 +75,14 @@ class ToyTask:
         keys = jax.random.split(key, len(batch))
         return jax.vmap(estimate, (0, None, 0))(keys, q, batch).mean()
 
-    def metrics(self, state: TrainState, data: Any) -> Metrics:
-        """The probability of a one, its exact loss, and the gradient's variance there.
+    def log_variances(self, state: TrainState) -> Metrics:
+        """The gradient's variance, over fresh samples.
 
         Args:
-          state: at the end of a block.
-          data: not used.
+          state: after at least one step.
 
         Returns:
-          ``theta``, ``loss`` and ``log_variance``, its natural logarithm.
+          ``log_variance``, its natural logarithm.
         """
         key = jax.random.fold_in(
             stream(self.config.seed, Stream.EVALUATION), state.step
@@ -91,23 +90,29 @@ class ToyTask:
         # That of the last step, whose value the schedules have.
         step = state.step - 1
 
-        def gradient(key: jax.Array) -> jax.Array:
+        def gradient(key: jax.Array) -> Any:
             batch = self.batch(key, jnp.zeros(0), None)
-            grads = jax.grad(self.loss)(state.params, key, batch, step)
-            slope: jax.Array = grads["model"]["logit"]
-            return slope
+            return jax.grad(self.loss)(state.params, key, batch, step)["model"]
 
         keys = jax.random.split(key, self.settings.num_gradients)
-        # Two passes in float32, and a floor for variances that round to zero.
-        variance = jax.vmap(gradient)(keys).var(ddof=1)
+        return {"log_variance": gradient_log_variance(jax.vmap(gradient)(keys))}
+
+    def metrics(self, state: TrainState, losses: jax.Array, data: Any) -> Metrics:
+        """The probability of a one, its exact loss, and the gradient's variance there.
+
+        Args:
+          state: at the end of a block.
+          losses: not used.
+          data: not used.
+
+        Returns:
+          ``theta``, ``loss`` and ``log_variance``.
+        """
+        del losses, data
         theta = jax.nn.sigmoid(state.params["model"]["logit"])
         target = self.settings.target
-        floor = jnp.finfo(variance.dtype).tiny
-        return {
-            "theta": theta,
-            "loss": theta * (1.0 - target) ** 2 + (1.0 - theta) * target**2,
-            "log_variance": jnp.log(jnp.maximum(variance, floor)),
-        }
+        loss = theta * (1.0 - target) ** 2 + (1.0 - theta) * target**2
+        return {"theta": theta, "loss": loss} | self.log_variances(state)
 
     def final_metrics(
         self, state: TrainState, rows: list[dict[str, Any]]
