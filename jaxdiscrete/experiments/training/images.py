@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,14 +53,23 @@ class ImageTask:
 
     Raises:
       UsageError: if a batch is larger than the training set or does not split over
-        the devices.
+        the devices, or pixels are grey that should be binary.
     """
 
     config: Config
     dataset: Dataset
     placement: Placement = ONE_DEVICE
 
+    #: Whether images may have grey pixels.
+    takes_grey: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
+        if self.config.data.binarization == "none" and not self.takes_grey:
+            raise UsageError(
+                "Expected data.binarization that makes pixels binary for model.task = "
+                f"{self.config.model.task!r}, got 'none'. Choose 'dynamic' or "
+                "'threshold'."
+            )
         batch, available = self.config.training.batch_size, len(self.dataset.train)
         if batch > available:
             raise UsageError(

@@ -97,6 +97,20 @@ TOY = """
 [claim]
 title = "Toy"
 
+[[claim.published]]
+key = "a/plain"
+run = "exact"
+metric = "theta"
+step = 6
+tolerance = 1000.0
+
+[[claim.published]]
+key = "a/plain"
+run = "exact"
+metric = "theta"
+step = 7
+tolerance = 1000.0
+
 [[claim.expectations]]
 text = "The exact gradient finds the optimum"
 metric = "theta"
@@ -344,6 +358,11 @@ def test_a_toy_is_run_like_any_other(tmp_path, trained):
     (row,) = result.expectations
     assert row.holds is True
     run = result.runs["exact"]
+    # What was published in the course of training is compared with the curve there.
+    at_block, between = result.published
+    assert (at_block.measured_step, at_block.holds) == (6, True)
+    assert at_block.measured.mean == run.curves.metrics["theta"].mean[2]
+    assert (between.measured_step, between.holds) == (40, None)
     assert {"theta", "loss", "log_variance"} <= set(run.final)
     assert len(run.final["theta"].values) == 2
     assert len(run.curves.steps) == 20

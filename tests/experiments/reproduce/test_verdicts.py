@@ -112,8 +112,8 @@ ENTRY = PublishedNumber(
 )
 
 
-def compare(mean, *, step=0, measured_step=50, sign=1, tolerance=1.0):
-    published = Published("key", "run", "test_elbo", step, sign, tolerance)
+def compare(mean, *, step=0, measured_step=50, sign=1, tolerance=1.0, **options):
+    published = Published("key", "run", "test_elbo", step, sign, tolerance, **options)
     value = None if mean is None else summarise([mean])
     return compare_published(published, ENTRY, 50, measured_step, value)
 
@@ -131,6 +131,8 @@ def compare(mean, *, step=0, measured_step=50, sign=1, tolerance=1.0):
         (100.0, {"tolerance": 0.0}, None),
         (100.0, {"measured_step": 40}, None),
         (100.0, {"step": 40}, None),
+        (100.0, {"measured_step": 40, "any_length": True}, True),
+        (90.0, {"measured_step": 40, "any_length": True}, False),
         (100.0, {"step": 40, "measured_step": 40}, True),
         (None, {}, None),
         (math.nan, {}, False),
@@ -148,6 +150,7 @@ def test_published_numbers_hold_within_their_tolerance(mean, options, holds):
         (90.0, {}, Verdict.FAILS),
         (100.0, {"tolerance": 0.0}, Verdict.NOT_CHECKED),
         (100.0, {"measured_step": 40}, Verdict.OTHER_LENGTH),
+        (100.0, {"measured_step": 40, "any_length": True}, Verdict.HOLDS),
         (None, {}, Verdict.NOT_MEASURED),
         (None, {"measured_step": 40}, Verdict.NOT_MEASURED),
     ],
