@@ -104,7 +104,7 @@ def against_others(result: Result) -> list[Image]:
             if x in run.against and metric in run.against[x].metrics
         ]
         images += _chart(
-            metric, f"{label(metric)} against {x}", lines, [], cast(XAxis, x)
+            metric, label(metric), lines, [], cast(XAxis, x)
         )
     return images
 
