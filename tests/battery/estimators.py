@@ -8,6 +8,7 @@ import jaxdiscrete as jd
 from jaxdiscrete.core.facts import Size
 from tests.battery.control_variates import critic, initial_cv, surrogate
 from tests.battery.entry import Entry
+from tests.helpers.parameters import daily
 
 
 def _t(cv):
@@ -309,20 +310,21 @@ ALL = {
 }
 
 
+def first_of_each_package(names):
+    return {ALL[name].facts.family: name for name in reversed(names)}.values()
+
+
 def once_per_package(names):
     """Parameters for tests of what a package gives all its estimators alike.
 
     The first of each package is tested every day, the others with the thorough tests.
     """
-    first = {ALL[name].facts.family: name for name in reversed(names)}
-    return [
-        pytest.param(n, marks=() if n in first.values() else pytest.mark.thorough)
-        for n in names
-    ]
+    return daily(first_of_each_package(names), names)
 
 
 MAIN = [name for name, entry in ALL.items() if not entry.variant]
 UNBIASED = [name for name, entry in ALL.items() if entry.unbiased]
+FIRST = first_of_each_package(MAIN)
 BARE = [name for name, entry in ALL.items() if entry.bare]
 everything = pytest.mark.parametrize("name", MAIN)
 per_package = pytest.mark.parametrize("name", once_per_package(MAIN))

@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import jaxdiscrete as jd
 from jaxdiscrete.core.facts import ESTIMATORS
 from jaxdiscrete.core.needs import SOLVER
+from tests.helpers.parameters import daily
 from tests.helpers.trees import assert_close
 
 KEY = jax.random.key(9)
@@ -86,26 +87,51 @@ def test_every_estimator_of_several_samples_has_both():
     assert several | {"arm"} == set(BUILD)
 
 
-def gradient(name, **options):
-    estimate = (BUILD | MONTE_CARLO)[name](f, **options)
-    return jax.jit(jax.value_and_grad(estimate, argnums=(1, 2)))(
-        KEY, q_of(name), jnp.array(1.3)
-    )
+def gradients(name, *options):
+    """Values and gradients with each of the options, from one program."""
+    build = (BUILD | MONTE_CARLO)[name]
+
+    @jax.jit
+    def each(key, q, t):
+        return [
+            jax.value_and_grad(build(f, **chosen), argnums=(1, 2))(key, q, t)
+            for chosen in options
+        ]
+
+    return each(KEY, q_of(name), jnp.array(1.3))
 
 
-@pytest.mark.parametrize("name", [*BUILD, *MONTE_CARLO])
+#: One for each place in which f is called at several samples.
+DAILY = {
+    "reinforce_loo",
+    "double_cv",
+    "disarm",
+    "bounds.vimco",
+    "unordered_set",
+    "exact",
+    "imle",
+    "monte_carlo",
+}
+
+
+@pytest.mark.parametrize("name", daily(DAILY, [*BUILD, *MONTE_CARLO]))
 def test_chunks_change_nothing(name):
-    whole = gradient(name)
-    for chunk_size in (1, 2, 100):
-        assert_close(gradient(name, chunk_size=chunk_size), whole, rtol=1e-5)
+    sizes = [{"chunk_size": size} for size in (1, 2, 100)]
+    whole, *in_chunks = gradients(name, {}, *sizes)
+    for chunked in in_chunks:
+        assert_close(chunked, whole, rtol=1e-5)
 
 
 # The two samples of ARM do not fill the mesh.
-@pytest.mark.parametrize("name", sorted(takes("sharding") - {"arm"} | set(MONTE_CARLO)))
+PLACED = sorted(takes("sharding") - {"arm"} | set(MONTE_CARLO))
+
+
+@pytest.mark.parametrize("name", daily(DAILY & set(PLACED), PLACED))
 def test_placement_changes_nothing(name):
     mesh = Mesh(np.array(jax.devices()[:4]), ("samples",))
     sharding = NamedSharding(mesh, PartitionSpec("samples"))
-    assert_close(gradient(name, sharding=sharding), gradient(name), rtol=1e-5)
+    placed, whole = gradients(name, {"sharding": sharding}, {})
+    assert_close(placed, whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", [*BUILD, *MONTE_CARLO])

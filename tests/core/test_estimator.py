@@ -6,7 +6,7 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.battery.control_variates import initial_cv
-from tests.battery.estimators import ALL
+from tests.battery.estimators import ALL, once_per_package
 from tests.battery.problems import three, three_f
 
 KEY = jax.random.key(5)
@@ -33,7 +33,7 @@ def at_most(name):
     return 3 if facts.family in ("pathwise", "enumeration") else 2
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", once_per_package(list(ALL)))
 def test_f_is_traced_once_to_be_checked_and_once_per_evaluation(name):
     build = lambda f: ALL[name].make(f, initial_cv(), False)  # noqa: E731
     assert traces(build, three(name)) <= at_most(name)
@@ -81,7 +81,7 @@ def nested_traces(transform, depth):
     ],
 )
 def test_nested_estimators_are_traced_in_linear_time(transform):
-    for depth in (1, 2, 3, 6):
+    for depth in (1, 2, 5):
         assert nested_traces(transform, depth) <= depth + 1
 
 
@@ -89,8 +89,8 @@ def test_rebar_with_a_relaxed_f_is_traced_in_linear_time():
     def transform(f):
         return jd.rebar(f, temperature=0.5, relaxed_f=lambda s: jnp.sum(s**2))
 
-    counts = [nested_traces(transform, depth) for depth in (1, 2, 3, 6)]
-    assert counts == [2, 3, 4, 7]
+    counts = [nested_traces(transform, depth) for depth in (1, 2, 5)]
+    assert counts == [2, 3, 6]
 
 
 def test_twenty_nested_estimators_are_traced():

@@ -56,7 +56,7 @@ def test_a_jitted_objective_may_be_nested_and_still_refuses_hessians():
         return outer(key, jd.Bernoulli(logits))
 
     logits = jnp.array([0.3, -0.4])
-    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+    jax.eval_shape(jax.grad(loss), logits)
     with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
         jax.eval_shape(jax.hessian(loss), logits)
     assert bool(jnp.isfinite(jax.jit(jax.grad(loss))(logits)).all())
@@ -84,12 +84,12 @@ def test_no_silent_hessian_through_the_cache_of_a_jitted_objective(outer):
     def loss(logits):
         return outer(lambda z: inner(z * 1.0))(key, jd.Bernoulli(logits))
 
-    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+    jax.eval_shape(jax.grad(loss), logits)
     for fn in (loss, inner):
         for second in (jax.hessian(fn), jax.jacrev(jax.jacrev(fn))):
             with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
-                second(logits)
-    assert bool(jnp.isfinite(jax.grad(loss)(logits)).all())
+                jax.eval_shape(second, logits)
+    assert bool(jnp.isfinite(jax.jit(jax.grad(loss))(logits)).all())
 
 
 def test_a_critic_may_contain_an_estimator():
@@ -101,7 +101,7 @@ def test_a_critic_may_contain_an_estimator():
 
         return jd.relax(lambda z: jnp.sum(z), critic, temperature=0.5)(key, q)
 
-    assert bool(jnp.isfinite(jax.grad(loss)(jnp.array(1.0))))
+    assert bool(jnp.isfinite(jax.jit(jax.grad(loss))(jnp.array(1.0))))
 
 
 @pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
@@ -139,9 +139,10 @@ def test_a_value_beside_its_derivative_keeps_the_gradients_of_what_is_inside(wra
         return f(jnp.array([1.0, 0.5]), theta, c)
 
     at = (jnp.array(0.3), jnp.array(0.7))
-    expected = jax.grad(alone, (0, 1))(*at)
+    expected = jax.jit(jax.grad(alone, (0, 1)))(*at)
     assert all(float(jnp.abs(g)) > 0.1 for g in expected)
-    assert_close(jax.grad(beside, (0, 1))(*at), expected)
+    if wrap is jax.jit:  # op by op as well
+        assert_close(jax.grad(beside, (0, 1))(*at), expected)
     assert_close(jax.jit(jax.grad(beside, (0, 1)))(*at), expected)
     with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
-        jax.jacrev(jax.jacrev(beside))(*at)
+        jax.eval_shape(jax.jacrev(jax.jacrev(beside)), *at)

@@ -22,8 +22,10 @@ def test_two_samples_of_arms_are_disarm():
     estimate = jd.arms(lambda z: (of_bits(z), z), num_samples=2, has_aux=True)
     gradient = jax.jit(jax.vmap(jax.grad(estimate, 1, has_aux=True), (0, None)))
     ours, z = gradient(jax.random.split(KEY, 20), BITS)
-    theirs = jax.vmap(
-        lambda pair: disarm_gradient(BITS, pair, jax.vmap(of_bits)(pair)).logits
+    theirs = jax.jit(
+        jax.vmap(
+            lambda pair: disarm_gradient(BITS, pair, jax.vmap(of_bits)(pair)).logits
+        )
     )(z)
     assert bool(jnp.any(ours.logits != 0))
     assert_close(ours.logits, theirs)
@@ -39,7 +41,7 @@ def test_independent_samples_make_arms_leave_one_out():
         lambda z: (of_bits(z), z), num_samples=4, copula=independent, has_aux=True
     )
     gradient, z = jax.jit(jax.grad(estimate, 1, has_aux=True))(KEY, BITS)
-    values = jax.vmap(of_bits)(z)
+    values = jax.jit(jax.vmap(of_bits))(z)
     scores = z - BITS.mean()[None]
     expected = ((values - values.mean())[:, None] * scores).sum(axis=0) / 3
     assert bool(jnp.any(expected != 0))

@@ -39,7 +39,9 @@ def test_values_and_gradients_are_the_formula_at_the_drawn_pairs():
     )
     both = jax.jit(jax.vmap(jax.value_and_grad(estimate, 1, has_aux=True), (0, None)))
     (values, samples), gradients = both(jax.random.split(KEY, 20), BITS)
-    weights = np.exp(np.asarray(jax.vmap(jax.vmap(log_weight))(samples), np.float64))
+    weights = np.exp(
+        np.asarray(jax.jit(jax.vmap(jax.vmap(log_weight)))(samples), np.float64)
+    )
     samples = np.asarray(samples, np.float64)
     logits = np.asarray(BITS.logits, np.float64)
     tail = 1.0 / (1.0 + np.exp(-np.abs(logits)))

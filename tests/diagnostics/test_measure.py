@@ -16,9 +16,13 @@ READINGS = ("mean", "variance", "signal_to_noise", "bias", "z")
 def test_readings_are_those_of_enumeration():
     """REINFORCE has a gradient a state, so all its moments are known."""
     states = Q.enumerate_support()
-    p = np.exp(np.asarray(jax.vmap(Q.log_prob)(states), np.float64).sum(axis=1))
-    scores = jax.vmap(lambda z: jax.grad(lambda q: q.log_prob(z).sum())(Q))(states)
-    values = np.asarray(jax.vmap(cubic)(states), np.float64)
+    p = np.exp(
+        np.asarray(jax.jit(jax.vmap(Q.log_prob))(states), np.float64).sum(axis=1)
+    )
+    scores = jax.jit(jax.vmap(lambda z: jax.grad(lambda q: q.log_prob(z).sum())(Q)))(
+        states
+    )
+    values = np.asarray(jax.jit(jax.vmap(cubic))(states), np.float64)
     g = values[:, None] * flat_rows(scores)
     mean, variance = p @ g, p @ g**2 - (p @ g) ** 2
     length = np.linalg.norm(mean)
@@ -65,7 +69,9 @@ def test_bias_is_found():
     assert readings["exact"].max_abs_z < 4.5
     assert readings["exact"].cosine == pytest.approx(1.0)
     assert readings["exact"].directional_signal_to_noise == np.inf
-    expected = flat(jax.grad(jd.mean_field(cubic), 1)(KEY, Q)) - result.oracle.mean
+    expected = (
+        flat(jax.jit(jax.grad(jd.mean_field(cubic), 1))(KEY, Q)) - result.oracle.mean
+    )
     np.testing.assert_allclose(readings["mean_field"].bias, expected, atol=1e-6)
     assert readings["mean_field"].bias_norm == pytest.approx(np.linalg.norm(expected))
 
@@ -122,7 +128,7 @@ def test_arguments_and_pytrees_and_trained_control_variates():
         "q['b'].logits[1]",
         "q['b'].logits[2]",
     )
-    gradient = jax.grad(jd.exact(f), 1)(KEY, q, jnp.arange(3.0))
+    gradient = jax.jit(jax.grad(jd.exact(f), 1))(KEY, q, jnp.arange(3.0))
     np.testing.assert_allclose(result.oracle.mean, flat(gradient), rtol=1e-6)
     for reading in result.estimators.values():
         assert reading.mean.dtype == np.float64
@@ -140,7 +146,7 @@ def test_a_coordinate_without_gradient_is_no_noise():
 def test_a_random_oracle_counts_with_its_error():
     options = {"oracle": lambda f: loo(f, 10), "num_oracle_gradients": 4000}
     result = measure({"loo": loo}, num_gradients=1000, **options)
-    exact = flat(jax.grad(jd.exact(cubic), 1)(KEY, Q))
+    exact = flat(jax.jit(jax.grad(jd.exact(cubic), 1))(KEY, Q))
     oracle, reading = result.oracle, result.estimators["loo"]
     assert str(oracle) == "the mean of 4,000 gradients of the given oracle"
     assert not oracle.is_exact
@@ -158,7 +164,7 @@ def test_an_oracle_that_is_not_random_is_exact():
     result = measure({"loo": loo}, oracle=jd.mean_field)
     assert str(result.oracle) == "exact: the given oracle does not depend on the key"
     assert result.oracle.is_exact
-    expected = flat(jax.grad(jd.mean_field(cubic), 1)(KEY, Q))
+    expected = flat(jax.jit(jax.grad(jd.mean_field(cubic), 1))(KEY, Q))
     np.testing.assert_allclose(result.oracle.mean, expected, rtol=1e-6)
 
 

@@ -17,9 +17,9 @@ BERNOULLI = jd.Bernoulli(jnp.array([0.3, -1.2]))
 @pytest.mark.parametrize("size", [1e4, 80.0, float("inf")])
 def test_extreme_bernoulli(size):
     q = jd.Bernoulli(jnp.array([size, -size]))
-    z = jax.vmap(q.sample)(jax.random.split(jax.random.key(0), 100))
+    z = jax.jit(jax.vmap(q.sample))(jax.random.split(jax.random.key(0), 100))
     assert_close(z, jnp.broadcast_to(jnp.array([1.0, 0.0]), z.shape))
-    slope = jax.grad(lambda q: q.entropy().sum())(q)
+    slope = jax.jit(jax.grad(lambda q: q.entropy().sum()))(q)
     assert all_finite((q.entropy(), q.mean(), q.log_prob(z[0]), slope))
     assert_close(q.log_prob(z[0]), jnp.zeros(2))
     assert float(q.log_prob(1.0 - z[0]).max()) <= -80.0
@@ -29,23 +29,23 @@ def test_extreme_bernoulli(size):
 def test_relaxed_bernoulli_density_integrates_to_one(temperature):
     q = jd.Bernoulli(jnp.array(0.8))
     y = jnp.linspace(-400.0, 400.0, 400_001)
-    density = np.exp(jax.vmap(lambda v: q.relaxed_log_prob(v, temperature))(y))
+    density = np.exp(jax.jit(jax.vmap(lambda v: q.relaxed_log_prob(v, temperature)))(y))
     np.testing.assert_allclose(scipy.integrate.trapezoid(density, y), 1.0, rtol=1e-3)
 
 
 def test_relaxed_bernoulli_density_is_that_of_its_samples():
     q, t = jd.Bernoulli(jnp.array(0.8)), 0.6
     keys = jax.random.split(jax.random.key(0), NUM)
-    y = np.asarray(jax.vmap(lambda k: q.temper(q.relaxed_sample(k), t))(keys))
+    y = np.asarray(jax.jit(jax.vmap(lambda k: q.temper(q.relaxed_sample(k), t)))(keys))
     grid = jnp.linspace(-120.0, 120.0, 200_001)
-    density = np.exp(jax.vmap(lambda v: q.relaxed_log_prob(v, t))(grid))
+    density = np.exp(jax.jit(jax.vmap(lambda v: q.relaxed_log_prob(v, t)))(grid))
     cdf = scipy.integrate.cumulative_trapezoid(density, grid, initial=0.0)
     result = scipy.stats.kstest(y, lambda v: np.interp(v, grid, cdf))
     assert result.pvalue > 1e-4
 
 
 def test_samples_have_no_gradient_path():
-    gradient = jax.grad(lambda q: q.sample(jax.random.key(0)).sum())(BERNOULLI)
+    gradient = jax.jit(jax.grad(lambda q: q.sample(jax.random.key(0)).sum()))(BERNOULLI)
     assert_close(gradient.logits, jnp.zeros(2))
 
 
@@ -61,7 +61,7 @@ def test_one_gumbel_would_not_do_for_a_bernoulli():
     """The trap: sigmoid of a single Gumbel gives P(z = 1) = .632 at logit 0."""
     one = jd.noise.sample_gumbel(jax.random.key(0), (NUM_DRAWS,))
     assert abs(float((one > 0).mean()) - 0.632) < 0.005
-    z = jax.vmap(jd.Bernoulli(jnp.array(0.0)).sample)(keys())
+    z = jax.jit(jax.vmap(jd.Bernoulli(jnp.array(0.0)).sample))(keys())
     assert abs(float(z.mean()) - 0.5) < 4.5 * 0.5 / NUM_DRAWS**0.5
 
 

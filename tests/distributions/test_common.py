@@ -36,7 +36,9 @@ def test_support_moments_and_entropies(q):
     assert q.entropy().shape == q.batch_shape == q.log_prob(states[0]).shape
 
     other = jax.tree.map(lambda x: 0.5 * x - 0.2, q)
-    log_ratio = jax.vmap(lambda z: (q.log_prob(z) - other.log_prob(z)).sum())(states)
+    log_ratio = jax.jit(jax.vmap(lambda z: (q.log_prob(z) - other.log_prob(z)).sum()))(
+        states
+    )
     divergence = (p[keep] * np.asarray(log_ratio)[keep]).sum()
     np.testing.assert_allclose(q.kl_divergence(other).sum(), divergence, rtol=1e-5)
     np.testing.assert_allclose(q.kl_divergence(q), 0.0, atol=1e-7)
@@ -45,10 +47,10 @@ def test_support_moments_and_entropies(q):
 @pytest.mark.parametrize("q", BOTH)
 @pytest.mark.parametrize("method", ["entropy", "mean"])
 def test_gradients_are_finite(q, method):
-    gradient = jax.grad(lambda q: getattr(q, method)().sum())(q)
+    gradient = jax.jit(jax.grad(lambda q: getattr(q, method)().sum()))(q)
     assert all_finite(gradient)
     zero = jax.tree.map(jnp.zeros_like, q)
-    assert all_finite(jax.grad(lambda q: q.kl_divergence(zero).sum())(q))
+    assert all_finite(jax.jit(jax.grad(lambda q: q.kl_divergence(zero).sum()))(q))
 
 
 @pytest.mark.parametrize("q", BOTH)
@@ -71,13 +73,15 @@ def test_threshold_of_conditional_sample_is_the_sample(q):
 @pytest.mark.parametrize("q", BOTH)
 def test_conditional_sample_is_marginally_the_relaxed_sample(q):
     keys = jax.random.split(jax.random.key(1), NUM)
-    free = np.asarray(jax.vmap(q.relaxed_sample)(keys))
+    free = np.asarray(jax.jit(jax.vmap(q.relaxed_sample))(keys))
 
     def through_z(key):
         key_z, key_zeta = jax.random.split(key)
         return q.conditional_relaxed_sample(key_zeta, q.sample(key_z))
 
-    given = np.asarray(jax.vmap(through_z)(jax.random.split(jax.random.key(2), NUM)))
+    given = np.asarray(
+        jax.jit(jax.vmap(through_z))(jax.random.split(jax.random.key(2), NUM))
+    )
     for index in itertools.product(*map(range, free.shape[1:])):
         a, b = free[(slice(None), *index)], given[(slice(None), *index)]
         if np.isneginf(a).all():

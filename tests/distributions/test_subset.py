@@ -51,13 +51,13 @@ def test_log_prob_and_its_derivative_are_those_of_the_sum_over_orders(k):
 
     assert_close(jax.jit(ours)(LOGITS), expected(LOGITS), rtol=1e-5, atol=1e-5)
     slopes = jax.jit(jax.jacrev(ours))(LOGITS)
-    assert_close(slopes, jax.jacrev(expected)(LOGITS), rtol=1e-4, atol=1e-5)
+    assert_close(slopes, jax.jit(jax.jacrev(expected))(LOGITS), rtol=1e-4, atol=1e-5)
 
 
 def test_log_prob_in_double_precision(x64):
     logits = jnp.asarray(LOGITS, jnp.float64)
     states = jd.Subset(logits, 3).enumerate_support()
-    expected = jnp.log(jax.vmap(lambda z: ordered(logits, z, 3))(states))
+    expected = jnp.log(jax.jit(jax.vmap(lambda z: ordered(logits, z, 3)))(states))
     actual = log_prob(jd.Subset(logits, 3), states)
     np.testing.assert_allclose(actual, expected, rtol=1e-12)
 
@@ -121,7 +121,9 @@ def test_one_item_is_a_one_hot():
     q, one_hot = jd.Subset(MASKED, 1), jd.OneHotCategorical(MASKED)
     states = one_hot.enumerate_support()
     assert_close(q.enumerate_support(), states)
-    assert_close(log_prob(q, states), jax.vmap(one_hot.log_prob)(states), atol=1e-5)
+    assert_close(
+        log_prob(q, states), jax.jit(jax.vmap(one_hot.log_prob))(states), atol=1e-5
+    )
     zeta = q.relaxed_sample(KEY)
     assert_close(zeta, one_hot.relaxed_sample(KEY))
     assert_close(q.threshold(zeta), one_hot.threshold(zeta))
@@ -170,8 +172,8 @@ def test_dtypes(dtype):
 
 def test_relaxed_sample_sums_to_k_and_tends_to_the_threshold():
     q = jd.Subset(MASKED, 2)
-    zeta = jax.vmap(q.relaxed_sample)(jax.random.split(KEY, 200))
-    z = jax.vmap(q.threshold)(zeta)
+    zeta = jax.jit(jax.vmap(q.relaxed_sample))(jax.random.split(KEY, 200))
+    z = jax.jit(jax.vmap(q.threshold))(zeta)
     assert np.all(z.sum(axis=-1) == 2)
     distances = []
     relax = jax.jit(jax.vmap(q.relax, (0, None)))

@@ -107,7 +107,7 @@ def test_measure_valued_is_the_formula_of_its_docstring():
     q = jd.Bernoulli(jnp.array([0.3, -0.8, 1.0]))
     f = lambda z: jnp.exp(z[0] - 2.0 * z[1] * z[2])  # noqa: E731
     estimate = jd.measure_valued(lambda z: (f(z), z), has_aux=True)
-    gradient, z = jax.grad(estimate, 1, has_aux=True)(KEY, q)
+    gradient, z = jax.jit(jax.grad(estimate, 1, has_aux=True))(KEY, q)
     p = np.asarray(q.mean())
     expected = [
         p[v] * (1 - p[v]) * (f(z.at[v].set(1.0)) - f(z.at[v].set(0.0)))
@@ -173,7 +173,7 @@ def test_half_precision_is_rounded_once():
     """Differences of f are taken, and multiplied, in float32."""
     q = jd.Bernoulli(jnp.array([0.3, -0.8, 1.0], jnp.bfloat16))
     f = lambda z: z.astype(jnp.float32) @ jnp.array([1.0, 2.0, 3.0]) + 500.0  # noqa: E731
-    got = jax.grad(jd.local_expectation(f), 1)(KEY, q).logits
+    got = jax.jit(jax.grad(jd.local_expectation(f), 1))(KEY, q).logits
     p = jax.nn.sigmoid(q.logits.astype(jnp.float32))
     expected = (p * (1.0 - p) * jnp.array([1.0, 2.0, 3.0])).astype(jnp.bfloat16)
     assert got.dtype == jnp.bfloat16

@@ -62,8 +62,10 @@ def test_states_are_samples_of_q():
     z = states_of(Q, drawn.choices)
     one = jax.eval_shape(lambda q: jax.tree.map(lambda x: x[0], states_of(q, GRID)), Q)
     assert jax.tree.structure(z) == jax.tree.structure(one)
-    log_probs = jax.vmap(
-        lambda z: Q["a"].log_prob(z["a"]).sum() + Q["b"][0].log_prob(z["b"][0])
+    log_probs = jax.jit(
+        jax.vmap(
+            lambda z: Q["a"].log_prob(z["a"]).sum() + Q["b"][0].log_prob(z["b"][0])
+        )
     )(z)
     assert_close(log_probs, drawn.log_probs)
     rows = np.concatenate([z["a"], z["b"][0]], axis=-1)
@@ -114,7 +116,7 @@ exhaustive = pytest.mark.parametrize("name", EXHAUSTIVE)
 def test_all_states_together_are_exact(name, eta):
     q = jd.Bernoulli(jnp.full(3, eta))
     estimate = jax.jit(jax.value_and_grad(EXHAUSTIVE[name](distance), 1))
-    exact = jax.value_and_grad(jd.exact(distance), 1)(KEY, q)
+    exact = jax.jit(jax.value_and_grad(jd.exact(distance), 1))(KEY, q)
     for seed in range(3):
         assert_close(estimate(jax.random.key(seed), q), exact, rtol=1e-5)
 
@@ -140,7 +142,7 @@ def test_f_at_impossible_states_counts_for_nothing(name):
 def test_samples_and_values_of_low_precision(dtype):
     q = jd.OneHotCategorical(jnp.array([[0.3, -0.7, -jnp.inf], [0.0, 1.0, 2.0]], dtype))
     f = lambda z: (jnp.sum(z[:, 1]) ** 2, z)  # noqa: E731
-    exact = jax.value_and_grad(jd.exact(lambda z: f(z)[0]), 1)(KEY, q)
+    exact = jax.jit(jax.value_and_grad(jd.exact(lambda z: f(z)[0]), 1))(KEY, q)
     for estimate in (
         jd.unordered_set(f, num_samples=6, has_aux=True),
         jd.sum_and_sample(f, num_samples=6, has_aux=True),

@@ -79,15 +79,15 @@ def test_baseline_is_trained_by_the_second_moment(name):
         return jd.partial_enumeration(f, num_states=1, **options)(KEY, q)
 
     c = jnp.array(0.4)
-    gradient, z = jax.grad(loss, has_aux=True)(c)
+    gradient, z = jax.jit(jax.grad(loss, has_aux=True))(c)
     mass = jnp.exp(q.log_prob(z[0]).sum())
     weights = jnp.stack([mass, 1.0 - mass])
-    values, scores = jax.vmap(lambda z: f(z)[0])(z), z - q.mean()[None]
+    values, scores = jax.jit(jax.vmap(lambda z: f(z)[0]))(z), z - q.mean()[None]
 
     def second_moment(c):
         return jnp.sum(jnp.square((weights * (values - c)) @ scores))
 
-    assert_close(gradient, jax.grad(second_moment)(c), rtol=1e-4)
+    assert_close(gradient, jax.jit(jax.grad(second_moment))(c), rtol=1e-4)
 
 
 def test_partial_enumeration_sums_the_likeliest_and_samples_another():
@@ -136,7 +136,7 @@ def test_what_all_values_have_in_common_rounds_nothing_away(complete, offset):
     q = jd.OneHotCategorical(jnp.array([-1.0, 0.3, 0.8]))
     rewards = jnp.array([1.0, 2.0, 3.0])
     gradient = jax.grad(complete(lambda z: offset + z @ rewards), 1)
-    expected = jax.grad(lambda x: jax.nn.softmax(x) @ rewards)(q.logits)
+    expected = jax.jit(jax.grad(lambda x: jax.nn.softmax(x) @ rewards))(q.logits)
     np.testing.assert_allclose(
         gradient(jax.random.key(0), q).logits, expected, rtol=1e-6
     )

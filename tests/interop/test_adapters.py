@@ -150,7 +150,7 @@ def test_gradient_is_unbiased(name):
     keys = jax.random.split(KEY, 40_000)
     both = jax.value_and_grad(loss)
     values, grads = map_in_chunks(lambda key: both(LOGITS, key), keys)
-    assert_unbiased(grads, jax.grad(expectation)(LOGITS))
+    assert_unbiased(grads, jax.jit(jax.grad(expectation))(LOGITS))
     assert_unbiased(values[:, None], expectation(LOGITS)[None])
 
 
@@ -176,7 +176,7 @@ def test_a_batch_of_distributions_is_mapped(name):
     estimate = jd.reinforce_loo(f, num_samples=4)
     batch = jd.as_sampler(build(rows))
     value, gradient = jax.jit(jax.vmap(jax.value_and_grad(estimate, 1)))(keys, batch)
-    expected = jax.vmap(jax.value_and_grad(loss_of(name)))(rows, keys)
+    expected = jax.jit(jax.vmap(jax.value_and_grad(loss_of(name))))(rows, keys)
     assert_close((value, jax.tree.leaves(gradient)[0]), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -187,7 +187,7 @@ def test_a_batch_of_numpyro_is_refused_and_not_sampled_in_the_wrong_shape(name):
     build, f, _ = CASES[name]
     rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
     stale = build(rows)
-    shapes = jax.vmap(lambda d, k: d.sample(k))(stale, keys).shape
+    shapes = jax.jit(jax.vmap(lambda d, k: d.sample(k)))(stale, keys).shape
     assert shapes[:2] == (2, 2), "numpyro follows its parameters: lift the refusal"
     match = r"(?s)batch_shape and event_shape follow its param.*inside jax\.vmap"
     batch = jd.as_sampler(stale)
@@ -204,10 +204,10 @@ def test_a_batch_of_numpyro_is_refused_and_not_sampled_in_the_wrong_shape(name):
 def test_numpyro_built_or_wrapped_inside_vmap_is_mapped():
     rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
     build, _, _ = CASES["numpyro_independent"]
-    batch = jax.vmap(lambda x: jd.as_sampler(build(x)))(rows)
+    batch = jax.jit(jax.vmap(lambda x: jd.as_sampler(build(x))))(rows)
     estimate = jd.reinforce_loo(linear, num_samples=4)
-    gradient = jax.vmap(jax.grad(estimate, 1))(keys, batch)
-    expected = jax.vmap(jax.grad(loss_of("numpyro_independent")))(rows, keys)
+    gradient = jax.jit(jax.vmap(jax.grad(estimate, 1)))(keys, batch)
+    expected = jax.jit(jax.vmap(jax.grad(loss_of("numpyro_independent"))))(rows, keys)
     assert_close(jax.tree.leaves(gradient)[0], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -219,7 +219,7 @@ def test_what_a_class_stores_need_not_be_what_it_was_built_from():
     to_stored = jax.jit(jax.vmap(jax.grad(estimate, 1), (0, None)))(keys, q)
     stored = np.asarray(to_stored.distribution.logits)
     assert abs(stored.mean(axis=0).sum()) > 1.0
-    exact = jax.grad(mean_of_classes)(LOGITS)
+    exact = jax.jit(jax.grad(mean_of_classes))(LOGITS)
     assert abs(exact.sum()) < 1e-6
 
 
@@ -246,7 +246,7 @@ def test_joint_distributions_have_trees_of_samples():
         keys = jax.random.split(KEY, 40_000)
         grads = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(bits, keys)
         for name in bits:
-            assert_unbiased(grads[name], jax.grad(exact)(bits)[name])
+            assert_unbiased(grads[name], jax.jit(jax.grad(exact))(bits)[name])
 
 
 def test_it_is_one_leaf_of_a_pytree_of_distributions():
@@ -256,7 +256,7 @@ def test_it_is_one_leaf_of_a_pytree_of_distributions():
     }
     f = lambda z: indexed(z["a"]) * linear(z["b"])  # noqa: E731
     estimate = jd.reinforce_loo(f, num_samples=2)
-    gradient = jax.grad(estimate, 1)(KEY, q)
+    gradient = jax.jit(jax.grad(estimate, 1))(KEY, q)
     assert jax.tree.structure(gradient) == jax.tree.structure(q)
     assert isinstance(q["a"], jd.Sampler)
 

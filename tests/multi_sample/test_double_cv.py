@@ -49,7 +49,7 @@ def test_scale_zero_is_leave_one_out(scale):
 def test_linear_functions_have_no_variance_at_scale_one():
     estimate = jd.double_cv(linear, num_samples=2, scale=1.0)
     samples = gradient_samples(estimate, MIXED, num=100)
-    exact = flat(jax.grad(jd.exact(linear), 1)(KEY, MIXED))
+    exact = flat(jax.jit(jax.grad(jd.exact(linear), 1))(KEY, MIXED))
     expected = np.broadcast_to(exact, samples.shape)
     np.testing.assert_allclose(samples, expected, atol=5e-6)
 
@@ -67,9 +67,11 @@ def test_it_is_the_formula_of_its_docstring():
     estimate = jd.double_cv(
         lambda z: (f(z), z), num_samples=count, scale=scale, has_aux=True
     )
-    (value, z), gradient = jax.value_and_grad(estimate, 1, has_aux=True)(KEY, Q)
-    values = np.asarray(jax.vmap(f)(z), np.float64)
-    slopes = np.asarray(jax.vmap(jax.grad(f))(z), np.float64)
+    (value, z), gradient = jax.jit(jax.value_and_grad(estimate, 1, has_aux=True))(
+        KEY, Q
+    )
+    values = np.asarray(jax.jit(jax.vmap(f))(z), np.float64)
+    slopes = np.asarray(jax.jit(jax.vmap(jax.grad(f)))(z), np.float64)
     z, mu = np.asarray(z, np.float64), np.asarray(Q.mean(), np.float64)
     a = [np.mean(np.delete(slopes, k, 0), axis=0) for k in range(count)]
     h = np.array([values[k] - (scale * a[k]) @ (z[k] - mu) for k in range(count)])

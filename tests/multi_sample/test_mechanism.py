@@ -1,7 +1,6 @@
 """Batch and samples on a mesh: one device, eight, and two processes of four."""
 
 import json
-import os
 import pathlib
 import socket
 import subprocess
@@ -10,14 +9,15 @@ import sys
 import numpy as np
 import pytest
 
+from tests.helpers.processes import environment
+
 SCRIPT = pathlib.Path(__file__).parents[1] / "scripts" / "sample_axis.py"
 
 
 def start(num_devices, *arguments):
-    flags = f"--xla_force_host_platform_device_count={num_devices}"
     return subprocess.Popen(
         [sys.executable, SCRIPT, *map(str, arguments)],
-        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env=environment(num_devices),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -49,6 +49,7 @@ def check(result, expected):
         assert np.any(np.abs(gradient) > 1e-3)
 
 
+@pytest.mark.thorough
 def test_eight_devices(one_device):
     check(finish(start(8, 2, 4)), one_device)
 

@@ -19,8 +19,8 @@ def test_optimal_baseline_is_the_leave_one_out_ratio_of_its_docstring():
     estimate = jd.reinforce_optimal_baseline(
         lambda z: (f(z), z), num_samples=4, has_aux=True
     )
-    (_, z), gradient = jax.value_and_grad(estimate, 1, has_aux=True)(KEY, Q)
-    values = np.asarray(jax.vmap(f)(z), np.float64)
+    (_, z), gradient = jax.jit(jax.value_and_grad(estimate, 1, has_aux=True))(KEY, Q)
+    values = np.asarray(jax.jit(jax.vmap(f))(z), np.float64)
     scores = np.asarray(z, np.float64) - np.asarray(Q.mean(), np.float64)
     weights = (scores**2).sum(axis=1)
     expected = np.zeros(3)
@@ -34,5 +34,5 @@ def test_optimal_baseline_is_the_leave_one_out_ratio_of_its_docstring():
 def test_zero_scores_fall_back_to_the_mean_of_the_others():
     q = jd.Bernoulli(jnp.array([1e4]))
     estimate = jd.reinforce_optimal_baseline(lambda z: z[0], num_samples=3)
-    gradient = jax.grad(estimate, 1)(KEY, q)
+    gradient = jax.jit(jax.grad(estimate, 1))(KEY, q)
     assert bool(jnp.all(gradient.logits == 0.0))

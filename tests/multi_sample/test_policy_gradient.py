@@ -1,5 +1,7 @@
 """The score function of drawn samples: its formula, and what it refuses."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,32 +19,46 @@ STEP_RATIO = jnp.array([[0.5, 1.0], [2.0, 0.1], [1.5, 3.0]])
 MASK = jnp.array([[True, False], [True, True], [False, True]])
 
 
-@pytest.mark.parametrize("baseline", ["none", "scalar", "array"])
-@pytest.mark.parametrize("weight", [None, RATIO, STEP_RATIO])
-@pytest.mark.parametrize("mask", [None, MASK])
-@pytest.mark.parametrize("reward", [REWARD, STEPS])
-def test_the_formula(reward, mask, weight, baseline):
-    level = {"none": None, "scalar": 0.7, "array": 0.3 * reward**2}[baseline]
-
-    def loss(log_prob):
-        return jd.score_function_loss(
-            log_prob, reward, baseline=level, importance_weight=weight, mask=mask
+@pytest.mark.parametrize("reward", [REWARD, STEPS], ids=["whole", "steps"])
+def test_the_formula(reward):
+    """With every baseline, weight and mask, in one program."""
+    cases = list(
+        itertools.product(
+            (None, 0.7, 0.3 * reward**2), (None, RATIO, STEP_RATIO), (None, MASK)
         )
+    )
+
+    @jax.jit
+    def all_of_them(log_prob):
+        def both(level, weight, mask):
+            def loss(log_prob):
+                return jd.score_function_loss(
+                    log_prob,
+                    reward,
+                    baseline=level,
+                    importance_weight=weight,
+                    mask=mask,
+                )
+
+            return jax.value_and_grad(loss)(log_prob)
+
+        return [both(*case) for case in cases]
 
     def a_step(x, default):
         x = np.asarray(default if x is None else x, np.float64)
         return np.broadcast_to(x[:, None] if x.ndim == 1 else x, (3, 2))
 
-    counts, ratios = a_step(mask, 1.0), a_step(weight, 1.0)
-    signals = a_step(reward, None) - a_step(level, 0.0)
-    total = np.asarray(reward)
-    if reward.ndim == 2:
-        total = np.asarray(reward)[range(3), np.argmax(counts, axis=1)]
-    if weight is RATIO:
-        total = total * np.asarray(RATIO)
-    value, gradient = jax.value_and_grad(loss)(LOG_PROB)
-    assert_close(gradient, -counts * ratios * signals / 3)
-    assert_close(value, -total.mean())
+    results = all_of_them(LOG_PROB)
+    for (level, weight, mask), (value, gradient) in zip(cases, results, strict=True):
+        counts, ratios = a_step(mask, 1.0), a_step(weight, 1.0)
+        signals = a_step(reward, None) - a_step(level, 0.0)
+        total = np.asarray(reward)
+        if reward.ndim == 2:
+            total = np.asarray(reward)[range(3), np.argmax(counts, axis=1)]
+        if weight is RATIO:
+            total = total * np.asarray(RATIO)
+        assert_close(gradient, -counts * ratios * signals / 3)
+        assert_close(value, -total.mean())
 
 
 def test_whole_samples_have_the_formula_of_reinforce():

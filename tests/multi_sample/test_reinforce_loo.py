@@ -17,15 +17,17 @@ def test_a_constant_added_to_f_changes_reinforce_and_not_leave_one_out():
         return f(z) + 100.0
 
     assert variance(jd.reinforce(shifted)) > 50 * variance(jd.reinforce(f))
-    plain = jax.grad(jd.reinforce_loo(f, num_samples=4), 1)(KEY, Q)
-    moved = jax.grad(jd.reinforce_loo(shifted, num_samples=4), 1)(KEY, Q)
+    plain = jax.jit(jax.grad(jd.reinforce_loo(f, num_samples=4), 1))(KEY, Q)
+    moved = jax.jit(jax.grad(jd.reinforce_loo(shifted, num_samples=4), 1))(KEY, Q)
     assert_close(plain, moved, rtol=1e-4, atol=1e-4)
 
 
 def test_leave_one_out_is_the_formula_of_its_docstring():
     estimate = jd.reinforce_loo(lambda z: (f(z), z), num_samples=5, has_aux=True)
-    (value, z), gradient = jax.value_and_grad(estimate, 1, has_aux=True)(KEY, Q)
-    values = jax.vmap(f)(z)
+    (value, z), gradient = jax.jit(jax.value_and_grad(estimate, 1, has_aux=True))(
+        KEY, Q
+    )
+    values = jax.jit(jax.vmap(f))(z)
     scores = np.asarray(z) - np.asarray(Q.mean())[None]
     signal = np.asarray(values - values.mean())[:, None]
     assert_close(value, values.mean())
@@ -35,7 +37,7 @@ def test_leave_one_out_is_the_formula_of_its_docstring():
 def test_group_mean_would_shrink_the_gradient():
     """The trap: with the mean of all samples the gradient is (K - 1) / K of it."""
     estimate = jd.reinforce_loo(f, num_samples=2)
-    exact = jax.grad(jd.exact(f), 1)(KEY, Q).logits
+    exact = jax.jit(jax.grad(jd.exact(f), 1))(KEY, Q).logits
     mean = gradient_samples(estimate, Q).mean(axis=0)
     np.testing.assert_allclose(mean, exact, rtol=0.03)
     assert np.all(np.abs(mean - 0.5 * exact) > 0.3 * np.abs(exact))
@@ -97,7 +99,9 @@ def test_a_recurrent_sampler_keeps_one_copy_of_its_weights():
 
         return jax.vmap(one)(keys).mean()
 
-    assert_close(jax.grad(loss)(weights), jax.grad(by_hand)(weights), atol=1e-5)
+    assert_close(
+        jax.jit(jax.grad(loss))(weights), jax.jit(jax.grad(by_hand))(weights), atol=1e-5
+    )
     copies = batch * size * size * 4
     ours = temporary_bytes(jax.grad(loss), weights)
     assert ours < 1.5 * temporary_bytes(jax.grad(by_hand), weights) + copies / 8

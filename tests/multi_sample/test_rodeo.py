@@ -47,9 +47,11 @@ def test_it_is_the_formula_of_its_docstring():
     estimate = jd.rodeo(lambda z: (f(z), z), nonlinear, num_samples=count, has_aux=True)
     both = jax.jit(jax.value_and_grad(estimate, 1, has_aux=True))
     (value, z), gradient = both(KEY, Q)
-    values = np.asarray(jax.vmap(f)(z), np.float64)
-    slopes = np.asarray(jax.vmap(side_by_side)(jax.vmap(jax.grad(f))(z)), np.float64)
-    z = np.asarray(jax.vmap(side_by_side)(z), np.float64)
+    values = np.asarray(jax.jit(jax.vmap(f))(z), np.float64)
+    slopes = np.asarray(
+        jax.jit(jax.vmap(side_by_side))(jax.jit(jax.vmap(jax.grad(f)))(z)), np.float64
+    )
+    z = np.asarray(jax.jit(jax.vmap(side_by_side))(z), np.float64)
     p = flat(jax.tree.map(jax.nn.sigmoid, Q))
 
     def gibbs_stein(function, y):
@@ -90,7 +92,7 @@ def test_impossible_flips_are_not_shown_to_the_control():
     def control(value, change):
         return jnp.where(jnp.abs(change) > 1e3, jnp.nan, jnp.tanh(change)) + 0.0 * value
 
-    gradient = jax.grad(jd.rodeo(steep, control, num_samples=2), 1)(KEY, q)
+    gradient = jax.jit(jax.grad(jd.rodeo(steep, control, num_samples=2), 1))(KEY, q)
     assert bool(jnp.all(jnp.isfinite(gradient.logits)))
     assert bool(jnp.all(gradient.logits[2:] == 0.0))
 

@@ -29,13 +29,13 @@ def test_linear_objectives_are_exact_through_the_mean():
     f = lambda z: jnp.dot(z, jnp.array([3.0, -2.0]))  # noqa: E731
     exact = exact_gradient(f, B)
     for estimate in (jd.mean_field(f), jd.straight_through(f)):
-        assert_close(jax.grad(estimate, 1)(KEY, B).logits, exact)
+        assert_close(jax.jit(jax.grad(estimate, 1))(KEY, B).logits, exact)
 
 
 def test_straight_through_values_are_hard_and_slopes_soft():
     f = lambda z: jnp.sum(z**3)  # noqa: E731
     z = B.sample(KEY)
-    value, gradient = jax.value_and_grad(jd.straight_through(f), 1)(KEY, B)
+    value, gradient = jax.jit(jax.value_and_grad(jd.straight_through(f), 1))(KEY, B)
     assert value == f(z)
     p = B.mean()
     assert_close(gradient.logits, 3 * z**2 * p * (1 - p))
@@ -44,16 +44,18 @@ def test_straight_through_values_are_hard_and_slopes_soft():
 def test_a_slope_scales_the_logits_of_the_derivative_alone():
     """The sample keeps its distribution; the derivative is that of sigmoid(s a)."""
     f = lambda z: jnp.sum(z * jnp.array([2.0, -3.0]))  # noqa: E731
-    value, gradient = jax.value_and_grad(jd.straight_through(f, slope=3.0), 1)(KEY, B)
+    value, gradient = jax.jit(jax.value_and_grad(jd.straight_through(f, slope=3.0), 1))(
+        KEY, B
+    )
     assert value == f(B.sample(KEY))
     p = jax.nn.sigmoid(3.0 * B.logits)
     expected = 3.0 * jnp.array([2.0, -3.0]) * p * (1 - p)
     assert_close(gradient.logits, expected)
     weights = jnp.arange(6.0).reshape(2, 3)
     estimate = jd.straight_through(lambda z: jnp.sum(z * weights), slope=2)
-    gradient = jax.grad(estimate, 1)(KEY, Q)
+    gradient = jax.jit(jax.grad(estimate, 1))(KEY, Q)
     soft = lambda a: jnp.sum(jax.nn.softmax(2.0 * a) * weights)  # noqa: E731
-    assert_close(gradient.logits, jax.grad(soft)(Q.logits))
+    assert_close(gradient.logits, jax.jit(jax.grad(soft))(Q.logits))
 
 
 @pytest.mark.parametrize("q", [Q, B])
@@ -62,7 +64,7 @@ def test_decoupled_at_forward_temperature_one_is_straight_through_gumbel_softmax
         slopes, forward_temperature=1.0, backward_temperature=0.7
     )
     coupled = jd.straight_through_gumbel_softmax(slopes, temperature=0.7)
-    both = [jax.value_and_grad(e, 1)(KEY, q) for e in (decoupled, coupled)]
+    both = [jax.jit(jax.value_and_grad(e, 1))(KEY, q) for e in (decoupled, coupled)]
     assert_close(*both)
 
 
@@ -81,14 +83,14 @@ def test_decoupled_samples_at_one_temperature_and_differentiates_at_another(q, f
     t = jnp.reshape(forward, (-1, 1)) if jnp.ndim(forward) and q is Q else forward
     cooled = type(q)(q.logits / t)
     assert_unbiased(z.reshape(len(keys), -1), cooled.mean().ravel())
-    zeta = jax.vmap(q.relaxed_sample)(keys[:100])
+    zeta = jax.jit(jax.vmap(q.relaxed_sample))(keys[:100])
 
     def soft(logits, zeta, slope):
         moved = jnp.where(jnp.isinf(logits), 0.0, logits - q.logits)
         return jnp.sum(q.relax(zeta + moved, 0.7) * slope)
 
-    slope = jax.vmap(jax.grad(slopes))(z[:100])
-    expected = jax.vmap(jax.grad(soft), (None, 0, 0))(q.logits, zeta, slope)
+    slope = jax.jit(jax.vmap(jax.grad(slopes)))(z[:100])
+    expected = jax.jit(jax.vmap(jax.grad(soft), (None, 0, 0)))(q.logits, zeta, slope)
     assert_close(gradient.logits[:100], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -113,7 +115,7 @@ def test_gapped_puts_the_drawn_class_a_gap_above_the_others():
     for index, row in shifted.items():
         p = jax.nn.softmax(jnp.array(row) / 0.8)
         hard = jax.nn.one_hot(index, 5)
-        expected = covariance(p) @ jax.grad(slopes)(hard) / 0.8
+        expected = covariance(p) @ jax.jit(jax.grad(slopes))(hard) / 0.8
         rows = np.asarray(gradient.logits)[drawn == index]
         assert_close(rows, np.broadcast_to(expected, rows.shape))
 

@@ -64,7 +64,7 @@ def test_hessian_is_unbiased(build, objective, baseline):
     def hessian(key):
         return jax.hessian(lambda x: estimate(key, build(x), THETA))(X)
 
-    exact = jax.hessian(expectation(build, objective))(X, THETA)
+    exact = jax.jit(jax.hessian(expectation(build, objective)))(X, THETA)
     assert_unbiased(mean_and_error(hessian), exact.ravel())
 
 
@@ -82,11 +82,13 @@ def test_forward_and_reverse_mode_agree():
         return first, second
 
     first, second = first_and_second()
-    gradient = jax.grad(jd.reinforce(f, baseline=3.0), 1)(KEY, bernoulli(X), THETA)
+    gradient = jax.jit(jax.grad(jd.reinforce(f, baseline=3.0), 1))(
+        KEY, bernoulli(X), THETA
+    )
     for mode in first:
         assert_close(mode, gradient.logits)
     for mode in second:
-        assert_close(mode, jax.hessian(loss)(X))
+        assert_close(mode, jax.jit(jax.hessian(loss))(X))
 
 
 def test_mixed_derivatives_with_what_f_depends_on_are_unbiased():
@@ -98,7 +100,9 @@ def test_mixed_derivatives_with_what_f_depends_on_are_unbiased():
 
         return jax.jacfwd(jax.grad(loss), argnums=1)(X, THETA)
 
-    exact = jax.jacfwd(jax.grad(expectation(bernoulli, f)), argnums=1)(X, THETA)
+    exact = jax.jit(jax.jacfwd(jax.grad(expectation(bernoulli, f)), argnums=1))(
+        X, THETA
+    )
     assert_unbiased(mean_and_error(mixed), exact)
 
 
@@ -133,7 +137,7 @@ def test_a_hierarchy_of_estimates_has_an_unbiased_hessian():
     def hessian(key):
         return jax.hessian(lambda x: loss(jd.dice, x, key))(X)
 
-    exact = jax.hessian(lambda x: loss(jd.exact, x, KEY))(X)
+    exact = jax.jit(jax.hessian(lambda x: loss(jd.exact, x, KEY)))(X)
     assert_unbiased(mean_and_error(hessian, num=1_000_000), exact.ravel())
 
 
@@ -143,7 +147,7 @@ def test_a_first_order_estimate_inside_refuses_its_second_derivative():
     def loss(x):
         return jd.dice(lambda z: inner(KEY, jd.Bernoulli(x * z)))(KEY, bernoulli(x))
 
-    assert bool(jnp.all(jnp.isfinite(jax.grad(loss)(X))))
+    assert bool(jnp.all(jnp.isfinite(jax.jit(jax.grad(loss))(X))))
     with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
         jax.eval_shape(jax.hessian(loss), X)
 
@@ -178,7 +182,9 @@ def test_signals_are_not_rounded_to_the_dtype_of_f(dtype):
     """f - b in half precision would be zero or one unit in the last place."""
     logits = jnp.array([0.5], dtype)
     estimate = jd.dice(lambda z: 256.0 + 0.0 * z[0], baseline=jnp.float32(255.75))
-    value, gradient = jax.value_and_grad(estimate, 1)(KEY, jd.Bernoulli(logits))
+    value, gradient = jax.jit(jax.value_and_grad(estimate, 1))(
+        KEY, jd.Bernoulli(logits)
+    )
     z = jd.Bernoulli(logits).sample(KEY)
     assert value.dtype == dtype
     assert value == 256.0

@@ -23,6 +23,8 @@ def test_second_order_muprop_has_no_variance_for_quadratics():
     keys = jax.random.split(KEY, 100)
     samples = flat_rows(jax.jit(jax.vmap(lambda k: gradient(k, q)))(keys))
     exact = flat_rows(
-        jax.tree.map(lambda x: x[None], jax.grad(jd.exact(quadratic), 1)(KEY, q))
+        jax.tree.map(
+            lambda x: x[None], jax.jit(jax.grad(jd.exact(quadratic), 1))(KEY, q)
+        )
     )
     np.testing.assert_allclose(samples, np.repeat(exact, 100, axis=0), atol=1e-4)

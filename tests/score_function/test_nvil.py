@@ -28,7 +28,7 @@ def test_nvil_is_fitted_by_squared_error(with_centre):
     key = KEYS[1]
     value = float(loss(params, key))
     b, c, v = 0.8, 0.3 * with_centre, 9.0
-    received = jax.grad(loss)(params, key)
+    received = jax.jit(jax.grad(loss))(params, key)
     error = value - b - c
     np.testing.assert_allclose(received["b"], -2.0 * error, rtol=1e-5)
     if with_centre:
@@ -42,22 +42,25 @@ def test_nvil_is_fitted_by_squared_error(with_centre):
             centre=c if with_centre else None,
             variance=v if with_centre else None,
         )(key, q)
-    )(Q).logits
+    )
+    to_q = jax.jit(to_q)(Q).logits
     scale = 3.0 if with_centre else 1.0
     np.testing.assert_allclose(to_q, error / scale * score, rtol=1e-4)
 
 
 def test_moving_average_is_plain_sgd_on_the_baseline():
     c, rate, reference = jnp.array(0.0), 0.1, 0.0
+
+    def loss(c, q, key):
+        return jd.nvil(f, baseline=c)(key, q)
+
+    both = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    score_of = jax.jit(jax.grad(lambda q, key: q.log_prob(Q.sample(key)).sum()))
     for key in KEYS[:5]:
-        estimate = jd.nvil(f, baseline=c)
-        value, slope = jax.value_and_grad(
-            lambda c, key=key: jd.nvil(f, baseline=c)(key, Q)
-        )(c)
+        value, (slope, gradient) = both(c, Q, key)
         # The gradient of this step uses the average without this step's sample.
-        gradient = jax.grad(estimate, argnums=1)(key, Q).logits
-        score = jax.grad(lambda q, key=key: q.log_prob(Q.sample(key)).sum())(Q).logits
-        np.testing.assert_allclose(gradient, (value - reference) * score, rtol=1e-5)
+        expected = (value - reference) * score_of(Q, key).logits
+        np.testing.assert_allclose(gradient.logits, expected, rtol=1e-5)
         c = c - rate * slope
         reference = (1 - rate) * reference + rate * float(value)
         np.testing.assert_allclose(c, reference, rtol=1e-6)
@@ -66,5 +69,5 @@ def test_moving_average_is_plain_sgd_on_the_baseline():
 def test_nvil_with_a_centre_alone_is_a_moving_average():
     by_centre = jd.nvil(f, centre=jnp.array(0.4))
     by_baseline = jd.nvil(f, baseline=jnp.array(0.4))
-    gradients = [jax.grad(e, 1)(KEYS[0], Q) for e in (by_centre, by_baseline)]
+    gradients = [jax.jit(jax.grad(e, 1))(KEYS[0], Q) for e in (by_centre, by_baseline)]
     assert_close(*gradients)

@@ -16,7 +16,7 @@ def test_baseline_inputs_through_arguments_get_no_gradient():
         objective = lambda z, x: jnp.sum(z) * 1.0  # noqa: E731
         return jd.reinforce(objective, baseline=lambda x: x**2)(key, TWO, x)
 
-    assert jax.grad(loss)(jnp.array(0.7), KEYS[0]) == 0.0
+    assert jax.jit(jax.grad(loss))(jnp.array(0.7), KEYS[0]) == 0.0
 
 
 def test_aux_may_be_anything():
@@ -30,10 +30,10 @@ def test_aux_may_be_anything():
 def test_the_optimal_constant_has_the_least_variance():
     """The constant fitted by the variance is the ratio of the talk."""
     states, log_p = Q.enumerate_support(), None
-    log_p = jax.vmap(lambda z: Q.log_prob(z).sum())(states)
+    log_p = jax.jit(jax.vmap(lambda z: Q.log_prob(z).sum()))(states)
     scores = states - Q.mean()[None]
     weight = jnp.exp(log_p) * jnp.sum(scores**2, axis=1)
-    optimal = jnp.sum(weight * jax.vmap(f)(states)) / weight.sum()
+    optimal = jnp.sum(weight * jax.jit(jax.vmap(f))(states)) / weight.sum()
     slope = jax.grad(lambda c, key: jd.reinforce(f, baseline=c)(key, Q))
     keys = jax.random.split(KEY, 200_000)
     slopes = map_in_chunks(lambda key: slope(optimal, key), keys)

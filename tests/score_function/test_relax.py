@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased, exact_gradient, map_in_chunks
 from tests.helpers.trees import assert_close, flat_rows
 from tests.score_function.problems import KEY, WEIGHTS, Q, every_sample, f
 
 BITS = Q["bits"]
 both_noises = pytest.mark.parametrize(
-    "noise",
-    [jd.tied_noise, pytest.param(jd.independent_noise, marks=pytest.mark.thorough)],
+    "noise", daily([jd.tied_noise], [jd.tied_noise, jd.independent_noise])
 )
 
 

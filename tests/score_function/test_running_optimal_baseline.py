@@ -24,10 +24,13 @@ def test_running_optimal_baseline_is_fitted_by_squared_error():
 
     key = KEYS[2]
     value = float(loss(jnp.array(0.5), jnp.array(2.0), key))
-    score = jax.grad(lambda q: q.log_prob(Q.sample(key)).sum())(Q).logits
+    score = jax.jit(jax.grad(lambda q: q.log_prob(Q.sample(key)).sum()))(Q).logits
     squared = float(jnp.sum(score**2))
-    to_u, to_w = jax.grad(loss, (0, 1))(jnp.array(0.5), jnp.array(2.0), key)
+    to_u, to_w = jax.jit(jax.grad(loss, (0, 1)))(jnp.array(0.5), jnp.array(2.0), key)
     np.testing.assert_allclose(to_u, 0.5 - value * squared, rtol=1e-5)
     np.testing.assert_allclose(to_w, 2.0 - squared, rtol=1e-5)
     empty = jd.reinforce_running_optimal_baseline(f, weighted_value=0.0, weight=0.0)
-    assert_close(jax.grad(empty, 1)(key, Q), jax.grad(jd.reinforce(f), 1)(key, Q))
+    assert_close(
+        jax.jit(jax.grad(empty, 1))(key, Q),
+        jax.jit(jax.grad(jd.reinforce(f), 1))(key, Q),
+    )

@@ -97,6 +97,8 @@ class MeasuredRun:
     """By their dotted names."""
     final: dict[str, Statistic]
     curves: Curves
+    against: dict[str, Curves] = dataclasses.field(default_factory=dict)
+    """Curves against something else than the step, by its name."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Bounds with hard samples against enumeration of all latent states."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,7 @@ from tests.experiments.oracles import (
     network,
     parameters,
 )
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased
 
 IMAGES = jnp.stack([IMAGE, 1.0 - IMAGE, jnp.zeros(4)])
@@ -41,9 +44,16 @@ def repeated(case, num, num_samples):
 
 
 @pytest.mark.parametrize(
-    "which", ["one_layer", "two_layers", "categorical", "structured"]
+    ("which", "num_samples"),
+    daily(
+        [("one_layer", 1), ("two_layers", 2), ("categorical", 2), ("structured", 2)],
+        list(
+            itertools.product(
+                ["one_layer", "two_layers", "categorical", "structured"], [1, 2]
+            )
+        ),
+    ),
 )
-@pytest.mark.parametrize("num_samples", [1, 2])
 def test_bounds_have_their_exact_expectation(which, num_samples):
     """Also for models trained with other divergences, whose bounds are the same."""
     case = CASES[which]

@@ -1,15 +1,17 @@
 """The training loss against enumeration of all latent states."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxdiscrete.experiments.estimators.base import EstimatorAtStep
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.layered import objective
-from jaxdiscrete.experiments.layered.objective import EstimatorAtStep
+from jaxdiscrete.experiments.layered.bounds import importance_loss
 from jaxdiscrete.experiments.settings.fields import constant
 from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
 from tests.experiments.oracles import (
@@ -23,7 +25,8 @@ from tests.experiments.oracles import (
     parameters,
     randomised,
 )
-from tests.helpers.statistics import assert_unbiased
+from tests.helpers.parameters import daily
+from tests.helpers.statistics import assert_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close, flat, flat_rows
 
 STEP = jnp.zeros((), jnp.int32)
@@ -58,15 +61,11 @@ def build(case, name, **settings):
     return EstimatorAtStep(settings, STEP), jax.tree.map(jnp.add, cv, moved)
 
 
-def gradients(case, loss, num, seed=0, batch=20_000):
+def gradients(case, loss, num, seed=0, batch=5_000):
     """Gradients of a loss of parameters and key for many keys, in bounded memory."""
     keys = jax.random.split(jax.random.key(seed), num)
-    each = jax.grad(lambda params, key: loss(params, key))
-    params = parameters(case)
-    rows = jax.jit(
-        lambda keys: jax.lax.map(lambda k: each(params, k), keys, batch_size=batch)
-    )(keys)
-    return flat_rows(rows)
+    each, params = jax.grad(loss), parameters(case)
+    return flat_rows(map_in_chunks(lambda k: each(params, k), keys, chunk_size=batch))
 
 
 #: Every estimator on one layer and on two; elsewhere one of each kind: several samples
@@ -80,7 +79,17 @@ GRADIENTS = [
 ]
 
 
-@pytest.mark.parametrize(("which", "name"), GRADIENTS)
+#: Every way to nest and to relax, and every kind of model.
+DAILY = [
+    *(("one_layer", name) for name in ("nvil", "muprop")),
+    *(("two_layers", name) for name in ("loo", "rebar", "relax")),
+    ("two_layers_analytic", "rebar"),
+    ("categorical", "loo"),
+    ("structured", "rebar"),
+]
+
+
+@pytest.mark.parametrize(("which", "name"), daily(DAILY, GRADIENTS))
 def test_gradients_are_those_of_the_exact_bound(which, name):
     """In every coordinate of every encoder, decoder and prior."""
     case = CASES[which]
@@ -91,12 +100,22 @@ def test_gradients_are_those_of_the_exact_bound(which, name):
     def loss(params, key):
         return objective.loss(model, params, cv, estimator, key, IMAGE)
 
-    exact = jax.grad(lambda p: exact_loss(case.model, p, IMAGE))(parameters(case))
+    exact = jax.grad(lambda p: exact_loss(case.model, p, IMAGE))
+    exact = jax.jit(exact)(parameters(case))
     assert_unbiased(gradients(case, loss, case.num), flat(exact))
 
 
-@pytest.mark.parametrize("which", ["two_layers", "two_layers_analytic", "structured"])
-@pytest.mark.parametrize("name", ["loo", "rebar"])
+@pytest.mark.parametrize(
+    ("which", "name"),
+    daily(
+        [("two_layers", "rebar"), ("structured", "loo")],
+        list(
+            itertools.product(
+                ["two_layers", "two_layers_analytic", "structured"], ["loo", "rebar"]
+            )
+        ),
+    ),
+)
 def test_the_value_is_the_bound(which, name):
     case = CASES[which]
     chosen, options = UNBIASED[name]
@@ -153,19 +172,18 @@ PATHWISE = ("gumbel_softmax", "straight_through", "straight_through_gumbel_softm
 
 
 @pytest.mark.parametrize(
-    ("case", "name"),
-    [
-        *(
-            pytest.param(CASES["two_layers"], name, id=f"two_layers-{name}")
-            for name in PATHWISE
-        ),
-        pytest.param(CASES["categorical"], "gumbel_softmax", id="categorical"),
-        pytest.param(CASES["structured"], "gumbel_softmax", id="structured"),
-        pytest.param(CONCRETE, "gumbel_softmax", id="concrete"),
-    ],
+    ("which", "name"),
+    daily(
+        [("two_layers", "gumbel_softmax"), ("concrete", "gumbel_softmax")],
+        [
+            *(("two_layers", name) for name in PATHWISE),
+            *((w, "gumbel_softmax") for w in ("categorical", "structured", "concrete")),
+        ],
+    ),
 )
-def test_a_bound_of_one_sample_is_the_loss(case, name):
+def test_a_bound_of_one_sample_is_the_loss(which, name):
     """One sample has keys of its own, so values and gradients agree on average."""
+    case = (CASES | {"concrete": CONCRETE})[which]
     estimator, cv = build(case, name)
     model, params = network(case), parameters(case)
 
@@ -173,12 +191,12 @@ def test_a_bound_of_one_sample_is_the_loss(case, name):
         return objective.loss(model, params, cv, estimator, key, IMAGE)
 
     def several(params, key):
-        return objective.importance_loss(model, params, estimator, 1, key, IMAGE)
+        return importance_loss(model, params, estimator, 1, key, IMAGE)
 
     def rows(loss, seed):
         keys = jax.random.split(jax.random.key(seed), 100_000)
         each = jax.value_and_grad(loss)
-        return flat_rows(jax.jit(jax.vmap(lambda key: each(params, key)))(keys))
+        return flat_rows(map_in_chunks(lambda key: each(params, key), keys))
 
     a, b = rows(single, 0), rows(several, 1)
     error = np.sqrt((a.var(axis=0) + b.var(axis=0)) / len(a))
@@ -190,8 +208,13 @@ def test_a_bound_of_one_sample_is_the_loss(case, name):
     assert np.all(difference < 4.5 * error + 1e-6)
 
 
-@pytest.mark.parametrize("which", ["one_layer", "two_layers", "structured"])
-@pytest.mark.parametrize("num_samples", [1, 2])
+@pytest.mark.parametrize(
+    ("which", "num_samples"),
+    daily(
+        [("two_layers", 2), ("structured", 1)],
+        list(itertools.product(["one_layer", "two_layers", "structured"], [1, 2])),
+    ),
+)
 def test_bounds_of_hard_samples_are_those_of_enumeration(which, num_samples):
     """Straight-through samples are hard, so that the value has an exact expectation."""
     case = CASES[which]
@@ -199,17 +222,17 @@ def test_bounds_of_hard_samples_are_those_of_enumeration(which, num_samples):
     model, params = network(case), parameters(case)
 
     def loss(key):
-        return objective.importance_loss(
-            model, params, estimator, num_samples, key, IMAGE
-        )
+        return importance_loss(model, params, estimator, num_samples, key, IMAGE)
 
     values = jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(0), 40_000))
     exact = jax.jit(lambda: exact_bound(case.model, params, IMAGE, num_samples))()
     assert_unbiased(values[:, None], -np.array([exact]))
 
 
-@pytest.mark.parametrize("num_classes", [2, 3])
-@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize(
+    ("num_classes", "depth"),
+    daily([(2, 1), (3, 2)], list(itertools.product([2, 3], [1, 2]))),
+)
 def test_concrete_densities_are_normalised(num_classes, depth):
     """With a decoder that ignores z, the mean of p(z) / q(z | x) over q is one."""
     model_settings = Generative(

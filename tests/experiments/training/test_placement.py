@@ -1,8 +1,7 @@
-"""One run on one device, on eight, and on two processes of four."""
+"""One run on one device, on four, and on two processes of two."""
 
 import dataclasses
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxdiscrete.experiments.cli import main
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.score_function import Rebar
 from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
@@ -23,6 +23,7 @@ from jaxdiscrete.experiments.training.settings import (
     Optimizer,
     Training,
 )
+from tests.helpers.processes import environment
 
 # Not Adam, whose first steps turn rounding of tiny gradients into whole steps.
 CONFIG = Config(
@@ -100,15 +101,11 @@ def test_a_batch_that_does_not_split():
 
 
 def command(folder, *options, devices):
-    environment = os.environ | {
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-        "JAX_PLATFORMS": "cpu",
-    }
     code = "from jaxdiscrete.experiments.cli import main; raise SystemExit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", code, "train", "config.toml", *options],
         cwd=folder,
-        env=environment,
+        env=environment(devices),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -136,22 +133,24 @@ def free_port():
         return s.getsockname()[1]
 
 
-def test_eight_devices_and_two_processes_train_one_model(tmp_path):
-    """The same metrics on one device, on eight, and on two processes, also resumed."""
-    (tmp_path / "config.toml").write_text(TOML)
-    finish(command(tmp_path, "--output-dir", "one", devices=1))
-    eight = ("--output-dir", "eight", "--mesh", "data=8")
-    finish(command(tmp_path, *eight, devices=8))
+@pytest.mark.thorough
+def test_four_devices_and_two_processes_train_one_model(tmp_path):
+    """The same metrics on one device, on four, and on two processes, also resumed."""
+    path = tmp_path / "config.toml"
+    path.write_text(TOML)
+    for name, options in (("one", ()), ("four", ("--mesh", "data=4"))):
+        folder = str(tmp_path / name)
+        assert main(["train", str(path), "--output-dir", folder, *options]) == 0
     for length, resume in ((4, ()), (8, ("--resume",))):
         port = free_port()
         processes = [
             command(
                 tmp_path,
-                *("--output-dir", "two", "--mesh", "data=8", "--distributed"),
+                *("--output-dir", "two", "--mesh", "data=4", "--distributed"),
                 *("--coordinator", f"localhost:{port}", "--num-processes", "2"),
                 *("--process-id", str(i), "--training.num-steps", str(length)),
                 *resume,
-                devices=4,
+                devices=2,
             )
             for i in range(2)
         ]
@@ -160,7 +159,7 @@ def test_eight_devices_and_two_processes_train_one_model(tmp_path):
         assert "Results" not in outputs[1]
     expected = metrics(tmp_path / "one")
     bound = summary(tmp_path / "one")["metrics"]["test_bound"]
-    for name in ("eight", "two"):
+    for name in ("four", "two"):
         rows = metrics(tmp_path / name)
         assert [row["step"] for row in rows] == [4, 8]
         for row, other in zip(expected, rows, strict=True):
@@ -171,8 +170,6 @@ def test_eight_devices_and_two_processes_train_one_model(tmp_path):
 
 
 def test_a_process_is_a_number(capsys):
-    from jaxdiscrete.experiments.cli import main
-
     with pytest.raises(SystemExit) as left:
         main(["train", "x.toml", "--distributed", "--process-id", "one"])
     assert left.value.code == 2
@@ -180,8 +177,6 @@ def test_a_process_is_a_number(capsys):
 
 
 def test_a_coordinator_alone_is_refused(tmp_path, capsys):
-    from jaxdiscrete.experiments.cli import main
-
     path = tmp_path / "config.toml"
     path.write_text(TOML)
     code = main(["train", str(path), "--coordinator", "localhost:1"])
