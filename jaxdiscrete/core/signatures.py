@@ -19,6 +19,15 @@ def key_keyword(sample: Callable[..., Any]) -> str | None:
     return next((name for name in _KEY_NAMES if name in parameters), None)
 
 
+def takes_named_key_first(fn: Callable[..., Any]) -> bool:
+    """Tells whether the first parameter is called as keys are."""
+    try:
+        parameters = inspect.signature(fn).parameters
+    except (TypeError, ValueError):
+        return False
+    return next(iter(parameters), None) in _KEY_NAMES
+
+
 def takes_key_first(sample: Callable[..., Any]) -> bool:
     """Tells whether ``sample(key)`` is how a sample is drawn, as far as one can see."""
     try:

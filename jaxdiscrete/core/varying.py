@@ -35,4 +35,4 @@ def freeze_varying(q: PyTree, like: jax.Array) -> PyTree:
     Returns:
       A pytree of q's structure.
     """
-    return jax.tree.map(lambda x: match_varying(x, like), freeze(q))
+    return jax.tree.map(lambda x: match_varying(jnp.asarray(x), like), freeze(q))

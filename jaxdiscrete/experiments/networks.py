@@ -15,6 +15,7 @@ Params = Any
 ACTIVATIONS: dict[str, Callable[[jax.Array, float], jax.Array]] = {
     "tanh": lambda x, leak: nn.tanh(x),
     "relu": lambda x, leak: nn.relu(x),
+    "selu": lambda x, leak: nn.selu(x),
     "leaky_relu": lambda x, leak: nn.leaky_relu(x, leak),
 }
 INITIALIZERS: dict[str, nn.initializers.Initializer] = {

@@ -52,3 +52,28 @@ def discounts(discount: ArrayLike, num_steps: int, dtype: jnp.dtype) -> jax.Arra
     """The weights ``discount ** t`` of the steps, ``[time]``."""
     powers = jnp.arange(num_steps, dtype=dtype)
     return jnp.asarray(discount).astype(dtype) ** powers
+
+
+def check_along_time(
+    what: str,
+    fn: Callable[[jax.Array], jax.Array],
+    like: jax.Array | jax.ShapeDtypeStruct,
+) -> None:
+    """Raises unless a function gives one number for every step, without computing.
+
+    Args:
+      what: what the user calls the function.
+      fn: of an array ``[time]``, such as :data:`Credit`.
+      like: its argument, or the shape and dtype of it.
+    """
+    shape = jax.ShapeDtypeStruct(like.shape, like.dtype)
+    out = jax.eval_shape(fn, shape)
+    got = "no array"
+    if isinstance(out, jax.ShapeDtypeStruct):
+        got = f"shape {out.shape} of {out.dtype}"
+        if out.shape == like.shape and jnp.issubdtype(out.dtype, jnp.floating):
+            return
+    raise ValueError(
+        f"Expected {what} to return one real number per step, of shape {like.shape}, "
+        f"got {got}. Nothing is broadcast: give every step its own."
+    )

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.checks import check_real_scalar
 from jaxdiscrete.core.latents import draw, freeze, log_prob
 from jaxdiscrete.core.needs import check_latents
+from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.sample import given_sample
 from jaxdiscrete.core.typing import Estimator, PyTree
+from jaxdiscrete.graphs.samples import as_sample, check_possible
 
 
 class Action(NamedTuple):
@@ -66,6 +67,11 @@ def importance_weight(q: PyTree, action: Action) -> jax.Array:
     Returns:
       Scalar in at least float32, stopped. Its expectation under :math:`\mu` is 1.
 
+    Raises:
+      TypeError: if q holds no distributions, or the action is no :class:`Action`.
+      ValueError: if z does not have the shapes of a sample of q, or is known and no
+        hard sample, or ``log_prob`` is no scalar. Batch with :func:`jax.vmap`.
+
     Example:
       >>> old, new = jd.Bernoulli(jnp.array(0.0)), jd.Bernoulli(jnp.array(1.0))
       >>> action = jd.act(jax.random.key(0), old)
@@ -73,8 +79,32 @@ def importance_weight(q: PyTree, action: Action) -> jax.Array:
       >>> print(action.z, np.asarray(weight).round(2))
       0.0 0.54
     """
-    ratio = log_prob(freeze(q), action.z) - action.log_prob
+    check_latents("importance_weight", q)
+    z = decision_of("importance_weight", q, action)
+    ratio = log_prob(freeze(q), z) - in_float32(jnp.asarray(action.log_prob))
     return jax.lax.stop_gradient(jnp.exp(ratio))
+
+
+def decision_of(where: str, q: PyTree, action: Action) -> PyTree:
+    """The decision of one action, as a sample of q.
+
+    Args:
+      where: the function, for the message.
+      q: pytree of distributions.
+      action: what another policy has drawn.
+    """
+    if not isinstance(action, Action):
+        raise TypeError(
+            f"Expected an action of jaxdiscrete.{where} to be a jaxdiscrete.Action, "
+            f"got {type(action).__name__}. Pass Action(z, log_prob)."
+        )
+    if jnp.shape(action.log_prob) != ():
+        raise ValueError(
+            f"Expected log_prob of an action of jaxdiscrete.{where} to be one scalar, "
+            "the joint log-probability under the policy that drew it, got shape "
+            f"{jnp.shape(action.log_prob)}. Nothing is broadcast: use jax.vmap."
+        )
+    return as_sample(q, action.z)
 
 
 def given(
@@ -96,7 +126,8 @@ def given(
 
     Args:
       estimate: ``estimate(key, q, *args) -> scalar`` of one sample.
-      z: the sample, of the structure and shapes of a sample of q. Stopped.
+      z: the sample, of the structure and shapes of a sample of q, in whose dtype
+        integers and booleans are taken. Stopped.
       importance_weight: scalar, stopped. Default: 1.
       has_aux: whether the estimate returns ``(scalar, aux)``.
 
@@ -104,9 +135,10 @@ def given(
       ``estimate(key, q, *args) -> scalar``, which draws nothing but conditional noise.
 
     Raises:
-      TypeError: when called, if the estimator draws several samples or relaxes them.
+      TypeError: when called, if the estimator draws several samples or relaxes them,
+        or ``has_aux`` is not what the estimate returns.
       ValueError: when called, if z does not have the shapes of a sample of q, or is
-        known and impossible under q.
+        known and no hard sample, or impossible under q with a weight that is not zero.
 
     Example:
       >>> q = jd.Bernoulli(jnp.array(0.0))
@@ -121,8 +153,15 @@ def given(
 
     def estimate_at(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents("given", q)
-        check_is_sample(q, z)
-        out = estimate(given_sample(freeze(z), key), q, *args)
+        sample = as_sample(q, z)
+        check_possible(q, sample, importance_weight)
+        out = estimate(given_sample(sample, key), q, *args)
+        if isinstance(out, tuple) != has_aux:
+            raise TypeError(
+                f"Expected the estimate of jaxdiscrete.given with has_aux={has_aux} to "
+                f"return {'(scalar, aux)' if has_aux else 'one scalar'}, got "
+                f"{type(out).__name__}. Pass has_aux to the estimator and to given."
+            )
         if importance_weight is None:
             return out
         value, aux = out if has_aux else (out, None)
@@ -131,32 +170,3 @@ def given(
         return (value, aux) if has_aux else value
 
     return estimate_at
-
-
-def check_is_sample(q: PyTree, z: PyTree) -> None:
-    """Raises unless z has the shapes of a sample of q, and is not known impossible."""
-    check_shapes_of_sample(jax.eval_shape(lambda: draw(jax.random.key(0), q)), z)
-    try:
-        known = float(np.asarray(log_prob(freeze(q), z)))
-    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
-        return
-    if known == -np.inf:
-        raise ValueError(
-            "Expected a given z that is possible under q, got one of probability zero. "
-            "A masked class cannot have been drawn from this q."
-        )
-
-
-def check_shapes_of_sample(expected: PyTree, z: PyTree) -> None:
-    """Raises unless z has the structure and shapes of what a sample looks like."""
-    shapes, got = _shapes(expected), _shapes(z)
-    if shapes != got:
-        raise ValueError(
-            f"Expected a given z of the shapes of a sample of q, {shapes}, got {got}. "
-            "Nothing is broadcast: use jax.vmap."
-        )
-
-
-def _shapes(tree: PyTree) -> str:
-    leaves, treedef = jax.tree.flatten(tree)
-    return f"{treedef} of {[jnp.shape(x) for x in leaves]}"

@@ -1,8 +1,8 @@
 """A test of whether an estimator uses f only through its value at the drawn z.
 
 The estimator is traced with an f that is one marked call. The program then says how
-often it stands there, and what its argument depends on; the mark can be neither batched
-nor differentiated.
+often it stands there, and whether its argument is z itself; the mark can be neither
+batched nor differentiated.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from jaxdiscrete.core.estimator import is_checking
+from jaxdiscrete.core.latents import is_array
 from jaxdiscrete.core.needs import check_latents
 from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.sample import GivenSample, given_sample
+from jaxdiscrete.core.signatures import takes_named_key_first
 from jaxdiscrete.core.typing import Objective, PyTree
 from jaxdiscrete.graphs.sites import Transform
 
 _MARK = "jaxdiscrete_objective_of_a_site"
+_IDENTITIES = ("stop_gradient", "copy", "convert_element_type", "pvary", "pcast")
+_CALLS = ("jit", "pjit", "checkpoint", "remat2")
 
 
 def check_site(
@@ -42,22 +46,16 @@ def check_site(
       z: what was drawn.
     """
     check_latents(where, q)
-    if not callable(transform):
-        raise TypeError(
-            f"Expected a transform in jaxdiscrete.{where}, such as "
-            f"jaxdiscrete.reinforce, got {type(transform).__name__}."
-        )
-
-    floating = [jnp.result_type(x) for x in jax.tree.leaves(q)]
+    _check_transform(where, transform)
+    floating = [jnp.result_type(x) for x in jax.tree.leaves(q) if is_array(x)]
     floating = [d for d in floating if jnp.issubdtype(d, jnp.floating)]
     objective = _marked_objective(at_least_float32(*floating))
 
-    def run(z: PyTree, rest: Any) -> Any:
-        key, q, inputs = rest
-        return transform(objective)(given_sample(z, key), q, *inputs)
+    def run(z: PyTree) -> Any:
+        return transform(objective)(given_sample(z, jax.random.key(0)), q, *inputs)
 
     try:
-        program = jax.make_jaxpr(run)(z, (jax.random.key(0), q, inputs)).jaxpr
+        program = jax.make_jaxpr(run)(z).jaxpr
     except (NotImplementedError, ValueError) as error:
         if "callback" not in str(error):
             raise
@@ -77,15 +75,24 @@ def check_site(
             "a key it is told which sample was drawn."
         ) from error
 
-    num_of_z = len(jax.tree.leaves(z))
-    is_rest = [i >= num_of_z for i in range(len(program.invars))]
-    depends_on_rest = list(_marked_calls(program, is_rest))
-    if len(depends_on_rest) != 1:
-        raise TypeError(_message(where, f"at {len(depends_on_rest)} points"))
-    if depends_on_rest[0]:
-        raise TypeError(
-            _message(where, "at a point that depends on q, on the key or on the inputs")
-        )
+    of_z: list[int | None] = list(range(len(program.invars)))
+    points = list(_points(program, of_z))
+    if len(points) != 1:
+        raise TypeError(_message(where, f"at {len(points)} points"))
+    if points[0] != of_z:
+        raise TypeError(_message(where, "at another point, made of z or of q"))
+
+
+def _check_transform(where: str, transform: Transform) -> None:
+    if callable(transform) and not takes_named_key_first(transform):
+        return
+    got = type(transform).__name__
+    if callable(transform):
+        got = "an estimate, which takes a key"
+    raise TypeError(
+        f"Expected a transform in jaxdiscrete.{where}, such as jaxdiscrete.reinforce "
+        f"and not jaxdiscrete.reinforce(f), got {got}."
+    )
 
 
 def _marked_objective(dtype: DTypeLike) -> Objective:
@@ -104,23 +111,25 @@ def _marked_objective(dtype: DTypeLike) -> Objective:
     return objective
 
 
-def _marked_calls(jaxpr: Any, is_source: list[bool]) -> Iterator[bool]:
-    """For every marked call in a program, whether it depends on one of the sources."""
-    reached = {id(v) for v, yes in zip(jaxpr.invars, is_source, strict=True) if yes}
+def _points(jaxpr: Any, of_z: list[int | None]) -> Iterator[list[int | None]]:
+    """The arguments of every marked call in a program: which leaves of z they are.
+
+    Args:
+      jaxpr: the program.
+      of_z: which leaf of z each of its inputs is, or None.
+    """
+    leaf = dict(zip(map(id, jaxpr.invars), of_z, strict=True))
     for eqn in jaxpr.eqns:
-        depends = [id(v) in reached for v in eqn.invars]
-        if any(depends):
-            reached.update(id(v) for v in eqn.outvars)
+        given = [leaf.get(id(v)) for v in eqn.invars]
         if eqn.params.get("name") == _MARK:
-            yield any(depends)
+            yield given
             continue
+        if eqn.primitive.name in _IDENTITIES:
+            leaf.update(zip(map(id, eqn.outvars), given, strict=True))
         for inner in _programs_in(eqn.params):
-            # The inputs of a plain call are those of its program. Those of a loop or
-            # a branch may be any of them.
-            is_call = eqn.primitive.name in ("jit", "pjit", "checkpoint", "remat2")
-            is_call = is_call and len(inner.invars) == len(depends)
-            sources = depends if is_call else [any(depends)] * len(inner.invars)
-            yield from _marked_calls(inner, sources)
+            # The inputs of a call are those of its program. Of a loop they are not.
+            is_call = eqn.primitive.name in _CALLS and len(inner.invars) == len(given)
+            yield from _points(inner, given if is_call else [None] * len(inner.invars))
 
 
 def _programs_in(params: dict[str, Any]) -> Iterator[Any]:

@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxdiscrete.core.checks import check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.needs import check_latents
-from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.typing import PyTree
+from jaxdiscrete.graphs.credit import check_along_time
+from jaxdiscrete.graphs.given import Action, decision_of, importance_weight
+from jaxdiscrete.graphs.off_policy import (
+    Weights,
+    credit_per_weight,
+    per_decision_weights,
+)
 from jaxdiscrete.graphs.probe import check_site
 from jaxdiscrete.graphs.sites import Transform, site_estimate
 
 
 class _Site(NamedTuple):
-    """One call of ``sample``, and how many costs had been charged before it."""
+    """One call of ``sample``.
+
+    Attributes:
+      transform: of the site.
+      q: its distributions, live.
+      inputs: of its baseline or critic.
+      z: what was drawn or given, stopped.
+      ratio: of the probabilities of a given decision, stopped; None for one drawn here.
+      num_costs_before: how many costs had been charged.
+    """
 
     transform: Transform
     q: PyTree
     inputs: tuple[Any, ...]
     z: PyTree
+    ratio: jax.Array | None
     num_costs_before: int
 
 
-def program(model: Callable[..., Any], *, has_aux: bool = False) -> Callable[..., Any]:
+class _Cost(NamedTuple):
+    """One call of ``cost``: its value, live, and how many sites came before it."""
+
+    value: jax.Array
+    num_sites_before: int
+
+
+def program(
+    model: Callable[..., Any],
+    *,
+    weights: Weights = per_decision_weights,
+    has_aux: bool = False,
+) -> Callable[..., Any]:
     r"""An estimate of the expected cost of a program that makes discrete decisions.
 
     ``model(sample, cost, *args)`` is plain Python: ``z = sample(transform, q,
@@ -43,6 +73,12 @@ def program(model: Callable[..., Any], *, has_aux: bool = False) -> Callable[...
 
     Costs are minimised: a reward is a negated cost.
 
+    One call of ``sample`` is one decision, and one call of ``cost`` one charge. Inside
+    a scan, a branch or a loop of JAX they would happen once and not as often as it
+    runs: that is refused, under :func:`jax.jit` by JAX's own UnexpectedTracerError.
+    Inside a vmap of the model's own it is refused as well, unless nothing that is
+    batched enters: then the batch shares the decision.
+
     Args:
       model: ``model(sample, cost, *args)``. A transform is
         one with its options filled in: ``jd.reinforce``, or ``lambda f: jd.relax(f,
@@ -50,19 +86,26 @@ def program(model: Callable[..., Any], *, has_aux: bool = False) -> Callable[...
         :func:`reinforce`, :func:`nvil`, :func:`dice`, :func:`control_variate`,
         :func:`relax`, and :func:`muprop`, :func:`rebar` and :func:`relax_rebar` with a
         ``relaxed_f``. ``inputs`` are what its baseline or critic takes; it sees them
-        stopped.
+        stopped. What it closes over it trains: values of the model are inputs.
+      weights: of decisions that another policy has drawn, from the ratios of the
+        probabilities ``[sites]`` to the weights of what is charged after each site and
+        before the next, as in :func:`sequential`. Default: per decision.
       has_aux: whether the estimate returns ``(scalar, aux)``, with what the model
         returns as aux. Default: what it returns is ignored.
 
     Returns:
-      ``estimate(key, *args) -> scalar``. Reverse mode, first order. Batch with
+      ``estimate(key, *args, actions=None) -> scalar``. With ``actions``, a list of one
+      :class:`Action` per call of ``sample``, nothing is drawn but conditional noise:
+      decisions and the log-probabilities that they had are those, and the estimate is
+      that of the weighted costs. Reverse mode, first order. Batch with
       :func:`jax.vmap`.
 
     Raises:
       TypeError: when called, if a transform evaluates f elsewhere, q holds no
         distributions, a cost is no real scalar, or ``sample`` or ``cost`` is called
-        inside a transformation (a scan, a vmap) that is part of the model.
-      ValueError: when called, if the model samples nothing, or a cost is known and NaN.
+        inside a transformation (a scan, a branch) that is part of the model.
+      ValueError: when called, if the model samples nothing, a cost is known and NaN, or
+        actions do not fit the decisions in number or shape.
       RuntimeError: if ``sample`` or ``cost`` is called after the model has returned.
 
     Example:
@@ -82,10 +125,13 @@ def program(model: Callable[..., Any], *, has_aux: bool = False) -> Callable[...
       computation graphs, 2015.
     """
 
-    def estimate(key: jax.Array, *args: Any) -> Any:
+    def estimate(
+        key: jax.Array, *args: Any, actions: Sequence[Action] | None = None
+    ) -> Any:
         sites: list[_Site] = []
-        costs: list[jax.Array] = []
+        costs: list[_Cost] = []
         is_running = True
+        outside = _is_staged()
 
         def check_running(what: str) -> None:
             if not is_running:
@@ -94,22 +140,32 @@ def program(model: Callable[..., Any], *, has_aux: bool = False) -> Callable[...
                     "model runs, got a call after it has returned. Call it inside the "
                     "model."
                 )
+            if _is_staged() != outside:
+                raise TypeError(_INSIDE)
 
         def sample(transform: Transform, q: PyTree, *inputs: Any) -> PyTree:
             check_running("sample")
             check_latents("program", q)
-            key_site = jax.random.fold_in(key, 2 * len(sites))
-            z = draw(key_site, freeze(q))
+            ratio = None
+            if actions is None:
+                z = draw(jax.random.fold_in(key, 2 * len(sites)), freeze(q))
+            else:
+                action = _next(actions, len(sites))
+                z = decision_of("program", q, action)
+                ratio = importance_weight(q, action)
             if not is_checking():
                 check_site("program", transform, freeze(q), freeze(inputs), z)
-            sites.append(_Site(transform, q, inputs, z, len(costs)))
+            sites.append(_Site(transform, q, inputs, z, ratio, len(costs)))
             return z
 
         def cost(value: jax.Array) -> None:
             check_running("cost")
             check_real_scalar("the cost", value)
             _check_not_nan(value)
-            costs.append(jnp.asarray(value))
+            # An operation, so that a value from outside of a loop does not leave it
+            # unseen.
+            value = jnp.asarray(value) * 1.0
+            costs.append(_Cost(value, len(sites)))
 
         aux = model(sample, cost, *args)
         is_running = False
@@ -118,18 +174,51 @@ def program(model: Callable[..., Any], *, has_aux: bool = False) -> Callable[...
                 "Expected the model of jaxdiscrete.program to sample at least once, "
                 "got none. Without a decision the sum of its costs is what you want."
             )
+        if actions is not None and len(actions) != len(sites):
+            raise ValueError(_number_of_actions(len(actions), f"{len(sites)} times"))
         try:
-            total = _total(key, sites, costs)
+            total = _total(key, sites, costs, weights)
         except jax.errors.UnexpectedTracerError as error:
-            raise TypeError(
-                "Expected sample and cost of jaxdiscrete.program to be called in the "
-                "model itself, got a call inside a transformation (jax.lax.scan, "
-                "jax.vmap) that is part of it. Use jaxdiscrete.sequential for a scan, "
-                "and batch the whole program with jax.vmap."
-            ) from error
+            raise TypeError(_INSIDE) from error
         return (total, aux) if has_aux else total
 
     return estimate
+
+
+_INSIDE = (
+    "Expected sample and cost of jaxdiscrete.program to be called in the model itself, "
+    "got a call inside a transformation (jax.lax.scan, jax.lax.cond, jax.jit, "
+    "jax.vmap) that is part of it, which traces it once. Use jaxdiscrete.sequential "
+    "for a scan, Python's own if and for where the number of decisions is known, and "
+    "batch or compile the whole program."
+)
+
+
+def _is_staged() -> bool:
+    """Tells whether what is computed here is traced and not run."""
+    try:
+        np.asarray(jnp.zeros(()) + 1.0)
+    except jax.errors.TracerArrayConversionError:
+        return True
+    return False
+
+
+def _next(actions: Sequence[Action], index: int) -> Action:
+    if not isinstance(actions, list | tuple) or isinstance(actions, Action):
+        raise TypeError(
+            "Expected actions of jaxdiscrete.program to be a list of one "
+            f"jaxdiscrete.Action per decision, got {type(actions).__name__}."
+        )
+    if index >= len(actions):
+        raise ValueError(_number_of_actions(len(actions), "more often"))
+    return actions[index]
+
+
+def _number_of_actions(num: int, sampled: str) -> str:
+    return (
+        "Expected actions of jaxdiscrete.program to hold one jaxdiscrete.Action per "
+        f"decision, in their order, got {num} for a model that samples {sampled}."
+    )
 
 
 def _check_not_nan(value: jax.Array) -> None:
@@ -144,24 +233,45 @@ def _check_not_nan(value: jax.Array) -> None:
         )
 
 
-def _total(key: jax.Array, sites: list[_Site], costs: list[jax.Array]) -> jax.Array:
+def _total(
+    key: jax.Array, sites: list[_Site], costs: list[_Cost], weights: Weights
+) -> jax.Array:
     """The sum of the costs, with the gradient of every site."""
-    values = [in_float32(c) for c in costs]
-    total = sum(values, jnp.zeros(()))
+    dtype = at_least_float32(*(c.value.dtype for c in costs))
+    values = [c.value.astype(dtype) for c in costs]
+    of_sites = _weights_of(sites, weights, dtype)
+    if of_sites is not None:
+        # What is charged before the first decision depends on none.
+        of_costs = [jnp.ones((), dtype), *of_sites]
+        values = [
+            of_costs[cost.num_sites_before] * value
+            for cost, value in zip(costs, values, strict=True)
+        ]
+    total = sum(values, jnp.zeros((), dtype))
     # What is charged after every site, from the last one on: a running sum, so that
     # the number of additions is linear.
-    later = [jnp.zeros(())]
+    later = [jnp.zeros((), dtype)]
     for value in reversed(values):
         later.append(later[-1] + jax.lax.stop_gradient(value))
     after = later[::-1]
     for i, site in enumerate(sites):
+        credit = after[site.num_costs_before]
+        if of_sites is not None:
+            credit = credit_per_weight(credit, of_sites[i])
         key_noise = jax.random.fold_in(key, 2 * i + 1)
-        total = total + site_estimate(
-            site.transform,
-            key_noise,
-            site.q,
-            site.inputs,
-            site.z,
-            after[site.num_costs_before],
-        )
+        zero = site_estimate(
+            site.transform, key_noise, site.q, site.inputs, site.z, credit
+        ).astype(dtype)
+        total = total + (zero if of_sites is None else of_sites[i] * zero)
     return total
+
+
+def _weights_of(
+    sites: list[_Site], weights: Weights, dtype: DTypeLike
+) -> list[jax.Array] | None:
+    """The weight of what is charged after every site, stopped; None if all are 1."""
+    ratios = [site.ratio for site in sites if site.ratio is not None]
+    if not ratios:
+        return None
+    check_along_time("weights", weights, jnp.stack(ratios))
+    return list(freeze(weights(jnp.stack(ratios))).astype(dtype))

@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxdiscrete.core.checks import check_real_scalar
-from jaxdiscrete.core.latents import draw, freeze, log_prob
+from jaxdiscrete.core.latents import draw, freeze, is_array, log_prob
 from jaxdiscrete.core.needs import check_latents
-from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.precision import at_least_float32, in_float32
 from jaxdiscrete.core.typing import PyTree
-from jaxdiscrete.graphs.given import Action, check_shapes_of_sample
+from jaxdiscrete.graphs.given import Action
 from jaxdiscrete.graphs.probe import check_site
+from jaxdiscrete.graphs.samples import as_sample, check_hard, check_shapes, convert
 from jaxdiscrete.graphs.sites import Transform
 
 #: ``policy(carry, x) -> (q, inputs)``.
@@ -65,14 +67,14 @@ class Episode:
             (carry, stand_in), (x, key, action) = state, row
             is_active, here = jnp.ones((), bool), (carry, x)
             if self.active is not None:
-                is_active = self.active(carry, x)
+                is_active = jnp.asarray(self.active(carry, x))
                 here = stand_in = select(is_active, here, freeze(stand_in))
             q, inputs = self.policy(*here)
             ratio = jnp.ones(())
             if action is None:
                 z = draw(key, freeze(q))
             else:
-                z = freeze(action.z)
+                z = as_sample(q, action.z)
                 if self.active is not None:
                     z = select(is_active, z, draw(key, freeze(q)))
                 ratio = jnp.exp(log_prob(freeze(q), z) - in_float32(action.log_prob))
@@ -133,7 +135,7 @@ def check_episode(
     xs: PyTree,
     actions: Action | None,
     num_samples: int,
-) -> None:
+) -> DTypeLike:
     """Raises unless policy, step and transform fit one another, without computing.
 
     Args:
@@ -143,6 +145,9 @@ def check_episode(
       xs: inputs, with a leading axis of time.
       actions: given decisions, with leading axes of rollouts and time, or None.
       num_samples: how many rollouts.
+
+    Returns:
+      The dtype of the costs.
     """
     x = jax.tree.map(lambda x: jax.eval_shape(lambda: jnp.asarray(x)[0]), xs)
     if episode.active is not None:
@@ -153,12 +158,7 @@ def check_episode(
                 f"scalar, got shape {jnp.shape(mask)} of {jnp.result_type(mask)}. "
                 "Compare it, for instance t < length."
             )
-    out = jax.eval_shape(episode.policy, carry, x)
-    if not isinstance(out, tuple) or len(out) != 2 or not isinstance(out[1], tuple):
-        raise TypeError(
-            "Expected policy of jaxdiscrete.sequential to return (q, inputs) with a "
-            f"tuple of inputs, got {type(out).__name__}. Without inputs return (q, ())."
-        )
+    q, inputs = jax.eval_shape(_checked(episode.policy), carry, x)
 
     def check_decision(q: PyTree, inputs: tuple[Any, ...]) -> PyTree:
         check_latents("sequential", q)
@@ -166,10 +166,38 @@ def check_episode(
         check_site("sequential", transform, q, inputs, z)
         return z
 
-    z = jax.eval_shape(check_decision, *out)
+    z = jax.eval_shape(check_decision, q, inputs)
     if actions is not None:
         _check_actions(actions, z, (num_samples, num_steps_of(xs)))
-    _check_step(episode, carry, z, x)
+        if episode.active is None:  # else what stands past the end may be anything
+            some_q = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), q)
+            check_hard(some_q, convert(z, actions.z), num_axes=2)
+    return _check_step(episode, carry, z, x)
+
+
+def _checked(policy: Policy) -> Policy:
+    """The policy, which raises unless it returns what a scan can hand on."""
+
+    def checked(carry: PyTree, x: PyTree) -> tuple[PyTree, tuple[Any, ...]]:
+        out = policy(carry, x)
+        if not isinstance(out, tuple) or len(out) != 2 or not isinstance(out[1], tuple):
+            raise TypeError(
+                "Expected policy of jaxdiscrete.sequential to return (q, inputs) with "
+                f"a tuple of inputs, got {type(out).__name__}. Without inputs return "
+                "(q, ())."
+            )
+        check_latents("sequential", out[0])
+        for leaf in jax.tree.leaves(out):
+            if not is_array(leaf) and not isinstance(leaf, bool | int | float):
+                raise TypeError(
+                    "Expected policy of jaxdiscrete.sequential to return registered "
+                    "pytrees of arrays, which a scan can hand on, got "
+                    f"{type(leaf).__name__}. Register its class with "
+                    "jax.tree_util.register_dataclass, or use jaxdiscrete.program."
+                )
+        return out
+
+    return checked
 
 
 def _check_actions(actions: Action, z: PyTree, leading: tuple[int, int]) -> None:
@@ -181,7 +209,7 @@ def _check_actions(actions: Action, z: PyTree, leading: tuple[int, int]) -> None
     stacked = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((*leading, *x.shape), x.dtype), z
     )
-    check_shapes_of_sample(stacked, actions.z)
+    check_shapes(stacked, actions.z)
     if jnp.shape(actions.log_prob) != leading:
         raise ValueError(
             "Expected log_prob of the actions of jaxdiscrete.sequential to have one "
@@ -191,7 +219,7 @@ def _check_actions(actions: Action, z: PyTree, leading: tuple[int, int]) -> None
         )
 
 
-def _check_step(episode: Episode, carry: PyTree, z: PyTree, x: PyTree) -> None:
+def _check_step(episode: Episode, carry: PyTree, z: PyTree, x: PyTree) -> DTypeLike:
     out = jax.eval_shape(episode.step, carry, z, x)
     if not isinstance(out, tuple) or len(out) != 2:
         raise TypeError(
@@ -205,7 +233,8 @@ def _check_step(episode: Episode, carry: PyTree, z: PyTree, x: PyTree) -> None:
             f"with has_aux=True, got {type(cost).__name__} in place of the second. "
             "Return a pair."
         )
-    check_real_scalar("the cost of step", cost[0] if episode.has_aux else cost)
+    cost = cost[0] if episode.has_aux else cost
+    check_real_scalar("the cost of step", cost)
     expected, got = _describe(carry), _describe(new)
     if expected != got:
         raise TypeError(
@@ -213,6 +242,7 @@ def _check_step(episode: Episode, carry: PyTree, z: PyTree, x: PyTree) -> None:
             f"structure, shapes and dtypes of the first one, {expected}, got {got}. "
             "Convert it, or start from a carry like it."
         )
+    return at_least_float32(jnp.result_type(cost))
 
 
 def _describe(tree: PyTree) -> str:

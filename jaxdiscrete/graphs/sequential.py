@@ -10,11 +10,17 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
+from jaxdiscrete.core.checks import check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import PyTree
-from jaxdiscrete.graphs.credit import Credit, cost_to_go, discounts
+from jaxdiscrete.graphs.credit import (
+    Credit,
+    check_along_time,
+    cost_to_go,
+    discounts,
+)
 from jaxdiscrete.graphs.given import Action
 from jaxdiscrete.graphs.off_policy import (
     Weights,
@@ -104,8 +110,9 @@ def sequential(
       TypeError: when called, if a transform evaluates f elsewhere, the policy returns
         no distributions, a cost is no real scalar, ``active`` is not boolean, or the
         carry changes.
-      ValueError: when called, if ``xs`` have no or unequal lengths, or actions do not
-        have the shapes of decisions.
+      ValueError: if ``discount`` is no scalar; when called, if ``xs`` have no or
+        unequal lengths, credit or weights are not one number per step, or actions do
+        not have the shapes of decisions.
 
     Example:
       >>> def policy(carry, x):
@@ -126,6 +133,7 @@ def sequential(
     """
     check_count("sequential", "num_samples", num_samples, 1, "Ask for one or more.")
     check_chunk_size("sequential", chunk_size)
+    check_real_scalar("discount", jnp.asarray(discount) * 1.0)
     episode = Episode(policy, step, active, has_aux)
 
     def site(key: jax.Array, one: Steps, signal: jax.Array) -> jax.Array:
@@ -153,7 +161,11 @@ def sequential(
         if actions is not None and num_samples == 1:
             actions = jax.tree.map(lambda x: jnp.asarray(x)[None], actions)
         if not is_checking():
-            check_episode(episode, transform, carry, xs, actions, num_samples)
+            dtype = check_episode(episode, transform, carry, xs, actions, num_samples)
+            per_step = jax.ShapeDtypeStruct((num_steps,), dtype)
+            check_along_time("credit", credit, per_step)
+            if actions is not None:
+                check_along_time("weights", weights, per_step)
 
         key_rollouts, key_noise = jax.random.split(key)
         if num_samples == 1:
@@ -164,11 +176,12 @@ def sequential(
             lambda row: episode.run(row[0], carry, xs, row[1]), (keys, actions)
         )
 
-        costs = steps.cost * discounts(discount, num_steps, steps.cost.dtype)[None]
+        dtype = steps.cost.dtype
+        costs = steps.cost * discounts(discount, num_steps, dtype)[None]
         if actions is None:
             signals = jax.vmap(credit)(freeze(costs))
         else:
-            of_costs = freeze(jax.vmap(weights)(steps.ratio)).astype(costs.dtype)
+            of_costs = freeze(jax.vmap(weights)(steps.ratio)).astype(dtype)
             costs = costs * of_costs
             signals = jax.vmap(credit)(freeze(costs))
             signals = credit_per_weight(signals, of_costs)
@@ -178,7 +191,7 @@ def sequential(
         noise = jax.random.split(key_noise, (num_samples, num_steps))
         zeros = over_rollouts(
             lambda row: jax.vmap(site)(*row), (noise, steps, signals)
-        ).astype(costs.dtype)
+        ).astype(dtype)
         if actions is not None:
             zeros = zeros * of_costs
         value = (costs.sum() + zeros.sum()) / num_samples

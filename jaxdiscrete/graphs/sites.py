@@ -17,6 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import given_sample
 from jaxdiscrete.core.typing import Estimator, PyTree
@@ -40,14 +41,16 @@ def site_estimate(
       transform: of the site.
       key: for its conditional noise.
       q: its distributions, live.
-      inputs: of its baseline or critic.
+      inputs: of its baseline or critic, which an estimator of one's own need not stop.
       z: what was drawn, stopped.
       credit: what was charged afterwards, stopped.
 
     Returns:
       A scalar of value zero.
     """
-    estimate = transform(lambda z, *args: credit)(given_sample(z, key), q, *inputs)
+    estimate = transform(lambda z, *args: credit)(
+        given_sample(z, key), q, *freeze(inputs)
+    )
     # An estimator of higher derivatives knows nothing of the other sites, so a second
     # one would be wrong: the rule refuses it.
     zero = match_varying(jnp.zeros_like(estimate), jax.lax.stop_gradient(estimate))

@@ -127,3 +127,49 @@ def gradients(loss, params, num=100_000, seed=1):
 
 def exact_gradient_of(fn, params):
     return flat(jax.grad(fn)(params))
+
+
+def loss_of_chain(transform, **options):
+    def loss(params, key):
+        estimate = jd.sequential(transform, *chain(params), **options)
+        return estimate(key, START, params["theta"])
+
+    return loss
+
+
+def exact_chain(params, **options):
+    return expected_cost(*chain(params), START, params["theta"], BINARY, **options)
+
+
+def stopping(params):
+    """An episode that a decision ends, with NaN past the end wherever one can be."""
+
+    def active(carry, theta):
+        del theta
+        return carry[1] < 0.5
+
+    def policy(carry, theta):
+        h, ended = carry
+        # Infinite and NaN past the end, in values and in every derivative.
+        blown = params["w"] * h / (1.0 - ended) - params["w"] * ended / (1.0 - ended)
+        return jd.Bernoulli(theta + blown), (h + jnp.log(1.0 - ended), blown)
+
+    def step(carry, z, theta):
+        h, ended = carry
+        new = jnp.tanh(h + 1.5 * z - 0.5) + jnp.sqrt(-ended)
+        cost = params["c"] * z * (6.0 + h) + 0.1 * params["c"] / (1.0 - ended) + h**2
+        return (new, jnp.where((1.0 - z) * h > 0.0, 1.0, 0.0)), cost
+
+    return active, policy, step
+
+
+EPISODE_START = (jnp.array(0.2), jnp.array(0.0))
+
+
+def loss_of_stopping(transform, **options):
+    def loss(params, key):
+        active, policy, step = stopping(params)
+        estimate = jd.sequential(transform, policy, step, active=active, **options)
+        return estimate(key, EPISODE_START, params["theta"])
+
+    return loss

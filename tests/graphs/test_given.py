@@ -94,22 +94,71 @@ def test_several_samples_are_refused(no_compute):
         estimate(jax.random.key(0), distributions(Q))
 
 
-def test_a_sample_of_another_shape_is_refused(no_compute):
-    estimate = jd.given(jd.reinforce(f), {"a": jnp.zeros(3), "b": jnp.zeros(3)})
-    with pytest.raises(ValueError, match="a given z of the shapes of a sample of q"):
-        estimate(jax.random.key(0), distributions(Q))
-
-
-def test_an_impossible_sample_is_refused(no_compute):
-    q = jd.OneHotCategorical(jnp.array([0.0, 1.0, -jnp.inf]))
-    estimate = jd.given(jd.reinforce(jnp.sum), jnp.array([0.0, 0.0, 1.0]))
-    with pytest.raises(ValueError, match="possible under q, got one of probability"):
-        estimate(jax.random.key(0), q)
-
-
 def test_a_weight_that_is_no_scalar_is_refused(no_compute):
     with pytest.raises(ValueError, match="importance_weight"):
         jd.given(jd.reinforce(f), {}, importance_weight=jnp.ones(2))
+
+
+@pytest.mark.parametrize("has_aux", [False, True])
+def test_has_aux_is_that_of_the_estimate(has_aux, no_compute):
+    estimate = jd.reinforce(
+        lambda z: jnp.sum(z) if has_aux else (jnp.sum(z), z), has_aux=not has_aux
+    )
+    wrapped = jd.given(estimate, jnp.ones(2), importance_weight=0.5, has_aux=has_aux)
+    with pytest.raises(TypeError, match=f"with has_aux={has_aux} to return"):
+        jax.eval_shape(wrapped, jax.random.key(0), jd.Bernoulli(jnp.zeros(2)))
+
+
+def test_what_the_new_policy_cannot_do_has_weight_zero():
+    """Its estimate is zero, and so is every gradient."""
+    q = jd.OneHotCategorical(jnp.array([0.0, 1.0, -jnp.inf]))
+    action = jd.Action(jnp.array([0.0, 0.0, 1.0]), jnp.log(0.5))
+    weight = jd.importance_weight(q, action)
+    assert weight == 0.0
+    for is_compiled in (False, True):
+        for name in ("reinforce", "muprop", "rebar", "relax"):
+            transform = {
+                "reinforce": jd.reinforce,
+                "muprop": jd.muprop,
+                "rebar": lambda f: jd.rebar(f, temperature=0.5),
+                "relax": lambda f: jd.relax(f, jnp.sum, temperature=0.5),
+            }[name]
+            estimate = jd.given(transform(jnp.sum), action.z, importance_weight=weight)
+            run = jax.value_and_grad(estimate, argnums=1)
+            run = jax.jit(run) if is_compiled else run
+            value, gradient = run(jax.random.key(0), q)
+            assert value == 0.0
+            np.testing.assert_array_equal(gradient.logits, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "match"),
+    [
+        (
+            jd.Action(jnp.zeros((4, 2)), jnp.zeros(4)),
+            ValueError,
+            r"to be one scalar, the joint .* got shape \(4,\)",
+        ),
+        (
+            jd.Action(jnp.zeros(2), jnp.zeros(2)),
+            ValueError,
+            "Nothing is broadcast: use jax.vmap",
+        ),
+        (
+            jd.Action(jnp.zeros((4, 2)), jnp.array(0.0)),
+            ValueError,
+            "of the shapes of a sample of q",
+        ),
+        (
+            (jnp.zeros(2), jnp.array(0.0)),
+            TypeError,
+            "to be a jaxdiscrete.Action, got tuple",
+        ),
+    ],
+)
+def test_several_actions_have_no_one_weight(action, error, match, no_compute):
+    with pytest.raises(error, match=match):
+        jd.importance_weight(jd.Bernoulli(jnp.zeros(2)), action)
 
 
 def test_no_distributions_to_act_by_are_refused(no_compute):

@@ -6,6 +6,7 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.graphs.problems import PARAMS, START, TRANSFORMS, chain
+from tests.helpers.samplers import BareSampler
 
 Q = jd.Bernoulli(jnp.array([0.3, -0.4]))
 
@@ -48,8 +49,20 @@ REFUSED = {
         lambda f: lambda key, q: f(jd.act(key, q).z) - f(1.0 - jd.act(key, q).z),
         "evaluates it at 2 points",
     ),
-    "own_mean": (lambda f: lambda key, q: f(q.mean()), "that depends on q"),
-    "own_jitted": (lambda f: jax.jit(lambda key, q: f(q.mean())), "depends on q"),
+    "own_mean": (lambda f: lambda key, q: f(q.mean()), "at another point"),
+    "own_jitted": (lambda f: jax.jit(lambda key, q: f(q.mean())), "made of z or of q"),
+    "own_opposite": (
+        lambda f: lambda key, q: f(1.0 - jd.act(key, q).z),
+        "at another point",
+    ),
+    "own_loop": (
+        lambda f: (
+            lambda key, q: jax.lax.fori_loop(
+                0, 3, lambda i, total: total + f(jd.act(key, q).z), 0.0
+            )
+        ),
+        AT_OTHER_POINTS,
+    ),
     "own_batch": (
         lambda f: (
             lambda key, q: jax.vmap(lambda s: f(s * jd.act(key, q).z))(jnp.eye(2)).sum()
@@ -66,7 +79,26 @@ REFUSED = {
         r"takes its sample from jaxdiscrete\.act\(key, q\)",
     ),
     "no_function": (3, "Expected a transform in jaxdiscrete.program, such as"),
+    "an_estimate": (
+        jd.reinforce(critic),
+        r"jaxdiscrete\.reinforce and not jaxdiscrete\.reinforce\(f\), got an estimate",
+    ),
 }
+
+
+def test_an_exchange_of_two_decisions_is_another_point(no_compute):
+    def exchanged(f):
+        def estimate(key, q):
+            z, _ = jd.act(key, q)
+            return f({"a": z["b"], "b": z["a"]})
+
+        return estimate
+
+    def model(sample, cost):
+        cost(sample(exchanged, {"a": Q, "b": Q})["a"].sum())
+
+    with pytest.raises(TypeError, match="at another point"):
+        jax.eval_shape(jd.program(model), jax.random.key(0))
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -96,6 +128,46 @@ def test_an_estimator_of_ones_own_is_accepted(transform, no_compute):
     if transform is jax.jit:
         transform = lambda f: jax.checkpoint(own(f))  # noqa: E731
     run(transform)
+
+
+def test_an_estimator_of_ones_own_sees_stopped_inputs():
+    """As those of the library do: nothing of a baseline reaches the model."""
+
+    def with_input(f):
+        def estimate(key, q, h):
+            z, _ = jd.act(key, q)
+            return f(z) + q.log_prob(z) + 7.0 * h
+
+        return estimate
+
+    def loss(h):
+        def model(sample, cost):
+            cost(sample(with_input, jd.Bernoulli(jnp.array(0.3)), 2.0 * h))
+
+        return jd.program(model)(jax.random.key(0))
+
+    assert jax.grad(loss)(1.0) == 0.0
+
+
+def test_samplers_that_hide_their_parameters(no_compute):
+    """They are no pytrees, and their inputs may be anything."""
+    transform = lambda f: jd.reinforce(  # noqa: E731
+        f, baseline=lambda name: {"one": 1.0}[name]
+    )
+
+    def model(sample, cost):
+        cost(jnp.sum(sample(transform, BareSampler(Q.logits), "one")))
+
+    jax.eval_shape(jd.program(model), jax.random.key(0))
+
+    def of_mean(f):
+        return lambda key, q: f(jax.nn.sigmoid(q.logits))
+
+    def elsewhere(sample, cost):
+        cost(jnp.sum(sample(of_mean, BareSampler(Q.logits))))
+
+    with pytest.raises(TypeError, match="at another point"):
+        jax.eval_shape(jd.program(elsewhere), jax.random.key(0))
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)

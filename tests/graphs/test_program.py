@@ -4,6 +4,7 @@ import itertools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxdiscrete as jd
@@ -130,7 +131,7 @@ def equations(num_sites):
     def transform(f):
         nonlocal traces
         traces += 1
-        return jd.relax(f, weigh, temperature=0.5)
+        return jd.reinforce(f, baseline=jnp.array(1.0))
 
     def model(sample, cost, logits):
         z = jnp.array(0.0)
@@ -202,23 +203,133 @@ def test_calls_after_the_model_has_returned_are_refused():
         kept[1](jnp.array(1.0))
 
 
-@pytest.mark.parametrize("what", ["scan", "vmap"])
-def test_a_site_inside_a_transformation_is_refused(what):
-    def model(sample, cost):
-        def one(x):
-            return sample(jd.reinforce, jd.Bernoulli(x))
+def charge(value):
+    """A function of no arguments that charges a value from outside of it."""
+    return lambda sample, cost: (cost(value), jnp.zeros(()))[1]
 
-        xs = jnp.zeros(3)
-        if what == "scan":
-            zs = jax.lax.scan(lambda c, x: (c, one(x)), 0.0, xs)[1]
-        else:
-            zs = jax.vmap(one)(xs)
-        cost(jnp.sum(zs))
+
+def draw(sample, cost):
+    return bernoulli(sample)
+
+
+def in_scan(one):
+    return jax.lax.scan(lambda c, x: (c, one()), 0.0, None, length=3)[1].sum()
+
+
+def in_cond(one):
+    return jax.lax.cond(jnp.array(False), one, lambda: jnp.zeros(()))
+
+
+def in_while(one):
+    step = lambda c: (c[0] + 1.0, one())  # noqa: E731
+    return jax.lax.while_loop(lambda c: c[0] < 3.0, step, (0.0, jnp.zeros(())))[1]
+
+
+INSIDE = {
+    "scan": in_scan,
+    "cond": in_cond,
+    "while": in_while,
+    "jit": lambda one: jax.jit(lambda: one())(),
+    "remat": lambda one: jax.checkpoint(lambda: one())(),
+    "vmap": lambda one: jax.vmap(lambda x: x * one())(jnp.arange(3.0)).sum(),
+    "grad": lambda one: jax.value_and_grad(lambda x: x * one())(2.0)[0],
+}
+
+
+@pytest.mark.parametrize("what", ["scan", "cond", "while", "jit", "remat"])
+@pytest.mark.parametrize("is_cost", [False, True])
+def test_calls_inside_a_transformation_are_refused(what, is_cost):
+    """They would happen once, a cost also where its branch is not taken."""
+
+    def model(sample, cost):
+        z = bernoulli(sample)
+        one = charge(3.0 * z) if is_cost else draw
+        cost(INSIDE[what](lambda: one(sample, cost)))
 
     estimate = jd.program(model)
-    with pytest.raises((TypeError, jax.errors.UnexpectedTracerError)):
-        jax.jit(estimate)(jax.random.key(0))
     with pytest.raises(TypeError, match="got a call inside a transformation"):
         estimate(jax.random.key(0))
+    with pytest.raises(jax.errors.UnexpectedTracerError):
+        jax.jit(estimate)(jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("what", "under_jit"),
+    [("vmap", TypeError), ("grad", jax.errors.UnexpectedTracerError)],
+)
+def test_calls_that_depend_on_what_is_transformed_are_refused(what, under_jit):
+    def model(sample, cost):
+        z = bernoulli(sample)
+        if what == "vmap":
+            jax.vmap(lambda x: cost(x * z))(jnp.arange(3.0))
+        else:
+            jax.grad(lambda x: (cost(x * z), x)[1])(2.0)
+
     with pytest.raises(TypeError, match=r"Use jaxdiscrete\.sequential for a scan"):
-        estimate(jax.random.key(0))
+        jd.program(model)(jax.random.key(0))
+    with pytest.raises(under_jit):
+        jax.jit(jd.program(model))(jax.random.key(0))
+
+
+@pytest.mark.parametrize("what", ["vmap", "grad"])
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_one_call_is_one_decision(what, is_compiled):
+    """In a transformation of which it sees nothing it is shared."""
+
+    def model(sample, cost, logits):
+        def one():
+            return sample(jd.reinforce, jd.Bernoulli(logits))
+
+        cost(INSIDE[what](one) ** 2)
+
+    run = jax.value_and_grad(jd.program(model), argnums=1)
+    keys, logits = jax.random.split(jax.random.key(0), 8), jnp.array(0.3)
+    run = jax.vmap(run, (0, None))
+    values, gradients = (jax.jit(run) if is_compiled else run)(keys, logits)
+    z = values / (9.0 if what == "vmap" else 4.0)
+    assert set(np.unique(z)) == {0.0, 1.0}
+    expected = values * (z - jax.nn.sigmoid(logits))
+    np.testing.assert_allclose(gradients, expected, rtol=1e-5)
+
+
+def test_conditionals_and_loops_of_python():
+    """Outside of jit decisions are known: each draws as many more as it is told."""
+
+    def model(sample, cost, logits):
+        count = 0
+        while sample(jd.reinforce, jd.Bernoulli(logits[0])) > 0:
+            count += 1
+        if count % 2:
+            cost(3.0 * sample(jd.reinforce, jd.Bernoulli(logits[1])))
+        else:
+            cost(jnp.array(1.0) * count)
+
+    logits = jnp.array([1.0, -0.3])
+    p = jax.nn.sigmoid(logits)
+    run = jax.value_and_grad(jd.program(model, has_aux=False), argnums=1)
+    counts = set()
+    for seed in range(8):
+        value, gradient = run(jax.random.key(seed), logits)
+        zs = replayed(model, jax.random.key(seed), logits)
+        count = sum(zs[0])
+        score = count * (1.0 - p[0]) - p[0]
+        last = zs[1][0] - p[1] if count % 2 else 0.0
+        np.testing.assert_allclose(gradient, value * np.array([score, last]), rtol=1e-5)
+        counts.add(count)
+    assert len(counts) > 2
+
+
+def replayed(model, key, logits):
+    """The decisions of each logit in a run of the same key."""
+    seen = []
+
+    def watched(sample, cost, logits):
+        def sample_and_see(transform, q):
+            z = sample(transform, q)
+            seen.append((float(q.logits), float(z)))
+            return z
+
+        model(sample_and_see, cost, logits)
+
+    jd.program(watched)(key, logits)
+    return [[z for value, z in seen if value == float(x)] for x in logits]

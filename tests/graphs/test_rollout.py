@@ -6,6 +6,7 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.graphs.problems import PARAMS, START, chain
+from tests.helpers.samplers import BareSampler
 
 XS = PARAMS["theta"]
 
@@ -72,6 +73,19 @@ def test_a_policy_that_returns_no_distribution(policy, match, no_compute):
     refuse(TypeError, match, policy=policy)
 
 
+def test_a_policy_whose_distribution_is_no_pytree(no_compute):
+    refuse(
+        TypeError,
+        "registered pytrees of arrays, which a scan can hand on, got BareSampler",
+        policy=lambda h, x: (BareSampler(x), ()),
+    )
+    refuse(
+        TypeError,
+        r"got str\. Register its class",
+        policy=lambda h, x: (jd.Bernoulli(x), ("left",)),
+    )
+
+
 @pytest.mark.parametrize("mask", [jnp.array(1.0), jnp.array([True, False])])
 def test_a_mask_that_is_not_boolean(mask, no_compute):
     refuse(TypeError, "to return one boolean scalar", active=lambda h, x: mask)
@@ -86,6 +100,33 @@ def test_actions_of_other_shapes(no_compute):
         TypeError,
         "to be a jaxdiscrete.Action, got tuple",
         actions=(jnp.zeros(4), jnp.zeros(4)),
+    )
+
+
+def test_a_discount_that_is_no_scalar(no_compute):
+    """It would be one of every step."""
+    with pytest.raises(ValueError, match=r"Expected discount to return one real"):
+        jd.sequential(jd.reinforce, *chain(PARAMS), discount=jnp.ones(4))
+
+
+@pytest.mark.parametrize(
+    "credit",
+    [
+        jnp.sum,
+        lambda costs: costs.sum()[None],
+        lambda costs: jnp.ones(4, int),
+        lambda costs: (costs, costs),
+    ],
+)
+def test_credit_and_weights_that_are_not_one_per_step(credit, no_compute):
+    """A scalar would be broadcast."""
+    refuse(ValueError, "Expected credit to return one real number per", credit=credit)
+    actions = jd.Action(jnp.zeros(4), jnp.zeros(4))
+    refuse(
+        ValueError,
+        r"Expected weights to return one real number per step, of shape \(4,\)",
+        weights=credit,
+        actions=actions,
     )
 
 

@@ -24,6 +24,8 @@ class Published:
     """-1 where the paper prints a negative log-likelihood and we its negative."""
     tolerance: float = bounded(0.0, at_least=0)
     """Largest difference that counts as reproduced. Default: none is claimed."""
+    any_length: bool = False
+    """Whether the metric is the same at every length of the run."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -52,6 +52,7 @@ class Experiment:
         if self.grid is not None:
             settings = change(GridFile(self.grid.settings)).grid
             check_bounds(settings, "grid.")
+            settings.check(self.grid.estimators)
             grid = dataclasses.replace(self.grid, settings=settings)
             return dataclasses.replace(self, grid=grid)
         runs = {name: change(c) for name, c in self.runs.items()}

@@ -9,7 +9,7 @@ from typing import Any
 from jaxdiscrete.experiments.config.check import check
 from jaxdiscrete.experiments.config.claims import Claim, ShortLength
 from jaxdiscrete.experiments.config.experiment import Experiment, check_names
-from jaxdiscrete.experiments.config.grid import Grid, MeasuredGrid
+from jaxdiscrete.experiments.config.grid import Grid, MeasuredGrid, find_grid
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import Estimator
 from jaxdiscrete.experiments.estimators.table import find_estimator
@@ -18,7 +18,7 @@ from jaxdiscrete.experiments.settings.read import read, read_table
 from jaxdiscrete.experiments.tasks.table import find_model
 from jaxdiscrete.experiments.training.settings import Config, Model
 
-VARIANTS = {Estimator: find_estimator, Model: find_model}
+VARIANTS = {Estimator: find_estimator, Model: find_model, Grid: find_grid}
 
 
 def load_runs(path: Path) -> dict[str, Config]:
@@ -142,15 +142,11 @@ def _read_grid(table: dict[str, Any]) -> MeasuredGrid:
             f"{next(iter(table))}. Remove it."
         )
     check_bounds(grid, "grid.")
-    if len(grid.logits) < 2:
-        raise UsageError(
-            f"Expected grid.logits to be at least 2 numbers, got {len(grid.logits)}. "
-            "A variable with one class has nothing to estimate."
-        )
     runs = {}
     for name, settings in estimators.items():
         runs[name] = read(Estimator, settings, f"estimators.{name}", VARIANTS)
         check_bounds(runs[name], f"estimators.{name}.")
+    grid.check(runs)
     return MeasuredGrid(grid, runs)
 
 

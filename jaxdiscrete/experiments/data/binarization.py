@@ -14,7 +14,10 @@ BINARIZATIONS = {
     "threshold": "thresholded",
     "fixed": "drawn once",
     "dynamic": "drawn afresh every epoch",
+    "none": "grey",
 }
+#: Those that leave grey values: for whoever draws from them, and for good.
+GREY = ("dynamic", "none")
 
 _CHUNK = 1000
 
@@ -38,9 +41,10 @@ class Binarizer(NamedTuple):
           threshold: what a one exceeds under ``"threshold"``. Default: half of white.
 
         Returns:
-          uint8 of the same shape: zeros and ones, or 0 to 255 under ``"dynamic"``.
+          uint8 of the same shape: zeros and ones, or 0 to 255 where they stay grey,
+          under ``"dynamic"`` and ``"none"``.
         """
-        if self.kind == "dynamic":
+        if self.kind in GREY:
             return np.rint(grey * (255 / white)).astype(np.uint8)
         if self.kind == "threshold":
             threshold = white / 2 if threshold is None else threshold

@@ -69,7 +69,7 @@ class Dataset(NamedTuple):
     test: np.ndarray
     image_shape: tuple[int, int]
     is_grey: bool
-    """0 to 255 times the probability of a one, for whoever draws; else 0 and 1."""
+    """0 to 255, of a pixel's ink or of the probability of a one; else 0 and 1."""
     train_labels: np.ndarray | None
     valid_labels: np.ndarray | None
     test_labels: np.ndarray | None

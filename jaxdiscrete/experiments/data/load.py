@@ -9,7 +9,11 @@ from typing import TypeVar
 import numpy as np
 
 from jaxdiscrete.experiments.data import sets
-from jaxdiscrete.experiments.data.binarization import BINARIZATIONS, make_binarizer
+from jaxdiscrete.experiments.data.binarization import (
+    BINARIZATIONS,
+    GREY,
+    make_binarizer,
+)
 from jaxdiscrete.experiments.data.dataset import Dataset, DatasetInfo, SetInfo
 from jaxdiscrete.experiments.data.download import ensure_files
 from jaxdiscrete.experiments.data.settings import Data
@@ -59,7 +63,8 @@ def load_dataset(choice: Data) -> Dataset:
       choice: the set's name, and a binarization: ``"published"`` for a set that is
         binary already, ``"threshold"`` for a one where a pixel is more than half
         ink, ``"fixed"`` for one draw with a fixed seed, ``"dynamic"`` for grey values
-        from which the caller draws, None for the first that the set allows.
+        from which the caller draws, ``"none"`` for grey values as they are, None for
+        the first that the set allows.
 
     Returns:
       The set; the same one for the same choice.
@@ -92,7 +97,7 @@ def load_dataset(choice: Data) -> Dataset:
         valid,
         test,
         info.image_shape,
-        kind == "dynamic",
+        kind in GREY,
         of_train,
         of_valid,
         of_test,

@@ -65,6 +65,11 @@ class Estimator:
         return self.facts.family == "pathwise"
 
     @property
+    def sees_one_value(self) -> bool:
+        """Whether all that it knows of f is the value at one hard sample."""
+        return self.facts.family == "score_function" and not self.facts.differentiates
+
+    @property
     def is_bound(self) -> bool:
         """Whether it takes log-weights, and is a bound of several samples."""
         return self.facts.family == "bounds"
@@ -121,6 +126,17 @@ class Estimator:
             estimate = self.transform(f, cv, step)
         else:
             estimate = self.transform_with_relaxed(f, relaxed_f, cv, step)
+        return self.repeated(estimate)
+
+    def repeated(self, estimate: jd.Estimator) -> jd.Estimator:
+        """The mean of ``num_repeats`` independent estimates.
+
+        Args:
+          estimate: of a layer, or of all layers at once.
+
+        Returns:
+          The estimator.
+        """
         if self.num_repeats == 1:
             return estimate
         return jd.monte_carlo(estimate, num_repeats=self.num_repeats)
@@ -152,6 +168,28 @@ class Estimator:
         """Temperature of the relaxed sample's density at a training step."""
         del step
         return jnp.ones(())
+
+
+class EstimatorAtStep(NamedTuple):
+    """An estimator at a training step, which its schedules need."""
+
+    settings: Estimator
+    step: jax.Array
+
+    def build(
+        self, f: Any, control_variate: ControlVariate, relaxed_f: Any = None
+    ) -> jd.Estimator:
+        """The estimator of a layer; as :meth:`Estimator.build`."""
+        return self.settings.build(f, control_variate, self.step, relaxed_f)
+
+    def transform(self, f: Any, control_variate: ControlVariate) -> jd.Estimator:
+        """One estimate of a layer; as :meth:`Estimator.transform`."""
+        return self.settings.transform(f, control_variate, self.step)
+
+    @property
+    def temperature(self) -> jax.Array:
+        """Temperature of the relaxed sample's density."""
+        return self.settings.temperature_at(self.step)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,6 +49,28 @@ class ConstantBaseline(Estimator, name="reinforce_constant_baseline", of="reinfo
 
 
 @dataclasses.dataclass(frozen=True)
+class BaselineAtOnes(Estimator, name="reinforce_baseline_at_ones", of="reinforce"):
+    """REINFORCE with f at a sample of ones as baseline: for a mask, all in sight."""
+
+    def calls_of_f(self, num_variables: int, num_classes: int) -> int:
+        """Calls of f in one gradient, that of the baseline among them."""
+        return 2 * super().calls_of_f(num_variables, num_classes)
+
+    def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
+        def estimate(key: jax.Array, q: Any, *args: Any) -> jax.Array:
+            drawn = jax.eval_shape(q.sample, key)
+            ones = jax.tree.map(lambda z: jnp.ones(z.shape, z.dtype), drawn)
+
+            def baseline(*args: Any) -> jax.Array:
+                return jax.lax.stop_gradient(f(ones, *args))
+
+            value: jax.Array = jd.reinforce(f, baseline=baseline)(key, q, *args)
+            return value
+
+        return estimate
+
+
+@dataclasses.dataclass(frozen=True)
 class Dice(Estimator, name="dice"):
     """DiCE, whose first derivative is that of REINFORCE."""
 
@@ -194,7 +216,7 @@ class MuPropSecondOrder(MuProp, name="muprop_second_order"):
 
 @dataclasses.dataclass(frozen=True)
 class Rebar(WithBaseline, name="rebar"):
-    """REBAR with trained scale, and a trained temperature."""
+    """REBAR with a scale and a temperature that are trained, or stay as they are."""
 
     temperature: float = bounded(0.5, above=0)
     """Initial temperature; its logarithm is trained."""
@@ -202,6 +224,8 @@ class Rebar(WithBaseline, name="rebar"):
     """Initial scale of the control variate."""
     train_temperature: bool = True
     """Whether the temperature is trained."""
+    train_scale: bool = True
+    """Whether the scale is trained."""
     relaxation: Literal["concrete", "muprop"] = "concrete"
     """Relaxation of the control variate; muprop is the one of REBAR's experiments."""
     conditional_noise: Literal["tied", "independent"] = "tied"
@@ -210,9 +234,10 @@ class Rebar(WithBaseline, name="rebar"):
     looks_below: ClassVar[bool] = True
 
     def init(self, key: jax.Array, latents: LatentSpec) -> ControlVariate:
-        """The baseline, the scale, and the temperature if it is trained."""
+        """The baseline, and scale and temperature where they are trained."""
         cv = super().init(key, latents)
-        cv["scale"] = jnp.full(latents.shape, self.scale)
+        if self.train_scale:
+            cv["scale"] = jnp.full(latents.shape, self.scale)
         if self.train_temperature:
             temperature = jnp.full(latents.shape, self.temperature)
             cv["log_temperature"] = jnp.log(temperature)
@@ -227,7 +252,7 @@ class Rebar(WithBaseline, name="rebar"):
         return jd.rebar(
             f,
             temperature=self._temperature(cv),
-            scale=cv["scale"],
+            scale=cv["scale"] if self.train_scale else self.scale,
             baseline=self.baseline(cv),
             relaxed_f=relaxed_f,
             relaxation=RELAXATIONS[self.relaxation],

@@ -110,9 +110,7 @@ def _draw(model: LanguageModel, params: Params, keys: jax.Array) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _log_probs(
-    model: LanguageModel, params: Params, sentences: jax.Array
-) -> jax.Array:
+def _log_probs(model: LanguageModel, params: Params, sentences: jax.Array) -> jax.Array:
     def one(sentence: jax.Array) -> jax.Array:
         counts = model.counts(sentence)
         return jnp.where(counts, model.log_prob(params, sentence), 0.0)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.experiments.layered.objective import log_weights
+from jaxdiscrete.experiments.layered.model import LayeredModel
+from jaxdiscrete.experiments.networks import Params
 from jaxdiscrete.experiments.training.images import Bounds
 
 #: Samples that are alive at once, images times samples per image.
@@ -15,7 +14,11 @@ CHUNK = 2_000
 
 
 def evaluate(
-    model: Any, params: Any, key: jax.Array, x: jax.Array, num_samples: int
+    model: LayeredModel,
+    params: Params,
+    key: jax.Array,
+    x: jax.Array,
+    num_samples: int,
 ) -> Bounds:
     """The single-sample and the importance-weighted bound of every image.
 
@@ -48,3 +51,36 @@ def evaluate(
     keys = jax.random.split(key, len(x))
     batch = max(1, CHUNK // num_samples)
     return jax.lax.map(lambda args: one(*args), (keys, x), batch_size=batch)
+
+
+def log_weights(
+    model: LayeredModel,
+    params: Params,
+    key: jax.Array,
+    x: jax.Array,
+    num_samples: int,
+) -> jax.Array:
+    """Log importance weights of hard samples of one example.
+
+    Args:
+      model: as from its ``hardened``.
+      params: its parameters.
+      key: PRNG key.
+      x: one image.
+      num_samples: how many. Static.
+
+    Returns:
+      ``[num_samples]``, whose mean estimates the single-sample bound and whose
+      log-mean-exp the bound of ``num_samples``.
+    """
+
+    def one(key: jax.Array) -> jax.Array:
+        total, below = jnp.zeros(()), x
+        for layer, layer_key in enumerate(jax.random.split(key, model.depth)):
+            q = model.posterior(params, layer, below, x)
+            z = q.sample(layer_key)
+            total -= model.cost(params, layer, q, below, z, x, 1.0)
+            below = z
+        return total
+
+    return jax.vmap(one)(jax.random.split(key, num_samples))

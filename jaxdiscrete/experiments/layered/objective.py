@@ -1,44 +1,33 @@
-"""The training loss of a chain of latent layers, by nested estimators.
+"""The training loss of a chain of latent layers.
 
-The loss of one example is the sum of the layers' costs. Layer l has an estimator whose
-objective is its own cost plus the estimate of the layers above, so that its signal is
-local: what lies below has dropped out.
+The loss of one example is the sum of the layers' costs, and the signal of a layer is
+local: its own cost and those of the layers above, because what lies below has dropped
+out. An estimator that knows of them no more than their sum has it from one run of the
+chain. One that evaluates its objective elsewhere, or differentiates it, is nested: the
+objective of a layer holds the estimate of the layers above.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 import jaxdiscrete as jd
 from jaxdiscrete.experiments.estimators.base import (
-    ControlVariate,
     Estimator,
+    EstimatorAtStep,
     LatentSpec,
 )
+from jaxdiscrete.experiments.layered.bounds import bound_loss
+from jaxdiscrete.experiments.layered.chain import Chain
 from jaxdiscrete.experiments.layered.model import LayeredModel
+from jaxdiscrete.experiments.networks import Params
 
-Params = Any
-
-
-class EstimatorAtStep(NamedTuple):
-    """An estimator at a training step, which its schedules need."""
-
-    settings: Estimator
-    step: jax.Array
-
-    def build(
-        self, f: Any, control_variate: ControlVariate, relaxed_f: Any = None
-    ) -> jd.Estimator:
-        """The estimator of a layer; as :meth:`Estimator.build`."""
-        return self.settings.build(f, control_variate, self.step, relaxed_f)
-
-    @property
-    def temperature(self) -> jax.Array:
-        """Temperature of the relaxed sample's density."""
-        return self.settings.temperature_at(self.step)
+#: From a layer, the sample below and its own to its cost.
+Cost = Callable[[int, jax.Array, jax.Array], jax.Array]
 
 
 def init_control_variates(
@@ -88,7 +77,9 @@ def loss(
     Returns:
       A scalar, in nats.
     """
-    keys = jax.random.split(key, model.depth)
+    settings = estimator.settings
+    if settings.is_bound:
+        return bound_loss(model, params, control_variates, estimator, key, x)
     # The score function has mean zero, and as the direct derivative of log q it would
     # be noise alone; a pathwise estimator needs that derivative.
     scored = params if estimator.settings.is_pathwise else jax.lax.stop_gradient(params)
@@ -96,6 +87,58 @@ def loss(
     def cost(layer: int, below: jax.Array, z: jax.Array) -> jax.Array:
         q = model.posterior(scored, layer, below, x)
         return model.cost(params, layer, q, below, z, x, estimator.temperature)
+
+    if settings.is_joint and model.depth > 1:
+        return _joint_loss(model, params, estimator, key, x, cost)
+    if settings.sees_one_value and model.depth > 1:
+        return _sequential_loss(
+            model, params, control_variates, estimator, key, x, cost
+        )
+    return _nested_loss(model, params, control_variates, estimator, key, x, cost)
+
+
+def _sequential_loss(
+    model: LayeredModel,
+    params: Params,
+    control_variates: Params,
+    estimator: EstimatorAtStep,
+    key: jax.Array,
+    x: jax.Array,
+    cost: Cost,
+) -> jax.Array:
+    """For estimators that know of the costs above a layer no more than their sum."""
+
+    def run(
+        sample: Callable[..., jax.Array],
+        charge: Callable[[jax.Array], None],
+        x: jax.Array,
+    ) -> None:
+        below = x
+        for layer in range(model.depth):
+            q = model.posterior(params, layer, below, x)
+            # Before the sample, which it does not depend on.
+            charge(model.divergence(params, layer, q))
+            transform = functools.partial(
+                estimator.transform, control_variate=control_variates[f"layer_{layer}"]
+            )
+            z = sample(transform, q, model.inputs(layer, below, x))
+            charge(cost(layer, below, z))
+            below = z
+
+    return estimator.settings.repeated(jd.program(run))(key, x)
+
+
+def _nested_loss(
+    model: LayeredModel,
+    params: Params,
+    control_variates: Params,
+    estimator: EstimatorAtStep,
+    key: jax.Array,
+    x: jax.Array,
+    cost: Cost,
+) -> jax.Array:
+    """For estimators of one layer, each in the objective of the layer below."""
+    keys = jax.random.split(key, model.depth)
 
     def softened(layer: int, below: jax.Array) -> jax.Array:
         """The costs from a layer on, with one relaxed sample per layer."""
@@ -130,90 +173,7 @@ def loss(
         value = estimate(keys[layer], q, model.inputs(layer, below, x))
         return model.divergence(params, layer, q) + value
 
-    if estimator.settings.is_bound:
-        return _bound_loss(model, params, control_variates, estimator, key, x)
-    if estimator.settings.is_joint and model.depth > 1:
-        return _joint_loss(model, params, estimator, key, x, cost)
     return expected(0, x)
-
-
-def importance_loss(
-    model: LayeredModel,
-    params: Params,
-    estimator: EstimatorAtStep,
-    num_samples: int,
-    key: jax.Array,
-    x: jax.Array,
-) -> jax.Array:
-    """The negative bound of several samples of one example, for pathwise estimators.
-
-    Args:
-      model: the model.
-      params: its parameters.
-      estimator: a pathwise one, with the training step.
-      num_samples: samples in the logarithm. Static.
-      key: PRNG key.
-      x: one image.
-
-    Returns:
-      A scalar, in nats.
-    """
-    keys = jax.random.split(key, model.depth)
-
-    def remaining(layer: int, below: jax.Array, log_weights: jax.Array) -> jax.Array:
-        if layer == model.depth:
-            return jnp.log(float(num_samples)) - jax.nn.logsumexp(log_weights)
-        q = jax.vmap(lambda b: model.posterior(params, layer, b, x))(below)
-
-        def f(z: jax.Array) -> jax.Array:
-            def cost(q: Any, below: jax.Array, z: jax.Array) -> jax.Array:
-                return model.cost(params, layer, q, below, z, x, estimator.temperature)
-
-            return remaining(layer + 1, z, log_weights - jax.vmap(cost)(q, below, z))
-
-        return estimator.build(f, {})(keys[layer], q)
-
-    below = jnp.broadcast_to(x, (num_samples, *x.shape))
-    return remaining(0, below, jnp.zeros(num_samples))
-
-
-def sample_layers(
-    model: LayeredModel, params: Params, key: jax.Array, x: jax.Array
-) -> list[jax.Array]:
-    """Hard samples of all layers for one example.
-
-    Args:
-      model: the model.
-      params: its parameters.
-      key: PRNG key.
-      x: one image.
-
-    Returns:
-      One sample per layer, that next to the image first.
-    """
-    below, samples = x, []
-    for layer, layer_key in enumerate(jax.random.split(key, model.depth)):
-        below = model.posterior(params, layer, below, x).sample(layer_key)
-        samples.append(below)
-    return samples
-
-
-class _Chain:
-    """All layers together, as one sampler."""
-
-    def __init__(self, model: LayeredModel, params: Params, x: jax.Array) -> None:
-        self.model, self.params, self.x = model, params, x
-
-    def sample(self, key: jax.Array) -> list[jax.Array]:
-        return sample_layers(self.model, self.params, key, self.x)
-
-    def log_prob(self, samples: list[jax.Array]) -> jax.Array:
-        total, below = jnp.zeros(()), self.x
-        for layer, z in enumerate(samples):
-            q = self.model.posterior(self.params, layer, below, self.x)
-            total += jnp.sum(q.log_prob(z))
-            below = z
-        return total
 
 
 def _joint_loss(
@@ -222,7 +182,7 @@ def _joint_loss(
     estimator: EstimatorAtStep,
     key: jax.Array,
     x: jax.Array,
-    cost: Any,
+    cost: Cost,
 ) -> jax.Array:
     """For estimators of several samples, which nested would be a tree of samples."""
 
@@ -234,64 +194,4 @@ def _joint_loss(
             below = z
         return total
 
-    return estimator.build(f, {})(key, _Chain(model, params, x))
-
-
-def _bound_loss(
-    model: LayeredModel,
-    params: Params,
-    control_variates: Params,
-    estimator: EstimatorAtStep,
-    key: jax.Array,
-    x: jax.Array,
-) -> jax.Array:
-    """For bounds of several samples, which are maximised: the negative bound."""
-
-    def log_weight(z: Any, inputs: jax.Array) -> jax.Array:
-        del inputs
-        samples, total, below = [z] if model.depth == 1 else z, jnp.zeros(()), x
-        for layer, sample in enumerate(samples):
-            q = model.posterior(params, layer, below, x)
-            total -= model.cost(params, layer, q, below, sample, x, 1.0)
-            below = sample
-        return total
-
-    # One layer keeps its distribution, of which some estimators ask more than samples.
-    q: Any = _Chain(model, params, x)
-    if model.depth == 1:
-        q = model.posterior(params, 0, x, x)
-    estimate = estimator.build(log_weight, control_variates["layer_0"])
-    return -estimate(key, q, model.inputs(0, x, x))
-
-
-def log_weights(
-    model: LayeredModel,
-    params: Params,
-    key: jax.Array,
-    x: jax.Array,
-    num_samples: int,
-) -> jax.Array:
-    """Log importance weights of hard samples of one example.
-
-    Args:
-      model: as from its ``hardened``.
-      params: its parameters.
-      key: PRNG key.
-      x: one image.
-      num_samples: how many. Static.
-
-    Returns:
-      ``[num_samples]``, whose mean estimates the single-sample bound and whose
-      log-mean-exp the bound of ``num_samples``.
-    """
-
-    def one(key: jax.Array) -> jax.Array:
-        total, below = jnp.zeros(()), x
-        for layer, layer_key in enumerate(jax.random.split(key, model.depth)):
-            q = model.posterior(params, layer, below, x)
-            z = q.sample(layer_key)
-            total -= model.cost(params, layer, q, below, z, x, 1.0)
-            below = z
-        return total
-
-    return jax.vmap(one)(jax.random.split(key, num_samples))
+    return estimator.build(f, {})(key, Chain(model, params, x))

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.data.load import load_dataset
+from jaxdiscrete.experiments.estimators.base import EstimatorAtStep
 from jaxdiscrete.experiments.layered import objective
+from jaxdiscrete.experiments.layered.bounds import importance_loss
 from jaxdiscrete.experiments.layered.evaluation import evaluate
 from jaxdiscrete.experiments.layered.settings import LayeredSettings
 from jaxdiscrete.experiments.output.figures import Picture
@@ -29,7 +31,7 @@ Draw = Callable[[Any, Params, jax.Array, jax.Array], dict[str, Picture]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LayeredTask(ImageTask):
-    """A model with layers of latents, trained by nested estimators.
+    """A model with layers of latents, trained by the layers' costs.
 
     Args:
       network_class: from settings and pixel mean to the network.
@@ -111,11 +113,11 @@ class LayeredTask(ImageTask):
         """
         weights, control_variates = params["model"], params["control_variate"]
         num_samples = cast(LayeredSettings, self.config.model).num_samples
-        estimator = objective.EstimatorAtStep(self.config.estimator, step)
+        estimator = EstimatorAtStep(self.config.estimator, step)
 
         def one(key: jax.Array, x: jax.Array) -> jax.Array:
             if num_samples > 1:
-                return objective.importance_loss(
+                return importance_loss(
                     self.network, weights, estimator, num_samples, key, x
                 )
             return objective.loss(

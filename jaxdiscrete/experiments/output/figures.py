@@ -37,10 +37,13 @@ _REPRODUCIBLE: dict[Any, Any] = {
 #: Letters side by side in the legend of a chart, about 6 of each entry for its line.
 _LEGEND_WIDTH = 76
 #: The panels of a run, by the first metric that it has.
-_PANELS = (("valid_elbo", "reward", "loss"), ("log_variance",))
+_PANELS = (
+    ("valid_elbo", "reward", "hard_objective", "excess", "loss"),
+    ("log_variance",),
+)
 
 
-XAxis = Literal["step", "temperature"]
+XAxis = Literal["step", "temperature", "variables", "offset"]
 
 
 class Picture(NamedTuple):
@@ -147,7 +150,7 @@ def _draw_curves(
     for line in lines:
         style = _style(line.style)
         has_error = line.error is not None and np.isfinite(line.error).any()
-        if x == "temperature":
+        if x != "step":
             style |= {"marker": "o", "markersize": 4, "capsize": 3}
             error = line.error if has_error else None
             ax.errorbar(line.x, line.y, error, label=line.label, **style)
@@ -183,7 +186,7 @@ def _draw_curves(
     if x == "step":
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     else:
-        _make_logarithmic(ax, "x")
+        _make_logarithmic(ax, "x", has_zero=x == "offset")
     ax.margins(x=0.02)
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
@@ -218,9 +221,11 @@ def _style(i: int) -> dict[str, Any]:
     }
 
 
-def _make_logarithmic(ax: Axes, name: Literal["x", "y"]) -> None:
+def _make_logarithmic(
+    ax: Axes, name: Literal["x", "y"], *, has_zero: bool = False
+) -> None:
     """Powers of ten as plain numbers, because text is never read as a formula."""
-    ax.set(**{f"{name}scale": "log"})
+    ax.set(**{f"{name}scale": "symlog" if has_zero else "log"})
     axis = ax.xaxis if name == "x" else ax.yaxis
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())

@@ -15,7 +15,7 @@ from rich.progress import (
 from jaxdiscrete.experiments.output.formatting import number, short_label
 
 #: What the bar shows of a block, as far as the run has it.
-_SHOWN = ("valid_elbo", "theta", "log_variance")
+_SHOWN = ("valid_elbo", "theta", "hard_objective", "excess", "log_variance")
 
 
 def training_progress(screen: Console) -> Progress:

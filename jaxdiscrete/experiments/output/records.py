@@ -97,6 +97,8 @@ class MeasuredRun:
     """By their dotted names."""
     final: dict[str, Statistic]
     curves: Curves
+    against: dict[str, Curves] = dataclasses.field(default_factory=dict)
+    """Curves against something else than the step, by its name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,3 +133,21 @@ def make_band(points: Sequence[Statistic]) -> Band:
     errors = [p.standard_error for p in points if p.standard_error is not None]
     means = tuple(p.mean for p in points)
     return Band(means, tuple(errors) if len(errors) == len(points) else None)
+
+
+def at_step(curves: Curves, metric: str, step: int) -> Statistic | None:
+    """A metric in the course of training, without the values of single seeds.
+
+    Args:
+      curves: of a run.
+      metric: any.
+      step: a training step.
+
+    Returns:
+      None where the curves have not this metric at that step.
+    """
+    if metric not in curves.metrics or step not in curves.steps:
+        return None
+    band, i = curves.metrics[metric], curves.steps.index(step)
+    errors = band.standard_error
+    return Statistic(band.mean[i], None if errors is None else errors[i], ())

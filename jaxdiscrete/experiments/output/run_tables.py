@@ -26,19 +26,44 @@ _FINAL = (
     "episodes",
     "reward",
     "loss",
+    "objective",
+    "test_objective",
+    "test_share",
+    "test_accuracy",
+    "excess",
+    "median_rank",
     "theta",
     "log_variance",
 )
 _SPEED = ("steps_per_second", "seconds")
-_LAST_BLOCK = ("train_elbo", "valid_elbo", "reward", "loss", "theta", "log_variance")
+_LAST_BLOCK = (
+    "train_elbo",
+    "valid_elbo",
+    "reward",
+    "loss",
+    "hard_objective",
+    "share",
+    "excess",
+    "theta",
+    "log_variance",
+)
+#: What tells the best run, and whether more of it is better.
+_RANKS = (
+    ("test_elbo", -1.0),
+    ("valid_elbo", -1.0),
+    ("test_objective", -1.0),
+    ("hard_objective", -1.0),
+    ("excess", 1.0),
+    ("loss", 1.0),
+)
 _FOLLOWED = ("log_variance", "encoder_log_variance", "log_variance_times_calls")
 
 
 def results_table(summaries: Sequence[RunSummary]) -> Table:
-    """One row per run, the best test ELBO (else the lowest loss) first."""
+    """One row per run, the best first, by :func:`rank`."""
     shown = _present(_FINAL, [s.metrics for s in summaries])
     columns = [Column("run"), *(_heading(m) for m in (*shown, *_SPEED))]
-    ranked = sorted(summaries, key=lambda s: _rank(s.metrics, "test_elbo"))
+    ranked = sorted(summaries, key=lambda s: rank(s.metrics))
     rows = [
         [Cell(s.run), *_cells(s.metrics | {"seconds": s.seconds}, (*shown, *_SPEED))]
         for s in ranked
@@ -47,10 +72,10 @@ def results_table(summaries: Sequence[RunSummary]) -> Table:
 
 
 def sweep_table(runs: Sequence[SweepRun]) -> Table:
-    """One row per run, the best validation ELBO (else the lowest loss) first."""
+    """One row per run, the best first, by :func:`rank`."""
     shown = _present(_LAST_BLOCK, [r.metrics for r in runs])
     columns = [Column("run"), *(_heading(m) for m in shown)]
-    ranked = sorted(runs, key=lambda r: _rank(r.metrics, "valid_elbo"))
+    ranked = sorted(runs, key=lambda r: rank(r.metrics))
     rows = [[Cell(r.run), *_cells(r.metrics, shown)] for r in ranked]
     return Table("Runs of the sweep", columns, rows, _note(shown))
 
@@ -97,14 +122,28 @@ def _cells(metrics: dict[str, float], names: Iterable[str]) -> list[Cell]:
     return [Cell(number(metrics[n], n) if n in metrics else MISSING) for n in names]
 
 
-def _rank(metrics: dict[str, float], bound: str) -> float:
-    return -metrics[bound] if bound in metrics else metrics.get("loss", 0.0)
+def rank(metrics: dict[str, float]) -> float:
+    """What orders runs, the best first: the lower, the better.
+
+    Args:
+      metrics: of a run.
+
+    Returns:
+      The negative bound or objective of held-out data; else the excess of the
+      cross-entropy; else the loss.
+    """
+    for metric, sign in _RANKS:
+        if metric in metrics:
+            return sign * metrics[metric]
+    return 0.0
 
 
 def _note(shown: Sequence[str]) -> str:
     notes = []
-    if any(find_metric(m).unit == "nats" for m in shown):
+    if any("elbo" in m for m in shown):
         notes.append("ELBO and IW (importance-weighted) bound in nats.")
+    elif any(find_metric(m).unit == "nats" for m in shown):
+        notes.append("Objectives and cross-entropies in nats.")
     if "log_variance" in shown:
         notes.append("Log var.: natural log of the model's gradient variance.")
     return " ".join(notes)

@@ -6,7 +6,7 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -87,6 +87,25 @@ def against_temperature(result: Result) -> list[Image]:
             for style, (name, runs) in enumerate(grid.items())
         ]
         images += _chart(metric, label(metric), lines, [], "temperature")
+    return images
+
+
+def against_others(result: Result) -> list[Image]:
+    """What was measured against something else, with one line per run."""
+    runs = list(enumerate(result.runs.items()))
+    curves = [
+        (x, m) for _, (_, r) in runs for x, c in r.against.items() for m in c.metrics
+    ]
+    images = []
+    for x, metric in dict.fromkeys(curves):
+        lines = [
+            _line(name, run.against[x].steps, run.against[x].metrics[metric], style)
+            for style, (name, run) in runs
+            if x in run.against and metric in run.against[x].metrics
+        ]
+        images += _chart(
+            metric, label(metric), lines, [], cast(XAxis, x)
+        )
     return images
 
 

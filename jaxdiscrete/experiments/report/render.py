@@ -123,7 +123,11 @@ def _section(result: Result, anchor: str) -> Section:
         parts=[(name, table) for name, table in parts.items() if table is not None],
         sources=tables.sources(result),
         shared_charts=charts.shared_curve(result),
-        curves=[*charts.curves(result), *charts.against_temperature(result)],
+        curves=[
+            *charts.curves(result),
+            *charts.against_temperature(result),
+            *charts.against_others(result),
+        ],
         pictures=charts.pictures(result),
         versions=", ".join(f"{name} {v}" for name, v in result.versions.items()),
         per_seed=tables.per_seed(result),

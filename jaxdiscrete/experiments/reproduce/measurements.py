@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from jaxdiscrete.experiments.config.experiment import Experiment
-from jaxdiscrete.experiments.output import codec, folder
+from jaxdiscrete.experiments.output import codec, folder, side_by_side
 from jaxdiscrete.experiments.output.records import (
     Curves,
     Measured,
@@ -38,10 +38,18 @@ _CURVES = (
     "encoder_log_variance",
 )
 #: Where none of them says what is optimised.
-_WITH_LOSS = ("theta", "loss", "log_variance")
+_WITH_LOSS = (
+    "theta",
+    "loss",
+    "share",
+    "accuracy",
+    "excess",
+    "log_variance",
+    "encoder_log_variance",
+)
 _NUM_POINTS = 100
 #: Pictures of the first seed that a report shows.
-_PICTURES = ("samples", "completions")
+_PICTURES = ("samples", "completions", "masks", "chosen")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +96,7 @@ def _measure_runs(
     summaries: dict[str, list[RunSummary]] = {name: [] for name in configs}
     rows: dict[str, list[list[dict[str, float]]]] = {name: [] for name in configs}
     images: dict[str, str] = {}
+    firsts: dict[str, Path] = {}
     seeded = [
         (name, dataclasses.replace(config, seed=config.seed + i))
         for i in range(num_seeds)
@@ -111,6 +120,11 @@ def _measure_runs(
         rows[name].append(folder.read_metrics(run_folder, summary.steps))
         if config.seed == configs[name].seed:
             images |= _pictures(name, run_folder)
+            firsts[name] = run_folder
+    for kind in _PICTURES if len(firsts) > 1 else ():
+        joined = side_by_side.join(kind, firsts, place)
+        if joined is not None:
+            images = {f"all runs: {kind}": str(joined)} | images
     first = next(iter(summaries.values()))[0]
     seed = next(iter(configs.values())).seed
     return Measured(

@@ -26,6 +26,7 @@ from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output.records import (
     Measured,
     SharedTrajectory,
+    at_step,
     summarise,
 )
 from jaxdiscrete.experiments.reproduce.measurements import measure
@@ -191,7 +192,10 @@ def _full_steps(experiment: Experiment) -> int:
 def _published(
     experiment: Experiment, published: dict[str, PublishedNumber], measured: Measured
 ) -> tuple[PublishedOutcome, ...]:
-    """Each published number beside the run's, at shared parameters where it can be."""
+    """Each published number beside the run's, at shared parameters where it can be.
+
+    One of an earlier step is compared with the curve, if that has the step.
+    """
     full, shared = _full_steps(experiment), measured.shared_trajectory
     rows = []
     for claim in experiment.claim.published:
@@ -201,6 +205,10 @@ def _published(
             followed, step = shared.runs.get(claim.run), shared.steps
             values = {} if followed is None else followed.metrics
         value, entry = values.get(claim.metric), published[claim.key]
+        if run is not None and (value is None or claim.step not in (0, step)):
+            early = at_step(run.curves, claim.metric, claim.step or full)
+            if early is not None:
+                value, step = early, claim.step or full
         rows.append(compare_published(claim, entry, full, step, value))
     return tuple(rows)
 
@@ -213,13 +221,13 @@ def _expectations(
     return tuple(
         check_expectation(e, final)
         if shared is None or not e.trajectory
-        else _along(shared, e)
+        else along(shared, e)
         for e in experiment.claim.expectations
     )
 
 
-def _along(shared: SharedTrajectory, expectation: Expectation) -> ExpectationOutcome:
-    """At the end of a trajectory, or at the first step where it does not hold."""
+def along(shared: SharedTrajectory, expectation: Expectation) -> ExpectationOutcome:
+    """An expectation at the end of a trajectory, or where it first does not hold."""
     for i, step in enumerate(shared.curve_steps):
         if 0 < expectation.from_step <= step:
             means = {

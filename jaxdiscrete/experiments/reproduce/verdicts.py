@@ -114,7 +114,7 @@ def compare_published(
       measured_step: the step of the measurement.
       measured: the measurement, or None where there is none.
     """
-    step = published.step or full_steps
+    step = measured_step if published.any_length else published.step or full_steps
     value = published.sign * entry.value
     holds = None
     if measured is not None and published.tolerance and step == measured_step:

@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.output import codec, figures
+from jaxdiscrete.experiments.output import codec, figures, side_by_side
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import RunSummary
+from jaxdiscrete.experiments.output.run_tables import rank
 from jaxdiscrete.experiments.runs.train import train_or_continue
 from jaxdiscrete.experiments.settings.fields import flatten
 from jaxdiscrete.experiments.tasks.table import make_task
@@ -35,8 +36,7 @@ def compare(
       overwrite: replace a comparison that is there. Default: no.
 
     Returns:
-      The summaries, best test ELBO or else lowest loss first, as in
-      ``comparison.json``.
+      The summaries, the best first, as in ``comparison.json``.
 
     Raises:
       UsageError: if other settings differ, or as :func:`train`.
@@ -56,20 +56,18 @@ def compare(
         train_or_continue(config, folder / name, screen)
         for name, config in configs.items()
     ]
-    summaries.sort(key=_rank)
+    summaries.sort(key=lambda summary: rank(summary.metrics))
     last = max(summary.steps for summary in summaries)
     figures.save_curves(
         folder / "comparison.png",
         {s.run: files.read_metrics(folder / s.run, last) for s in summaries},
         f"{summaries[0].dataset}: estimators from best to worst",
     )
+    folders = {s.run: folder / s.run for s in summaries}
+    for path in sorted(next(iter(folders.values())).glob("*.npz")):
+        side_by_side.join(path.stem, folders, folder)
     codec.write(folder / "comparison.json", summaries)
     return summaries
-
-
-def _rank(summary: RunSummary) -> float:
-    bound = summary.metrics.get("test_elbo")
-    return summary.metrics["loss"] if bound is None else -bound
 
 
 def check_comparable(configs: dict[str, Config]) -> None:

@@ -1,4 +1,4 @@
-"""Estimators of a gradient that is known, at several temperatures."""
+"""Untrained estimators of gradients that are known."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import numpy as np
 from rich.console import Console
 
 import jaxdiscrete as jd
-from jaxdiscrete.experiments.config.grid import MeasuredGrid
+from jaxdiscrete.experiments.config.grid import Cosine, MeasuredGrid, RandomSearch
 from jaxdiscrete.experiments.errors import RunError
-from jaxdiscrete.experiments.estimators.base import Estimator, LatentSpec
+from jaxdiscrete.experiments.estimators.base import Estimator
 from jaxdiscrete.experiments.output.records import (
     Curves,
     MeasuredRun,
     Statistic,
     summarise,
 )
+from jaxdiscrete.experiments.runs import random_search
+from jaxdiscrete.experiments.runs.untrained import untrained
 from jaxdiscrete.experiments.settings.fields import flatten
 
 #: Gradients that are computed at a time.
@@ -39,24 +41,28 @@ def cosine(z: jax.Array) -> jax.Array:
 
 
 def measure_grid(grid: MeasuredGrid, screen: Console) -> dict[str, MeasuredRun]:
-    """Measures every estimator at every temperature against the exact gradient.
+    """Measures every estimator of a grid.
 
-    A bias is the Euclidean norm of mean minus exact gradient. Its standard error is
-    the root of the summed squared standard errors of the mean's coordinates, which
-    is what an unbiased estimator shows in place of zero. The variance is averaged
-    over the logits, its logarithm is natural.
+    Of the cosine at every temperature, against the exact gradient. A bias is the
+    Euclidean norm of mean minus exact gradient. Its standard error is the root of the
+    summed squared standard errors of the mean's coordinates, which is what an unbiased
+    estimator shows in place of zero. The variance is averaged over the logits, its
+    logarithm is natural.
 
     Args:
       grid: the problem and the estimators.
       screen: where it is said that something happens.
 
     Returns:
-      By run: ``bias``, ``bias_in_standard_errors`` and ``log_variance``.
+      By run: ``bias``, ``bias_in_standard_errors`` and ``log_variance``; of random
+      search as from :func:`.random_search.measure`.
 
     Raises:
       RunError: if a gradient is not finite.
     """
     screen.print(f"{len(grid.runs)} estimators of {grid.description}")
+    if isinstance(grid.settings, RandomSearch):
+        return random_search.measure(grid.settings, grid.runs)
     try:
         measured = measure(grid)
     except FloatingPointError as error:
@@ -76,32 +82,15 @@ def measure(grid: MeasuredGrid) -> jd.Measurement:
     Returns:
       As from :func:`jaxdiscrete.measure`.
     """
+    assert isinstance(grid.settings, Cosine)
     return jd.measure(
-        {name: _transform(estimator) for name, estimator in grid.runs.items()},
+        {name: untrained(estimator) for name, estimator in grid.runs.items()},
         jax.random.key(grid.seed),
         jd.OneHotCategorical(jnp.asarray(grid.settings.logits, jnp.float32)),
         f=cosine,
         num_gradients=grid.num_gradients,
         chunk_size=CHUNK,
     )
-
-
-def _transform(estimator: Estimator) -> Any:
-    """An untrained estimator of one variable without inputs."""
-
-    def transform(f: Any) -> jd.Estimator:
-        step, nothing = jnp.zeros((), jnp.int32), jnp.zeros(0)
-
-        def estimate(key: jax.Array, q: Any) -> jax.Array:
-            latents = LatentSpec(jnp.zeros_like(q.mean()), q.batch_shape, nothing)
-            cv = estimator.init(jax.random.key(0), latents)
-            built = estimator.build(lambda z, inputs: f(z), cv, step)
-            value: jax.Array = built(key, q, nothing)
-            return value
-
-        return estimate
-
-    return transform
 
 
 def as_run(estimator: Estimator, grid: MeasuredGrid, found: Any) -> MeasuredRun:

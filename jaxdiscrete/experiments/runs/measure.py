@@ -15,7 +15,7 @@ import jaxdiscrete as jd
 from jaxdiscrete.experiments.config.check import check
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.errors import RunError, UsageError
-from jaxdiscrete.experiments.estimators.base import Estimator
+from jaxdiscrete.experiments.estimators.base import Estimator, EstimatorAtStep
 from jaxdiscrete.experiments.estimators.enumeration import Exact
 from jaxdiscrete.experiments.estimators.multi_sample import ReinforceLoo
 from jaxdiscrete.experiments.estimators.table import find_estimator
@@ -130,7 +130,7 @@ class _Problem:
 
     def transform(self, settings: Estimator, control_variate: Any) -> Transform:
         """From the costs of the layers to the estimate of an estimator."""
-        estimator = objective.EstimatorAtStep(settings, self.step)
+        estimator = EstimatorAtStep(settings, self.step)
 
         def with_cost(cost: Any) -> jd.Estimator:
             model: Any = _Shifted(self.task.network, cost)

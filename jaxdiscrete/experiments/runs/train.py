@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.output import codec, figures
+from jaxdiscrete.experiments.output import codec, figures, side_by_side
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.events import EventFile
 from jaxdiscrete.experiments.output.progress import describe
@@ -87,7 +87,7 @@ def train(
     if placement.is_writer:
         for name, picture in task.pictures(state).items():
             path = folder / f"{name}.png"
-            figures.save_picture(path, picture, task.image_shape)
+            side_by_side.save(path, picture, task.image_shape)
         title = f"{task.title}, {config.estimator.name}"
         figures.save_curves(folder / "curves.png", {folder.name: rows}, title)
         codec.write(folder / files.SUMMARY_FILE, summary)

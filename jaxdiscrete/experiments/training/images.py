@@ -10,15 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.data.dataset import Dataset, shuffled_subset
+from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.training.dataset import DatasetTask
 from jaxdiscrete.experiments.training.keys import Stream, stream
-from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
-from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import (
     TrainState,
     check_finite,
-    log_variances,
 )
 from jaxdiscrete.experiments.training.task import Metrics
 
@@ -43,51 +41,21 @@ class Bounds(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ImageTask:
+class ImageTask(DatasetTask):
     """The data of a task on binary images, and its evaluation by bounds.
 
-    Args:
-      config: a checked configuration.
-      dataset: the data.
-      placement: on which devices. Default: one.
-
     Raises:
-      UsageError: if a batch is larger than the training set or does not split over
-        the devices.
+      UsageError: as :class:`DatasetTask`, also if pixels stay grey.
     """
 
-    config: Config
-    dataset: Dataset
-    placement: Placement = ONE_DEVICE
-
     def __post_init__(self) -> None:
-        batch, available = self.config.training.batch_size, len(self.dataset.train)
-        if batch > available:
+        super().__post_init__()
+        if self.config.data.binarization == "none":
             raise UsageError(
-                f"Expected training.batch_size <= {available}, the size of the "
-                f"training set, got {batch}. Lower it."
+                "Expected data.binarization that makes pixels binary for model.task = "
+                f"{self.config.model.task!r}, got 'none'. Choose 'dynamic' or "
+                "'threshold'."
             )
-        if batch % self.placement.num_devices:
-            raise UsageError(
-                "Expected training.batch_size to be a multiple of the "
-                f"{self.placement.num_devices} devices of the mesh, got {batch}. "
-                "Change one of them."
-            )
-
-    @property
-    def title(self) -> str:
-        """The data set."""
-        return self.dataset.title
-
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        """Height and width of an image."""
-        return self.dataset.image_shape
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches in the training set."""
-        return len(self.dataset.train) // self.config.training.batch_size
 
     @functools.cached_property
     def pixel_mean(self) -> np.ndarray:
@@ -102,30 +70,6 @@ class ImageTask:
         train, valid = self.dataset.train, self.dataset.valid
         parts = (train, shuffled_subset(train, count), shuffled_subset(valid, count))
         return Images(*self.placement.replicate(parts))
-
-    def batches(self, first_step: jax.Array, num_steps: int, data: Images) -> jax.Array:
-        """The rows of every step of a block; each epoch has an order of its own.
-
-        Args:
-          first_step: of the block.
-          num_steps: of the block. Static.
-          data: as from :meth:`data`.
-
-        Returns:
-          Indices ``[steps, batch]``.
-        """
-        per_epoch, batch = self.steps_per_epoch, self.config.training.batch_size
-        first_epoch = first_step // per_epoch
-        num_epochs = (num_steps + per_epoch - 2) // per_epoch + 1
-        orders_key = stream(self.config.seed, Stream.ORDER)
-
-        def order(epoch: jax.Array) -> jax.Array:
-            key = jax.random.fold_in(orders_key, epoch)
-            return jax.random.permutation(key, len(data.train))[: per_epoch * batch]
-
-        orders = jax.lax.map(order, first_epoch + jnp.arange(num_epochs))
-        rows = orders.reshape(num_epochs * per_epoch, batch)
-        return jax.lax.dynamic_slice_in_dim(rows, first_step % per_epoch, num_steps)
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Images) -> jax.Array:
         """Binary images of some rows.
@@ -157,17 +101,6 @@ class ImageTask:
         noise = jax.random.bits(key, rows.shape, jnp.uint16).astype(jnp.uint32)
         is_on = noise * 255 < rows.astype(jnp.uint32) << 16
         return is_on.astype(jnp.float32)
-
-    def log_variances(self, state: TrainState) -> Metrics:
-        """The gradient's variance, from the moving averages of the run.
-
-        Args:
-          state: after at least one step.
-
-        Returns:
-          Scalars, of all parameters and of the encoder.
-        """
-        return log_variances(state.moments, state.step)
 
     def metrics(self, state: TrainState, losses: jax.Array, data: Images) -> Metrics:
         """Bounds of one sample on the subsets, and the gradient variance.

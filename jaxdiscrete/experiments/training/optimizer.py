@@ -35,8 +35,10 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
 
     return optax.multi_transform(
         {
-            "model": _descend(settings, 1.0, settings.weight_decay),
-            "other": _descend(settings, settings.control_variate_factor, 0.0),
+            "model": _descend(
+                settings, 1.0, settings.weight_decay, settings.adam_count
+            ),
+            "other": _descend(settings, settings.control_variate_factor),
             "moving_average": optax.sgd(settings.moving_average_rate),
         },
         labels,
@@ -63,8 +65,42 @@ def apply_gradients(
     return optax.apply_updates(params, updates), opt_state
 
 
+def adam(
+    rate: optax.ScalarOrSchedule,
+    momentum: float,
+    square_decay: float,
+    epsilon: float,
+    first_count: int,
+) -> optax.GradientTransformation:
+    """Adam whose bias correction begins at a later step.
+
+    Args:
+      rate: the learning rate, a number or a schedule of the steps that are taken.
+      momentum: decay of the mean of gradients.
+      square_decay: decay of the mean of squared gradients.
+      epsilon: added to the root of the mean square.
+      first_count: steps that count as taken before the first; 0 is Adam.
+
+    Returns:
+      The transformation.
+    """
+    scale = optax.scale_by_adam(momentum, square_decay, epsilon)
+
+    def init(params: optax.Params) -> optax.OptState:
+        count = jax.numpy.asarray(first_count, jax.numpy.int32)
+        return scale.init(params)._replace(count=count)
+
+    return optax.chain(
+        optax.GradientTransformation(init, scale.update),
+        optax.scale_by_learning_rate(rate),
+    )
+
+
 def _descend(
-    settings: Optimizer, factor: float, weight_decay: float
+    settings: Optimizer,
+    factor: float,
+    weight_decay: float = 0.0,
+    adam_count: int = 0,
 ) -> optax.GradientTransformation:
     def rate(step: jax.Array) -> jax.Array:
         return factor * value_at(settings.learning_rate, step)
@@ -74,7 +110,13 @@ def _descend(
     elif settings.name == "rmsprop":
         descend = optax.rmsprop(rate, settings.square_decay, momentum=settings.momentum)
     else:
-        descend = optax.adam(rate, settings.momentum, settings.square_decay)
+        descend = adam(
+            rate,
+            settings.momentum,
+            settings.square_decay,
+            settings.epsilon,
+            adam_count,
+        )
     if weight_decay == 0.0:
         return descend
     return optax.chain(optax.add_decayed_weights(weight_decay), descend)

@@ -24,6 +24,11 @@ class Optimizer:
     """Decay of the mean of gradients, Adam's beta 1; of RMSProp, of that of steps."""
     square_decay: float = bounded(0.999, at_least=0)
     """Decay of the mean of squared gradients; Adam's beta 2."""
+    epsilon: float = bounded(1e-8, at_least=0)
+    """Added to Adam's root of the mean square."""
+    adam_count: int = bounded(0, at_least=0)
+    """Steps that Adam's bias correction counts before the first, for the model: from
+    thousands on there is none, and the first steps are longer."""
     weight_decay: float = bounded(0.0, at_least=0)
     """This times the weight is added to the model's gradient."""
     control_variate_factor: float = bounded(1.0, above=0)

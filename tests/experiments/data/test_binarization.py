@@ -20,3 +20,11 @@ def test_threshold_is_more_than_half():
     grey = np.array([[0, 127, 128, 255]], np.uint8)
     assert binarize(grey, white=255).tolist() == [[0, 0, 1, 1]]
     assert binarize(np.array([[0.5, 0.51]]), white=1).tolist() == [[0, 1]]
+
+
+def test_grey_values_stay_from_0_to_255():
+    binarize = make_binarizer("none")
+    assert binarize(np.array([[0, 7, 255]], np.uint8), white=255).tolist() == [
+        [0, 7, 255]
+    ]
+    assert binarize(np.array([[0.0, 8.0, 16.0]]), white=16).tolist() == [[0, 128, 255]]

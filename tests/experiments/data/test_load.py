@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxdiscrete.experiments.data import sets
+from jaxdiscrete.experiments.data.binarization import GREY
 from jaxdiscrete.experiments.data.dataset import DatasetInfo
 from jaxdiscrete.experiments.data.load import DATASETS
 from jaxdiscrete.experiments.errors import UsageError
@@ -21,7 +22,7 @@ def test_every_set_is_what_the_table_says(name, kind, real_data):
     info, data = DATASETS[name], load(name, kind)
     height, width = info.image_shape
     assert data.image_shape == info.image_shape
-    assert data.is_grey == (kind == "dynamic")
+    assert data.is_grey == (kind in GREY)
     assert data.title.startswith(info.title)
     labels = (data.train_labels, data.valid_labels, data.test_labels)
     for images, label, size in zip(data[:3], labels, info.sizes, strict=True):
@@ -54,7 +55,7 @@ def test_unknown_names_list_the_choices():
         load("minst")
     with pytest.raises(UsageError, match=r"among binarized_mnist, .* got 'agreement'"):
         load("agreement")
-    expected = "binarization of digits among threshold, dynamic, got 'fixed'"
+    expected = "binarization of digits among threshold, dynamic, none, got 'fixed'"
     with pytest.raises(UsageError, match=expected):
         load("digits", "fixed")
 

@@ -50,6 +50,7 @@ def test_an_unknown_name_is_refused_with_those_there_are():
         ("local_expectation", {}, 1 + 3),
         ("exact", {}, 8),
         ("gumbel_rao", {}, 1),
+        ("reinforce_baseline_at_ones", {}, 2),
     ],
 )
 def test_calls_of_f_are_those_of_one_gradient(name, settings, expected):

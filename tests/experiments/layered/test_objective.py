@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxdiscrete.experiments.estimators.base import EstimatorAtStep
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.layered import objective
-from jaxdiscrete.experiments.layered.objective import EstimatorAtStep
+from jaxdiscrete.experiments.layered.bounds import importance_loss
 from jaxdiscrete.experiments.settings.fields import constant
 from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
 from tests.experiments.oracles import (
@@ -190,7 +191,7 @@ def test_a_bound_of_one_sample_is_the_loss(which, name):
         return objective.loss(model, params, cv, estimator, key, IMAGE)
 
     def several(params, key):
-        return objective.importance_loss(model, params, estimator, 1, key, IMAGE)
+        return importance_loss(model, params, estimator, 1, key, IMAGE)
 
     def rows(loss, seed):
         keys = jax.random.split(jax.random.key(seed), 100_000)
@@ -221,9 +222,7 @@ def test_bounds_of_hard_samples_are_those_of_enumeration(which, num_samples):
     model, params = network(case), parameters(case)
 
     def loss(key):
-        return objective.importance_loss(
-            model, params, estimator, num_samples, key, IMAGE
-        )
+        return importance_loss(model, params, estimator, num_samples, key, IMAGE)
 
     values = jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(0), 40_000))
     exact = jax.jit(lambda: exact_bound(case.model, params, IMAGE, num_samples))()

@@ -5,7 +5,9 @@ import pytest
 
 from jaxdiscrete.experiments.output.records import (
     Band,
+    Curves,
     Statistic,
+    at_step,
     make_band,
     summarise,
 )
@@ -27,3 +29,14 @@ def test_a_band_has_errors_where_all_its_points_have():
     two, one = summarise([1.0, 3.0]), summarise([5.0])
     assert make_band([two, two]) == Band((2.0, 2.0), (1.0, 1.0))
     assert make_band([two, one]) == Band((2.0, 5.0), None)
+
+
+def test_a_metric_at_a_step_is_that_of_the_band():
+    points = [summarise([1.0, 3.0]), summarise([5.0, 5.0])]
+    curves = Curves((10, 20), {"loss": make_band(points)})
+    assert at_step(curves, "loss", 10) == Statistic(2.0, 1.0, ())
+    assert at_step(curves, "loss", 20) == Statistic(5.0, 0.0, ())
+    assert at_step(curves, "loss", 15) is None
+    assert at_step(curves, "theta", 10) is None
+    one = Curves((10,), {"loss": make_band([summarise([1.0])])})
+    assert at_step(one, "loss", 10) == Statistic(1.0, None, ())

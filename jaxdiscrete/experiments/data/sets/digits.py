@@ -34,6 +34,6 @@ INFO = DatasetInfo(
     title="Digits (scikit-learn)",
     image_shape=(8, 8),
     sizes=(1350, 150, 297),
-    binarizations=("threshold", "dynamic"),
+    binarizations=("threshold", "dynamic", "none"),
     read=read,
 )

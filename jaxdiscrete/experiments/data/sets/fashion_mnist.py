@@ -37,7 +37,7 @@ INFO = DatasetInfo(
     title="Fashion-MNIST",
     image_shape=(28, 28),
     sizes=(50_000, 10_000, 10_000),
-    binarizations=("dynamic", "fixed", "threshold"),
+    binarizations=("dynamic", "fixed", "threshold", "none"),
     read=read,
     source=Source((_FILES,), "MIT", "Xiao, Rasul & Vollgraf, arXiv:1708.07747"),
 )

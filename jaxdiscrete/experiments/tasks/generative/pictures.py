@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxdiscrete.experiments.layered.objective import sample_layers
+from jaxdiscrete.experiments.layered.chain import sample_layers
 from jaxdiscrete.experiments.output.figures import Picture
 from jaxdiscrete.experiments.training.images import NUM_IMAGES, NUM_ROWS
 

@@ -119,10 +119,11 @@ class PolicyTask:
             has_aux=True,
         )
         decisions = jnp.arange(settings.max_decisions)
-        value, (_, (_, states)) = estimate(key, start, decisions)
+        value, (_, (costs, states)) = estimate(key, start, decisions)
         entropy = jax.vmap(lambda s: self.policy(params["model"], s).entropy())(states)
-        bonus = jnp.where(jax.vmap(cartpole.is_up)(states), entropy, 0.0).sum()
-        bonus = settings.entropy_bonus * bonus
+        # What is recorded past the end is no state of the episode; nothing costs there.
+        entropy = jnp.where(costs < 0.0, entropy, 0.0)
+        bonus = settings.entropy_bonus * entropy.sum()
         reshaped: jax.Array = value - (bonus - jax.lax.stop_gradient(bonus))
         return reshaped
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.layered.objective import sample_layers
+from jaxdiscrete.experiments.layered.chain import sample_layers
 from jaxdiscrete.experiments.output.figures import Picture
 from jaxdiscrete.experiments.training.images import NUM_ROWS
 

@@ -1,0 +1,1 @@
+"""Hard attention: which pixels of an image a classifier needs to see."""

@@ -1,0 +1,75 @@
+"""What a site of a sequence sends to its baseline or critic."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdiscrete as jd
+
+
+@pytest.mark.parametrize(
+    "name", ["reinforce", "nvil", "relax", "relax_rebar", "muprop"]
+)
+def test_the_training_signal_is_that_of_the_own_site(name, x64):
+    """Finite differences of the second moment of every site's own gradient."""
+    keys = jax.random.split(jax.random.key(3), 32)
+    theta = jnp.array([0.3, -0.4, 0.2], jnp.float64)
+
+    def policy(h, x):
+        return jd.Bernoulli(x + h), (h,)
+
+    def step(h, z, x):  # h does not depend on theta: that of x[s] is site s alone
+        del x
+        return jnp.tanh(h + 1.5 * z - 0.5), 3.0 * z * (1.0 + h) + h
+
+    def transform_of(weight):
+        def critic(z, h):
+            return weight[0] * z * h + weight[1] * z**2
+
+        return {
+            "reinforce": lambda f: jd.reinforce(
+                f, baseline=lambda h: weight[0] + weight[1] * h
+            ),
+            "nvil": lambda f: jd.nvil(f, baseline=lambda h: weight[0] + weight[1] * h),
+            "relax": lambda f: jd.relax(f, critic, temperature=0.5 + weight[1]),
+            "relax_rebar": lambda f: jd.relax_rebar(
+                f, critic, temperature=0.6, scale=weight[0], relaxed_f=lambda z, h: z
+            ),
+            "muprop": lambda f: jd.muprop(
+                f, relaxed_f=lambda z, h: z * h, linear_scale=weight[1]
+            ),
+        }[name]
+
+    def loss(weight, theta, key):
+        estimate = jd.sequential(transform_of(weight), policy, step)
+        return estimate(key, jnp.float64(0.2), theta)
+
+    def step_with_state(h, z, x):
+        new, cost = step(h, z, x)
+        return new, (cost, h)
+
+    watched = jd.sequential(jd.reinforce, policy, step_with_state, has_aux=True)
+    costs, states = jax.vmap(lambda k: watched(k, jnp.float64(0.2), theta)[1][1])(keys)
+    to_go = jax.vmap(jd.cost_to_go)(costs)
+
+    def objective(weight):
+        if name == "nvil":  # which fits by one half of the squared error
+            error = to_go - weight[0] - weight[1] * states
+            return 0.5 * jnp.mean(jnp.sum(error**2, axis=1))
+        gradient = jax.grad(loss, argnums=1)
+        g = jax.vmap(lambda k: gradient(weight, theta, k))(keys)
+        return jnp.mean(jnp.sum(g**2, axis=1))
+
+    weight = jnp.array([0.7, 0.4], jnp.float64)
+    mean_loss = lambda w: jnp.mean(jax.vmap(lambda k: loss(w, theta, k))(keys))  # noqa: E731
+    received = jax.jit(jax.grad(mean_loss))(weight)
+    objective = jax.jit(objective)
+    eps = 1e-5
+    expected = [
+        (objective(weight.at[i].add(eps)) - objective(weight.at[i].add(-eps)))
+        / (2.0 * eps)
+        for i in range(2)
+    ]
+    np.testing.assert_allclose(received, np.array(expected), rtol=2e-4, atol=1e-7)
+    assert np.any(np.abs(received) > 1e-3)
