@@ -125,10 +125,7 @@ ERRORS = {
         '[model]\nactivation = "gelu"',
         "Expected model.activation among tanh, relu, leaky_relu, got 'gelu'",
     ),
-    "literal_type": (
-        "[model]\ntask = 3",
-        "model.task among generative, policy, semi_su",
-    ),
+    "literal_type": ("[model]\ntask = 3", "model.task among attention, feature_"),
     "task": ('[model]\ntask = "magic"', "task among .*structured, toy, got 'magic'"),
     "literal_list": ('[model]\ntask = ["generative"]', "model.task among generative"),
     "unknown_for_task": (
