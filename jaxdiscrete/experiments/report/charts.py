@@ -115,9 +115,7 @@ def against_others(result: Result) -> list[Image]:
             for style, (name, run) in runs
             if x in run.against and metric in run.against[x].metrics
         ]
-        images += _chart(
-            metric, f"{label(metric)} against {x}", lines, [], cast(XAxis, x)
-        )
+        images += _chart(metric, label(metric), lines, [], cast(XAxis, x))
     return images
 
 

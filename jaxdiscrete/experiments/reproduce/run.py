@@ -222,13 +222,13 @@ def _expectations(
     return tuple(
         check_expectation(e, final)
         if shared is None or not e.trajectory
-        else _along(shared, e)
+        else along(shared, e)
         for e in experiment.claim.expectations
     )
 
 
-def _along(shared: SharedTrajectory, expectation: Expectation) -> ExpectationOutcome:
-    """At the end of a trajectory, or at the first step where it does not hold."""
+def along(shared: SharedTrajectory, expectation: Expectation) -> ExpectationOutcome:
+    """An expectation at the end of a trajectory, or where it first does not hold."""
     for i, step in enumerate(shared.curve_steps):
         if 0 < expectation.from_step <= step:
             means = {

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.data.dataset import Dataset, shuffled_subset
+from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.training.batches import epoch_rows
+from jaxdiscrete.experiments.training.dataset import DatasetTask
 from jaxdiscrete.experiments.training.keys import Stream, stream
-from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
-from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import (
     TrainState,
     check_finite,
-    log_variances,
 )
 from jaxdiscrete.experiments.training.task import Metrics
 
@@ -44,60 +41,21 @@ class Bounds(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ImageTask:
+class ImageTask(DatasetTask):
     """The data of a task on binary images, and its evaluation by bounds.
 
-    Args:
-      config: a checked configuration.
-      dataset: the data.
-      placement: on which devices. Default: one.
-
     Raises:
-      UsageError: if a batch is larger than the training set or does not split over
-        the devices, or pixels are grey that should be binary.
+      UsageError: as :class:`DatasetTask`, also if pixels stay grey.
     """
 
-    config: Config
-    dataset: Dataset
-    placement: Placement = ONE_DEVICE
-
-    #: Whether images may have grey pixels.
-    takes_grey: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
-        if self.config.data.binarization == "none" and not self.takes_grey:
+        super().__post_init__()
+        if self.config.data.binarization == "none":
             raise UsageError(
                 "Expected data.binarization that makes pixels binary for model.task = "
                 f"{self.config.model.task!r}, got 'none'. Choose 'dynamic' or "
                 "'threshold'."
             )
-        batch, available = self.config.training.batch_size, len(self.dataset.train)
-        if batch > available:
-            raise UsageError(
-                f"Expected training.batch_size <= {available}, the size of the "
-                f"training set, got {batch}. Lower it."
-            )
-        if batch % self.placement.num_devices:
-            raise UsageError(
-                "Expected training.batch_size to be a multiple of the "
-                f"{self.placement.num_devices} devices of the mesh, got {batch}. "
-                "Change one of them."
-            )
-
-    @property
-    def title(self) -> str:
-        """The data set."""
-        return self.dataset.title
-
-    @property
-    def image_shape(self) -> tuple[int, int]:
-        """Height and width of an image."""
-        return self.dataset.image_shape
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches in the training set."""
-        return len(self.dataset.train) // self.config.training.batch_size
 
     @functools.cached_property
     def pixel_mean(self) -> np.ndarray:
@@ -112,22 +70,6 @@ class ImageTask:
         train, valid = self.dataset.train, self.dataset.valid
         parts = (train, shuffled_subset(train, count), shuffled_subset(valid, count))
         return Images(*self.placement.replicate(parts))
-
-    def batches(self, first_step: jax.Array, num_steps: int, data: Images) -> jax.Array:
-        """The rows of every step of a block; each epoch has an order of its own.
-
-        Args:
-          first_step: of the block.
-          num_steps: of the block. Static.
-          data: as from :meth:`data`.
-
-        Returns:
-          Indices ``[steps, batch]``.
-        """
-        batch = self.config.training.batch_size
-        return epoch_rows(
-            self.config.seed, first_step, num_steps, len(data.train), batch
-        )
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Images) -> jax.Array:
         """Binary images of some rows.
@@ -159,22 +101,6 @@ class ImageTask:
         noise = jax.random.bits(key, rows.shape, jnp.uint16).astype(jnp.uint32)
         is_on = noise * 255 < rows.astype(jnp.uint32) << 16
         return is_on.astype(jnp.float32)
-
-    def texts(self, state: TrainState) -> dict[str, list[str]]:
-        """There are none."""
-        del state
-        return {}
-
-    def log_variances(self, state: TrainState) -> Metrics:
-        """The gradient's variance, from the moving averages of the run.
-
-        Args:
-          state: after at least one step.
-
-        Returns:
-          Scalars, of all parameters and of the encoder.
-        """
-        return log_variances(state.moments, state.step)
 
     def metrics(self, state: TrainState, losses: jax.Array, data: Images) -> Metrics:
         """Bounds of one sample on the subsets, and the gradient variance.

@@ -383,6 +383,36 @@ name = "rebar"
 """
 
 
+SEARCH = """
+[claim]
+[[claim.expectations]]
+text = "grows"
+metric = "exponent"
+within = ["plain"]
+range = [1.4, 1.6]
+[grid]
+problem = "random_search"
+sizes = [4, 16]
+offset_size = 4
+[estimators.plain]
+name = "reinforce"
+"""
+
+
+def test_a_grid_of_sizes_has_a_run_per_estimator(write):
+    experiment = load_experiment(write(SEARCH))
+    assert experiment.names == ["plain"]
+    assert experiment.grid.description == "4 to 16 Bernoulli variables"
+
+    def shrunk(file):
+        return dataclasses.replace(
+            file, grid=dataclasses.replace(file.grid, sizes=(1, 2))
+        )
+
+    with pytest.raises(UsageError, match=r"offset_size among .*\[1, 2\], got 4"):
+        experiment.changed(shrunk)
+
+
 def test_a_grid_has_every_estimator_at_every_temperature(write):
     """The critical temperature of three classes, 1 / 2, is one of them."""
     path = write(GRID)
@@ -480,6 +510,31 @@ EXPERIMENT_ERRORS = {
     "grid_key": (GRID.replace("logits", "logit"), r"unknown key grid\.logit"),
     "grid_and_model": (GRID + "[model]\n", "unknown key model"),
     "grid_estimator": (GRID + "speed = 1\n", r"unknown key estimators\.rebar\.speed"),
+    "grid_problem": (
+        GRID.replace("[grid]", '[grid]\nproblem = "sine"'),
+        r"grid\.problem among cosine, random_search, got 'sine'",
+    ),
+    "grid_sizes": (
+        SEARCH.replace("[4, 16]", "[16, 4]"),
+        r"grid\.sizes to be at least 2 growing numbers, got \[16, 4\]",
+    ),
+    "grid_offset_size": (
+        SEARCH.replace("offset_size = 4", "offset_size = 5"),
+        r"grid\.offset_size among grid\.sizes \[4, 16\], got 5",
+    ),
+    "grid_bits": (
+        SEARCH.replace('"reinforce"', '"vimco"'),
+        r"expectation over bits .*got vimco",
+    ),
+    "from_step": (
+        RUNS + expectation(lower='["plain"]', higher='["controlled"]', from_step="3"),
+        r"trajectory = true and metric = 'log_variance' where .*from_step",
+    ),
+    "mean_within": (
+        RUNS + expectation(mean_within='["plain"]'),
+        r"range to be two numbers where",
+    ),
+    "ratio": (RUNS + expectation(ratio="0.0"), r"claim\S*ratio > 0, got 0\.0"),
     "published_key": (
         RUNS + published(value="3"),
         r"unknown key claim\.published\S*value",

@@ -64,6 +64,22 @@ def test_runs_without_a_bound_show_their_loss(tmp_path, drawn):
     assert [ax.get_ylabel() for ax in drawn[0].axes] == ["loss", "log variance"]
 
 
+def test_a_run_without_a_variance_has_one_panel(tmp_path, drawn):
+    rows = [{"step": i, "reward": 10.0 * i, "loss": -10.0 * i} for i in (1, 2)]
+    figures.save_curves(tmp_path / "x.png", {"policy": rows}, "title")
+    assert [ax.get_ylabel() for ax in drawn[0].axes] == ["reward"]
+
+
+@pytest.mark.parametrize("x", ["variables", "offset"])
+def test_measurements_against_others_have_marks_and_a_logarithmic_axis(x, drawn):
+    line = Line("a", np.array([0.0, 10.0, 1000.0]), np.array([1.0, 2.0, 30.0]))
+    figures.svg_chart("variance", [line], x=x)
+    (ax,) = drawn[0].axes
+    assert ax.get_xscale() == ("symlog" if x == "offset" else "log")
+    assert ax.get_yscale() == "log"
+    assert ax.get_xlabel() == x
+
+
 def test_the_same_numbers_give_the_same_bytes():
     x = np.arange(3.0)
     lines = [Line("a $x$", x, x**2, x / 10, 0), Line("b", x, np.nan * x, None, 1)]

@@ -8,11 +8,18 @@ import pytest
 from rich.console import Console
 
 from jaxdiscrete.experiments.cli import main
+from jaxdiscrete.experiments.config.claims import Expectation
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.output import codec
-from jaxdiscrete.experiments.output.records import RunSummary
+from jaxdiscrete.experiments.output.records import (
+    FollowedEstimator,
+    RunSummary,
+    SharedTrajectory,
+    summarise,
+)
 from jaxdiscrete.experiments.reproduce import run as reproduce
 from jaxdiscrete.experiments.reproduce.results import Result, StoredResult
+from jaxdiscrete.experiments.runs import together as together_runs
 from jaxdiscrete.experiments.runs import train as training_runs
 from jaxdiscrete.experiments.runs import trajectory
 
@@ -212,6 +219,71 @@ def again(folder):
 def stored(folder):
     path = folder / "out" / "paper" / "tiny" / "short" / "result.json"
     return codec.read(path, StoredResult).result
+
+
+def test_seeds_that_are_trained_together_are_found_again(tmp_path, monkeypatch):
+    together = "num_seeds = 2\nseeds_together = true"
+    path = write_configs(tmp_path, TOY.replace("num_seeds = 2", together))
+
+    def run():
+        return reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
+
+    def fail(*args, **options):
+        raise AssertionError("trained alone, or again")
+
+    monkeypatch.setattr(training_runs, "train", fail)
+    result = run()
+    assert len(result.runs["exact"].final["theta"].values) == 2
+    assert result.expectations[0].holds
+    place = tmp_path / "out" / "paper" / "tiny" / "short"
+    (place / "result.json").unlink()
+    monkeypatch.setattr(together_runs, "train_together", fail)
+    assert run().runs == result.runs
+    # What is not there is trained, and the rest is kept.
+    (place / "result.json").unlink()
+    shutil.rmtree(place / "exact-seed1")
+    monkeypatch.undo()
+    again = run().runs["exact"].final["theta"].values
+    assert again == pytest.approx(result.runs["exact"].final["theta"].values)
+
+
+def test_an_order_along_a_trajectory_holds_from_a_step_on():
+    def curve(*values):
+        return {"log_variance": summarise([values[-1]])}, values
+
+    one, other = curve(0.0, 5.0, 1.0), curve(2.0, 6.5, 3.0)
+    shared = SharedTrajectory(
+        driver="one",
+        steps=30,
+        seeds=(0,),
+        runs={
+            "one": FollowedEstimator(1, one[0]),
+            "other": FollowedEstimator(1, other[0]),
+        },
+        curve_steps=(10, 20, 30),
+        log_variance={"one": one[1], "other": other[1]},
+    )
+
+    def outcome(from_step, margin=1.8):
+        expectation = Expectation(
+            "text",
+            "log_variance",
+            ("one",),
+            ("other",),
+            margin,
+            trajectory=True,
+            from_step=from_step,
+        )
+        return reproduce.along(shared, expectation)
+
+    assert outcome(0).holds
+    assert outcome(30).holds
+    failed = outcome(11)
+    assert not failed.holds
+    # What is shown is where it fails.
+    assert failed.measured["one"].mean == 5.0
+    assert outcome(1, margin=1.0).holds
+    assert outcome(1, margin=1.0).measured["one"].mean == 1.0
 
 
 def test_results_stand_beside_the_claim(first):

@@ -82,6 +82,24 @@ def test_one_seed_of_five_may_lie_outside_a_range(values, holds):
     assert judge_expectation(got) is (Verdict.HOLDS if holds else Verdict.FAILS)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "holds"), [(2.0, 4.1, True), (2.0, 4.0, False), (2.0, 3.0, False)]
+)
+def test_a_ratio_is_one_of_means(low, high, holds):
+    expectation = Expectation("text", "m", ("a",), ("b",), ratio=2.0)
+    got = check_expectation(expectation, measured(a=[low - 1, low + 1], b=[high]))
+    assert got.holds is holds
+
+
+def test_a_mean_in_a_range_may_have_seeds_outside():
+    expectation = Expectation("text", "m", mean_within=("a",), range=(0.0, 2.0))
+    for values, holds in [([-9.0, 11.0], True), ([2.5, 1.6], False), ([-1.0], False)]:
+        got = check_expectation(expectation, measured(a=values))
+        assert got.holds is holds
+        assert list(got.measured) == ["a"]
+        assert got.within == ()
+
+
 def test_the_rule_of_outliers_is_one_in_five():
     allowed = [allowed_outliers(num_seeds) for num_seeds in (1, 3, 4, 5, 9, 10)]
     assert allowed == [0, 0, 0, 1, 1, 2]

@@ -122,6 +122,21 @@ name = "rebar"
 """
 
 
+POLICY = f"""
+[model]
+task = "policy"
+max_decisions = 10
+[training]
+num_steps = {NUM_STEPS}
+batch_size = 1
+steps_per_block = 1
+blocks_per_checkpoint = 1
+[estimator]
+name = "relax"
+critic_hidden = [3]
+"""
+
+
 def start(path, folder, cache, *extra):
     code = "import sys; from jaxdiscrete.experiments.cli import main; sys.exit(main())"
     args = ["train", path, "--output-dir", folder, *extra]
@@ -167,10 +182,13 @@ def is_writing(folder):
     return any(not name.isdigit() for name in names)
 
 
-def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path):
+@pytest.mark.parametrize(
+    "text", [MANY, pytest.param(POLICY, marks=pytest.mark.thorough)]
+)
+def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path):
     """Twice: within the writing of a checkpoint, and after one."""
     path, cache = tmp_path / "many.toml", jax.config.jax_compilation_cache_dir
-    path.write_text(MANY)
+    path.write_text(text)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert main(["train", str(path), "--output-dir", str(whole)]) == 0
 

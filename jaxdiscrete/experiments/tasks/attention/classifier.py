@@ -140,7 +140,7 @@ def train(
 
     def init() -> State:
         x = jnp.zeros((1, examples.rows.shape[1]))
-        variables = network.init(key_init, x, is_training=True)
+        variables = dict(network.init(key_init, x, is_training=True))
         opt_state = optimizer.init(variables["params"])
         return State(jnp.zeros((), jnp.int32), variables, opt_state)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,8 @@ from jaxdiscrete.experiments.tasks.attention.network import (
 )
 from jaxdiscrete.experiments.tasks.attention.pictures import draw, one_per_class
 from jaxdiscrete.experiments.tasks.attention.settings import Classifier, Settings
-from jaxdiscrete.experiments.training.images import NUM_IMAGES, ImageTask
+from jaxdiscrete.experiments.training.dataset import DatasetTask
+from jaxdiscrete.experiments.training.images import NUM_IMAGES
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
@@ -57,13 +58,11 @@ class Batch(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class AttentionTask(ImageTask):
+class AttentionTask(DatasetTask):
     """Masks of the settings, for images with labels.
 
     No choice is made on held-out images, so that all but the test images train.
     """
-
-    takes_grey: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -308,14 +307,14 @@ def make(config: Config, placement: Placement) -> AttentionTask:
       UsageError: if the data cannot be used, or have no labels.
     """
     dataset = load_dataset(config.data)
-    labels = (dataset.train_labels, dataset.valid_labels)
-    if labels[0] is None or labels[1] is None:
+    train, valid = dataset.train_labels, dataset.valid_labels
+    if train is None or valid is None:
         raise UsageError(
             "Expected a data set with labels for model.task = 'attention', got "
             f"{dataset.title}. Set data.name to digits, mnist or fashion_mnist."
         )
     dataset = dataset._replace(
         train=np.concatenate([dataset.train, dataset.valid]),
-        train_labels=np.concatenate(labels),
+        train_labels=np.concatenate([train, valid]),
     )
     return AttentionTask(config, dataset, placement)

@@ -39,9 +39,9 @@ def draw(problem: str, key: jax.Array, num_rows: int) -> Rows:
     key_x, key_side = jax.random.split(key)
     x = jax.random.normal(key_x, (num_rows, NUM_FEATURES))
     if problem != "switch":
-        logit, num_relevant = _PROBLEMS[problem]
+        log_odds, num_relevant = _PROBLEMS[problem]
         matters = jnp.arange(NUM_FEATURES) < num_relevant
-        return Rows(x, logit(x), jnp.broadcast_to(matters, x.shape))
+        return Rows(x, log_odds(x), jnp.broadcast_to(matters, x.shape))
     is_first = jax.random.bernoulli(key_side, 0.5, (num_rows,))
     x = x.at[:, -1].add(jnp.where(is_first, _SHIFT, -_SHIFT))
     logit = jnp.where(is_first, _orange_skin(x[:, :4]), _additive(x[:, 4:8]))

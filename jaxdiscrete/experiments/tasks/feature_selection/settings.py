@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -50,7 +50,9 @@ class Settings(Model):
                 f"got {self.num_chosen}. Lower it."
             )
         estimator, needs = config.estimator, config.estimator.facts.needs
-        q = jd.Subset(np.zeros(NUM_FEATURES, np.float32), self.num_chosen)
+        # NumPy's zeros: reading a configuration computes nothing on a device.
+        logits: Any = np.zeros(NUM_FEATURES, np.float32)
+        q = jd.Subset(logits, self.num_chosen)
         if (
             estimator.is_bound
             or needs.num_classes is not None

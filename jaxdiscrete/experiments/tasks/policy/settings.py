@@ -54,9 +54,8 @@ class Settings(Model):
                 f"{per_block} episodes of a block, training.steps_per_block times "
                 f"training.batch_size, got {self.solved_window}. Change one of them."
             )
-        estimator, facts = config.estimator, config.estimator.facts
-        is_of_one = facts.family == "score_function" and not facts.differentiates
-        if not is_of_one or estimator.num_repeats > 1:
+        estimator = config.estimator
+        if not estimator.sees_one_value or estimator.num_repeats > 1:
             raise UsageError(
                 "Expected an estimator of one hard sample with model.task = 'policy', "
                 "where a decision is made once and its costs are known afterwards, "

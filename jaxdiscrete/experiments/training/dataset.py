@@ -1,0 +1,96 @@
+"""What the tasks on a data set share: its checks, and the order of its examples."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.training.batches import epoch_rows
+from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.settings import Config
+from jaxdiscrete.experiments.training.state import TrainState, log_variances
+from jaxdiscrete.experiments.training.task import Metrics
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DatasetTask:
+    """The images of a task, in an order of its own for every epoch.
+
+    Args:
+      config: a checked configuration.
+      dataset: the data.
+      placement: on which devices. Default: one.
+
+    Raises:
+      UsageError: if a batch is larger than the training set or does not split over
+        the devices.
+    """
+
+    config: Config
+    dataset: Dataset
+    placement: Placement = ONE_DEVICE
+
+    def __post_init__(self) -> None:
+        batch, available = self.config.training.batch_size, len(self.dataset.train)
+        if batch > available:
+            raise UsageError(
+                f"Expected training.batch_size <= {available}, the size of the "
+                f"training set, got {batch}. Lower it."
+            )
+        if batch % self.placement.num_devices:
+            raise UsageError(
+                "Expected training.batch_size to be a multiple of the "
+                f"{self.placement.num_devices} devices of the mesh, got {batch}. "
+                "Change one of them."
+            )
+
+    @property
+    def title(self) -> str:
+        """The data set."""
+        return self.dataset.title
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of an image."""
+        return self.dataset.image_shape
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in the training set."""
+        return len(self.dataset.train) // self.config.training.batch_size
+
+    def batches(self, first_step: jax.Array, num_steps: int, data: Any) -> jax.Array:
+        """The rows of every step of a block; each epoch has an order of its own.
+
+        Args:
+          first_step: of the block.
+          num_steps: of the block. Static.
+          data: with the training set in its field ``train``.
+
+        Returns:
+          Indices ``[steps, batch]``.
+        """
+        batch = self.config.training.batch_size
+        return epoch_rows(
+            self.config.seed, first_step, num_steps, len(data.train), batch
+        )
+
+    def texts(self, state: TrainState) -> dict[str, list[str]]:
+        """There are none."""
+        del state
+        return {}
+
+    def log_variances(self, state: TrainState) -> Metrics:
+        """The gradient's variance, from the moving averages of the run.
+
+        Args:
+          state: after at least one step.
+
+        Returns:
+          Scalars, of all parameters and of the encoder.
+        """
+        return log_variances(state.moments, state.step)
