@@ -133,7 +133,7 @@ def test_expectations_are_of_runs_that_the_short_length_has(path):
     followed = set(short.trajectory_runs or experiment.names)
     for expectation in experiment.claim.expectations:
         known = followed if expectation.trajectory else trained
-        used = (*expectation.lower, *expectation.higher, *expectation.within)
+        used = expectation.runs
         assert used, expectation.text
         assert known.issuperset(used), expectation.text
         if expectation.trajectory:
