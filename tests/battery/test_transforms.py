@@ -8,12 +8,14 @@ import pytest
 from tests.battery.control_variates import initial_cv
 from tests.battery.estimators import (
     ALL,
+    MAIN,
     build,
     first_order,
     once_per_package,
     per_package,
 )
 from tests.battery.problems import distribution, mixed, mixed_f, three, three_f
+from tests.helpers.parameters import daily
 from tests.helpers.trees import assert_close
 
 KEY = jax.random.key(7)
@@ -49,7 +51,7 @@ def test_closures_over_anything(name):
     assert_close(scanned, loop, rtol=1e-4, atol=1e-5)
 
 
-@per_package
+@pytest.mark.parametrize("name", daily(["rebar", "reinforce_loo", "vimco"], MAIN))
 def test_value_is_that_of_value_and_grad_without_jit(name):
     estimate = build(name, three_f)
     value, gradient = jax.value_and_grad(estimate, argnums=1)(KEY, three(name))
