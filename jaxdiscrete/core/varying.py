@@ -22,6 +22,13 @@ def match_varying(x: jax.Array, like: jax.Array) -> jax.Array:
     return x + jnp.where(jnp.isnan(like), 0.0, 0.0).astype(x.dtype)
 
 
+def match_varying_tree(x: jax.Array, tree: PyTree) -> jax.Array:
+    """``x``, which under shard_map varies over the devices that any leaf does."""
+    for leaf in jax.tree.leaves(tree):
+        x = match_varying(x, jnp.sum(leaf).astype(x.dtype))
+    return x
+
+
 def freeze_varying(q: PyTree, like: jax.Array) -> PyTree:
     """``q`` without gradients, which under shard_map varies like its samples.
 

@@ -22,6 +22,7 @@ from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.sample import GivenSample, given_sample
 from jaxdiscrete.core.signatures import takes_named_key_first
 from jaxdiscrete.core.typing import Objective, PyTree
+from jaxdiscrete.core.varying import match_varying_tree
 from jaxdiscrete.graphs.sites import Transform
 
 _MARK = "jaxdiscrete_objective_of_a_site"
@@ -106,7 +107,8 @@ def _marked_objective(dtype: DTypeLike) -> Objective:
 
     def objective(z: PyTree, *args: Any) -> jax.Array:
         del args
-        return jnp.zeros((), dtype) if is_checking() else jax.jit(call)(z)
+        value = jnp.zeros((), dtype) if is_checking() else jax.jit(call)(z)
+        return match_varying_tree(value, z)
 
     return objective
 

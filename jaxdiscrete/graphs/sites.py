@@ -21,7 +21,7 @@ from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import given_sample
 from jaxdiscrete.core.typing import Estimator, PyTree
-from jaxdiscrete.core.varying import match_varying
+from jaxdiscrete.core.varying import match_varying, match_varying_tree
 
 #: ``transform(f) -> estimate``, with its options filled in.
 Transform = Callable[..., Estimator]
@@ -48,6 +48,8 @@ def site_estimate(
     Returns:
       A scalar of value zero.
     """
+    # Also where nothing is charged afterwards, and the credit is a constant.
+    credit = match_varying_tree(credit, z)
     estimate = transform(lambda z, *args: credit)(
         given_sample(z, key), q, *freeze(inputs)
     )

@@ -18,6 +18,112 @@ from tests.helpers.memory import temporary_bytes
 from tests.helpers.trees import assert_close
 
 
+def loss_of_program(params, key):
+    """Sites of four estimators, over the same chain."""
+
+    def model(sample, cost):
+        policy, step = chain(params)
+        h = START.astype(params["c"].dtype)
+        names = ("rebar", "nvil", "relax", "baseline")
+        for name, theta in zip(names, params["theta"], strict=True):
+            q, inputs = policy(h, theta)
+            z = sample(TRANSFORMS[name], q, *inputs)
+            h, charged = step(h, z, theta)
+            cost(charged)
+        # Of no consequence.
+        sample(TRANSFORMS["rebar"], jd.Bernoulli(params["w"]), h, params["w"])
+
+    return jd.program(model)(key)
+
+
+def loss_of_relax(params, key):
+    estimate = jd.sequential(TRANSFORMS["relax"], *chain(params))
+    return estimate(key, START.astype(params["c"].dtype), params["theta"])
+
+
+LOSSES = {"program": loss_of_program, "sequential": loss_of_relax}
+
+
+@pytest.mark.parametrize("what", LOSSES)
+def test_gradients_agree_under_every_transformation(what):
+    """A loop, jit, vmap, a scan of rematerialised losses, the gradient of a batch."""
+    differentiate = jax.value_and_grad(LOSSES[what])
+    keys = jax.random.split(jax.random.key(7), 3)
+    compiled = jax.jit(differentiate)
+    rows = [compiled(PARAMS, k) for k in keys]
+    rows = jax.tree.map(lambda *x: jnp.stack(x), *rows)
+    assert_close(differentiate(PARAMS, keys[0]), compiled(PARAMS, keys[0]), rtol=1e-4)
+
+    @jax.jit
+    def others(params, keys):
+        mapped = jax.vmap(differentiate, (None, 0))(params, keys)
+        remat = jax.value_and_grad(jax.checkpoint(LOSSES[what]))
+        scanned = jax.lax.scan(lambda c, k: (c, remat(c, k)), params, keys)[1]
+        mean = lambda p: jax.vmap(LOSSES[what], (None, 0))(p, keys).mean()  # noqa: E731
+        return mapped, scanned, jax.value_and_grad(mean)(params)
+
+    mapped, scanned, of_mean = others(PARAMS, keys)
+    assert_close(mapped, rows, rtol=1e-4, atol=1e-5)
+    assert_close(scanned, rows, rtol=1e-4, atol=1e-5)
+    assert_close(of_mean, jax.tree.map(lambda x: x.mean(0), rows), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("what", LOSSES)
+def test_every_precision(what, x64):
+    """float64 and bfloat16 beside float32, in one process and with the same draws."""
+    rounded = jax.tree.map(lambda x: x.astype(jnp.bfloat16), PARAMS)
+    key = jax.random.key(5)
+
+    def run(dtype):
+        params = jax.tree.map(lambda x: x.astype(dtype), rounded)
+        value, gradient = jax.jit(jax.value_and_grad(LOSSES[what]))(params, key)
+        assert {x.dtype for x in jax.tree.leaves(gradient)} == {jnp.dtype(dtype)}
+        assert value.dtype == (jnp.float64 if dtype == jnp.float64 else jnp.float32)
+        return value, gradient
+
+    expected = run(jnp.float32)
+    assert_close(run(jnp.float64), expected, rtol=1e-4, atol=1e-5)
+    assert_close(run(jnp.bfloat16), expected, rtol=0.05, atol=0.1)
+
+
+def test_rollouts_over_devices_give_the_same_gradients():
+    """Placed, and in chunks: what K rollouts are."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:4]), ("rollouts",))
+    spec = jax.sharding.PartitionSpec("rollouts")
+    placed = jax.sharding.NamedSharding(mesh, spec)
+
+    def run(**options):
+        loss = loss_of_chain(TRANSFORMS["relax"], num_samples=8, **options)
+        arguments = (PARAMS, jax.random.key(0))
+        program = jax.jit(jax.value_and_grad(loss)).lower(*arguments).compile()
+        return program(*arguments), program.as_text()
+
+    expected, text = run()
+    assert "all-reduce" not in text
+    over_devices, text = run(sharding=placed)
+    assert_close(over_devices, expected, rtol=1e-4)
+    # Not one device doing everything: rollouts meet across devices.
+    assert "all-reduce" in text or "all-gather" in text
+    assert_close(run(chunk_size=3)[0], expected, rtol=1e-4)
+
+
+def test_chunks_of_rollouts_need_the_memory_of_one():
+    def bytes_of(chunk_size):
+        def loss(weights, key):
+            estimate = jd.sequential(
+                jd.reinforce,
+                lambda h, x: (jd.Bernoulli(h.sum()), ()),
+                lambda h, z, x: (jnp.tanh(weights @ h + z), z),
+                num_samples=256,
+                chunk_size=chunk_size,
+            )
+            return estimate(key, jnp.zeros(64), jnp.arange(10.0))
+
+        return temporary_bytes(jax.grad(loss), jnp.eye(64), jax.random.key(0))
+
+    assert bytes_of(16) < 0.2 * bytes_of(None)
+
+
 def test_second_derivatives_are_refused():
     """DiCE has them, but no site knows of the others."""
     loss = loss_of_chain(jd.dice)
@@ -44,11 +150,17 @@ def test_checkpointed_steps_give_the_same_gradients(name):
     assert_close(whole(PARAMS), plain[1], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["baseline", "relax"])
-@pytest.mark.parametrize("is_masked", [False, True])
-def test_shard_map_gives_the_same_gradients(name, is_masked):
-    make = loss_of_stopping if is_masked else loss_of_chain
-    loss = make(TRANSFORMS[name])
+SHARDED = {
+    "program": loss_of_program,
+    "chain": loss_of_relax,
+    "masks": loss_of_stopping(TRANSFORMS["baseline"]),
+    "rollouts": loss_of_chain(TRANSFORMS["nvil"], num_samples=2),
+}
+
+
+@pytest.mark.parametrize("what", SHARDED)
+def test_shard_map_gives_the_same_gradients(what):
+    loss = SHARDED[what]
     keys = jax.random.key_data(jax.random.split(jax.random.key(1), 8))
 
     def local(params, keys):

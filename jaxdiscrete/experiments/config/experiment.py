@@ -13,6 +13,9 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.settings.check import check_bounds
 from jaxdiscrete.experiments.training.settings import Config
 
+#: The name by which claims know the run that all others begin with.
+START = "start"
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -62,8 +65,16 @@ class Experiment:
 
     @property
     def names(self) -> list[str]:
-        """The names of the runs."""
-        return [*(self.runs if self.grid is None else self.grid.runs)]
+        """The names of the runs, and of the one that they begin with."""
+        if self.grid is not None:
+            return [*self.grid.runs]
+        return [*self.runs, *([] if self.start is None else [START])]
+
+    @property
+    def start(self) -> Config | None:
+        """The run that all others begin with, if there is one."""
+        config = next(iter(self.runs.values()), None)
+        return None if config is None else config.model.start(config)
 
 
 def check_names(experiment: Experiment) -> None:
@@ -126,6 +137,8 @@ def check_names(experiment: Experiment) -> None:
                 f"trajectory = true, got none for {e.text!r}. Name the run."
             )
         measured = followed if e.trajectory else short.runs or tuple(names)
+        if experiment.start is not None:
+            measured += (START,)
         for name in e.runs:
             if name not in measured:
                 raise UsageError(

@@ -97,8 +97,7 @@ def mean_nll(model: LanguageModel, params: Params, sentences: Any) -> jax.Array:
     Returns:
       A scalar.
     """
-    total = log_probs(model, params, sentences).sum()
-    return -total / model.counts(sentences).sum()
+    return -log_probs(model, params, sentences).mean(where=model.counts(sentences))
 
 
 @functools.partial(jax.jit, static_argnums=0)

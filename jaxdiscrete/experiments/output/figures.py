@@ -38,7 +38,16 @@ _REPRODUCIBLE: dict[Any, Any] = {
 _LEGEND_WIDTH = 76
 #: The panels of a run, by the first metric that it has.
 _PANELS = (
-    ("valid_elbo", "reward", "hard_objective", "excess", "loss"),
+    (
+        "valid_elbo",
+        "reward",
+        "hard_objective",
+        "excess",
+        "nll_oracle",
+        "valid_perplexity",
+        "divergence",
+        "loss",
+    ),
     ("log_variance",),
 )
 
@@ -137,6 +146,36 @@ def svg_chart(
         figure.legend(
             loc="outside lower center", ncols=columns, frameon=False, fontsize=9
         )
+        return _svg(figure)
+
+
+def svg_plane(
+    metrics: tuple[str, str], lines: Sequence[Line], published: Sequence[Line]
+) -> bytes:
+    """Two metrics against one another, as SVG that is the same every time.
+
+    Args:
+      metrics: those of x and y.
+      lines: one per run, a point per temperature.
+      published: the same of others, drawn as diamonds.
+    """
+    with matplotlib.rc_context(_REPRODUCIBLE):
+        rows = len(lines) + len(published)
+        figure = Figure(figsize=(5, 3.6 + 0.2 * rows), layout="constrained")
+        ax = figure.subplots()
+        for line in lines:
+            style = _style(line.style) | {"marker": "o", "markersize": 4}
+            ax.plot(line.x, line.y, label=line.label, **style)
+        for line in published:
+            style = {"marker": "D", "markersize": 4, "markerfacecolor": "white"}
+            style |= {"color": _style(line.style)["color"], "linestyle": ":"}
+            ax.plot(line.x, line.y, label=line.label, **style)
+        known = [find_metric(metric) for metric in metrics]
+        names = [m.label + (f" ({m.unit})" if m.unit else "") for m in known]
+        ax.set(xlabel=names[0], ylabel=names[1])
+        ax.grid(alpha=0.3)
+        ax.spines[["top", "right"]].set_visible(False)
+        figure.legend(loc="outside lower center", frameon=False, fontsize=9)
         return _svg(figure)
 
 

@@ -61,6 +61,18 @@ def write_metrics(folder: Path, rows: list[dict[str, Any]]) -> None:
         temporary.write_text(lines, encoding="utf-8")
 
 
+def write_texts(folder: Path, texts: dict[str, list[str]]) -> None:
+    """Writes lines of text.
+
+    Args:
+      folder: of the run.
+      texts: lines by file name.
+    """
+    for name, lines in texts.items():
+        with replacing(folder / f"{name}.txt") as temporary:
+            temporary.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
 def read_metrics(folder: Path, last_step: int) -> list[dict[str, Any]]:
     """The metrics up to a checkpoint, from which a resumed run goes on.
 

@@ -47,6 +47,19 @@ def _bounds() -> dict[str, Metric]:
 METRICS: dict[str, Metric] = _bounds() | {
     "test_accuracy": Metric("test accuracy"),
     "test_accuracy_se": Metric("s.e. of test accuracy over images"),
+    "nll_oracle": Metric("NLL_oracle", "nats a word", 3, starts_far_off=True),
+    "nll_oracle_se": Metric("s.e. of NLL_oracle over samples", "nats a word", 3),
+    "nll_test": Metric("NLL_test", "nats a word", 3, starts_far_off=True),
+    "forward_perplexity": Metric("forward perplexity", decimals=1),
+    "reverse_perplexity": Metric("reverse perplexity", decimals=1),
+    "test_perplexity": Metric("test perplexity", decimals=1),
+    "valid_perplexity": Metric("valid. perplexity", starts_far_off=True, decimals=1),
+    "grammatical": Metric("share of sentences of the language", decimals=3),
+    "divergence": Metric("KL(language, model)", "nats", 3),
+    "distinct": Metric("share of distinct samples", decimals=3),
+    "novel": Metric("share of novel samples", decimals=3),
+    "words": Metric("words a sample", decimals=2),
+    "discriminator_accuracy": Metric("accuracy of the discriminator", decimals=3),
     "objective": Metric("training objective", "nats", short_label="train obj."),
     "hard_objective": Metric("objective of hard masks", "nats", short_label="obj."),
     "test_objective": Metric("test objective", "nats", short_label="test obj."),
@@ -85,14 +98,23 @@ METRICS: dict[str, Metric] = _bounds() | {
 
 
 def find_metric(name: str) -> Metric:
-    """The declared metric, or for another name its words and four digits."""
-    return METRICS.get(name) or Metric(name.replace("_", " "))
+    """The declared metric, or for another name its words and four digits.
+
+    Behind ``@`` stands the inverse temperature at which samples were drawn.
+    """
+    base, _, alpha = name.partition("@")
+    found = METRICS.get(base) or Metric(base.replace("_", " "))
+    if not alpha:
+        return found
+    return dataclasses.replace(
+        found, label=f"{found.label} at alpha {alpha}", short_label=""
+    )
 
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Metrics in the order in which they are declared, the others behind them."""
     order = {name: i for i, name in enumerate(METRICS)}
-    return sorted(names, key=lambda name: order.get(name, len(order)))
+    return sorted(names, key=lambda name: order.get(name.partition("@")[0], len(order)))
 
 
 def label(name: str) -> str:

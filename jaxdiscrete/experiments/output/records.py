@@ -113,6 +113,8 @@ class Measured:
     shared_trajectory: SharedTrajectory | None = None
     images: dict[str, str] = dataclasses.field(default_factory=dict)
     """Paths of PNG files by title."""
+    texts: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Samples of text by run."""
     seconds_before: float = 0.0
     """Time of the runs that were there already."""
 

@@ -10,13 +10,25 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from jaxdiscrete.experiments.output.figures import Line, Mark, XAxis, svg_chart
+from jaxdiscrete.experiments.output.figures import (
+    Line,
+    Mark,
+    XAxis,
+    svg_chart,
+    svg_plane,
+)
 from jaxdiscrete.experiments.output.formatting import as_given, label, number
 from jaxdiscrete.experiments.output.records import Band, MeasuredRun
 from jaxdiscrete.experiments.reproduce.results import Result
 
 PNG = b"\x89PNG\r\n\x1a\n"
 _OF_GRIDS = ("bias", "log_variance")
+#: Pairs of metrics of which one says how good samples are, the other how different.
+_PLANES = (
+    ("nll_oracle", "nll_test"),
+    ("forward_perplexity", "reverse_perplexity"),
+)
+_AT = " at inverse temperature "
 
 
 class Image(NamedTuple):
@@ -103,9 +115,7 @@ def against_others(result: Result) -> list[Image]:
             for style, (name, run) in runs
             if x in run.against and metric in run.against[x].metrics
         ]
-        images += _chart(
-            metric, label(metric), lines, [], cast(XAxis, x)
-        )
+        images += _chart(metric, label(metric), lines, [], cast(XAxis, x))
     return images
 
 
@@ -128,6 +138,68 @@ def _grid_line(
     errors = [math.nan if (e := v.standard_error) is None else e for v in values]
     means = np.array([v.mean for v in values])
     return Line(name, np.array(x), means, np.array(errors), style)
+
+
+def quality_against_diversity(result: Result) -> list[Image]:
+    """Samples' quality against diversity, a point per inverse temperature.
+
+    Published pairs of both at one temperature stand beside it; nothing where the runs
+    did not write sentences.
+    """
+    for metrics in _PLANES:
+        lines = [
+            line
+            for style, (name, run) in enumerate(result.runs.items())
+            if (line := _path(name, run, metrics, style)) is not None
+        ]
+        if lines:
+            published = _published_paths(result, metrics, len(lines))
+            x, y = (label(metric) for metric in metrics)
+            title = f"{y} against {x}, along inverse temperatures"
+            ends = [
+                f"{n.label} from {as_given(round(float(n.x[0]), 3))}, "
+                f"{as_given(round(float(n.y[0]), 3))}"
+                for n in [*lines, *published]
+            ]
+            words = f"Chart of {title}: {'; '.join(ends)}."
+            data = svg_plane(metrics, lines, published)
+            return [Image(title, words, _uri("image/svg+xml", data))]
+    return []
+
+
+def _path(
+    name: str, run: MeasuredRun, metrics: tuple[str, str], style: int
+) -> Line | None:
+    """Both metrics of a run, from the hottest samples to the coldest."""
+    points = []
+    for metric, value in run.final.items():
+        base, _, alpha = metric.partition("@")
+        if base == metrics[0]:
+            other = run.final[metrics[1] + metric[len(base) :]]
+            points.append((float(alpha or 1.0), value.mean, other.mean))
+    if not points:
+        return None
+    _, x, y = zip(*sorted(points), strict=True)
+    return Line(name, np.array(x), np.array(y), style=style)
+
+
+def _published_paths(
+    result: Result, metrics: tuple[str, str], first_style: int
+) -> list[Line]:
+    """What others published of both metrics at one temperature."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for outcome in result.published:
+        of, _, temperature = outcome.published_metric.partition(_AT)
+        if temperature and of.lower() in metrics:
+            group = outcome.key.split("/")[-2].replace("-", " ")
+            points = found.setdefault(group, {}).setdefault(temperature, {})
+            points[of.lower()] = outcome.value
+    lines = []
+    for i, (group, at) in enumerate(found.items()):
+        pairs = [at[t] for t in sorted(at, key=float) if len(at[t]) == 2]
+        x, y = (np.array([pair[metric] for pair in pairs]) for metric in metrics)
+        lines.append(Line(f"published: {group}", x, y, style=first_style + i))
+    return [line for line in lines if line.x.size]
 
 
 def pictures(result: Result) -> list[Image]:

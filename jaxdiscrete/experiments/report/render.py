@@ -114,6 +114,7 @@ def _section(result: Result, anchor: str) -> Section:
         "Expectations": tables.expectations(result),
         "Final metrics": tables.final_metrics(result),
         "Variance along a shared trajectory": tables.shared_trajectory(result),
+        "Samples": tables.samples(result),
     }
     return Section(
         anchor=anchor,
@@ -124,6 +125,7 @@ def _section(result: Result, anchor: str) -> Section:
         sources=tables.sources(result),
         shared_charts=charts.shared_curve(result),
         curves=[
+            *charts.quality_against_diversity(result),
             *charts.curves(result),
             *charts.against_temperature(result),
             *charts.against_others(result),

@@ -174,6 +174,19 @@ def shared_trajectory(result: Result) -> Table | None:
     return Table(title, columns, rows, note)
 
 
+def samples(result: Result) -> Table | None:
+    """Sentences of every run; None if none were written."""
+    rows = [
+        [Cell(name if i == 0 else ""), Cell(sentence)]
+        for name, sentences in result.texts.items()
+        for i, sentence in enumerate(sentences)
+    ]
+    if not rows:
+        return None
+    columns = [Column("Run"), Column("Sentence", "sentence")]
+    return Table("Samples of the first seed, as they came.", columns, rows)
+
+
 def settings(result: Result) -> list[Table]:
     """The settings of every run: first those that differ between runs."""
     runs = {name: run.settings for name, run in result.runs.items()}

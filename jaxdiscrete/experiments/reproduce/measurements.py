@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from jaxdiscrete.experiments.config.experiment import Experiment
+from jaxdiscrete.experiments.config.experiment import START, Experiment
 from jaxdiscrete.experiments.output import codec, folder, side_by_side
 from jaxdiscrete.experiments.output.records import (
     Curves,
@@ -23,7 +22,7 @@ from jaxdiscrete.experiments.output.records import (
     make_band,
     summarise,
 )
-from jaxdiscrete.experiments.runs import grid, together, train, trajectory
+from jaxdiscrete.experiments.runs import grid, pretrained, together, train, trajectory
 from jaxdiscrete.experiments.settings.fields import flatten
 from jaxdiscrete.experiments.training.settings import Config
 
@@ -47,9 +46,21 @@ _WITH_LOSS = (
     "log_variance",
     "encoder_log_variance",
 )
+_OF_TEXT = (
+    "nll_oracle",
+    "nll_test",
+    "valid_perplexity",
+    "words",
+    "grammatical",
+    "divergence",
+    "discriminator_accuracy",
+    "log_variance",
+)
 _NUM_POINTS = 100
 #: Pictures of the first seed that a report shows.
 _PICTURES = ("samples", "completions", "masks", "chosen")
+#: Sentences of the first seed that a report shows.
+_TEXT = "samples"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,14 +107,15 @@ def _measure_runs(
     summaries: dict[str, list[RunSummary]] = {name: [] for name in configs}
     rows: dict[str, list[list[dict[str, float]]]] = {name: [] for name in configs}
     images: dict[str, str] = {}
+    texts: dict[str, tuple[str, ...]] = {}
     firsts: dict[str, Path] = {}
     seeded = [
         (name, dataclasses.replace(config, seed=config.seed + i))
         for i in range(num_seeds)
         for name, config in configs.items()
     ]
-    folders = {(name, c.seed): place / f"{name}-seed{c.seed}" for name, c in seeded}
-    done = {(n, c.seed): _finished(folders[n, c.seed], c) for n, c in seeded}
+    folders = {(name, c.seed): _run_folder(place, name, c) for name, c in seeded}
+    done = {(n, c.seed): pretrained.finished(folders[n, c.seed], c) for n, c in seeded}
     seconds_before = math.fsum(s.seconds for s in done.values() if s is not None)
     if short and experiment.short.seeds_together:
         for name, config in configs.items():
@@ -114,24 +126,43 @@ def _measure_runs(
     for name, config in seeded:
         run_folder = folders[name, config.seed]
         summary = done[name, config.seed]
-        if summary is None:
+        if summary is None and config.model.is_shared:
+            _, summary = pretrained.find_or_train(
+                config, screen, train.train_or_continue
+            )
+        elif summary is None:
             summary = train.train_or_continue(config, run_folder, screen)
         summaries[name].append(summary)
         rows[name].append(folder.read_metrics(run_folder, summary.steps))
         if config.seed == configs[name].seed:
             images |= _pictures(name, run_folder)
+            texts |= _texts(name, run_folder)
             firsts[name] = run_folder
     for kind in _PICTURES if len(firsts) > 1 else ():
         joined = side_by_side.join(kind, firsts, place)
         if joined is not None:
             images = {f"all runs: {kind}": str(joined)} | images
+    start = experiment.start
+    of_start = {}
+    if start is not None:
+        _, summary = pretrained.find_or_train(start, screen, train.train_or_continue)
+        seconds_before += summary.seconds
+        of_start[START] = MeasuredRun(
+            estimator=start.estimator.name,
+            calls_of_f=None,
+            settings=flatten(start),
+            final=_final([summary]),
+            curves=Curves((), {}),
+        )
+        texts = _texts(START, pretrained.run_folder(start)) | texts
     first = next(iter(summaries.values()))[0]
     seed = next(iter(configs.values())).seed
     return Measured(
         dataset=first.dataset,
         steps=first.steps,
         seeds=tuple(range(seed, seed + num_seeds)),
-        runs={
+        runs=of_start
+        | {
             name: MeasuredRun(
                 estimator=config.estimator.name,
                 calls_of_f=config.calls_of_f,
@@ -145,19 +176,9 @@ def _measure_runs(
             _shared_trajectory(experiment, lengthened, place, screen) if short else None
         ),
         images=images,
+        texts=texts,
         seconds_before=seconds_before,
     )
-
-
-def _finished(run_folder: Path, config: Config) -> RunSummary | None:
-    """The summary of a run that is finished and had these settings."""
-    try:
-        text = (run_folder / folder.CONFIG_FILE).read_text(encoding="utf-8")
-        before = flatten(json.loads(text))
-        summary = codec.read(run_folder / folder.SUMMARY_FILE, RunSummary)
-    except (OSError, ValueError):
-        return None
-    return summary if before == flatten(config) else None
 
 
 def _shared_trajectory(
@@ -194,9 +215,23 @@ def _shared_trajectory(
     return measured
 
 
+def _run_folder(place: Path, name: str, config: Config) -> Path:
+    """Of the run in a place; runs that others begin with are kept for all."""
+    if config.model.is_shared:
+        return pretrained.run_folder(config)
+    return place / f"{name}-seed{config.seed}"
+
+
 def _pictures(name: str, run_folder: Path) -> dict[str, str]:
     paths = {kind: run_folder / f"{kind}.png" for kind in _PICTURES}
     return {f"{name}: {k}": str(path) for k, path in paths.items() if path.exists()}
+
+
+def _texts(name: str, run_folder: Path) -> dict[str, tuple[str, ...]]:
+    path = run_folder / f"{_TEXT}.txt"
+    if not path.exists():
+        return {}
+    return {name: tuple(path.read_text(encoding="utf-8").splitlines())}
 
 
 def _final(summaries: Sequence[RunSummary]) -> dict[str, Statistic]:
@@ -208,8 +243,12 @@ def _curves(seeds: Sequence[Sequence[dict[str, float]]]) -> Curves:
     """About a hundred points of every metric, with a band over the seeds."""
     stride = max(1, len(seeds[0]) // _NUM_POINTS)
     points = list(zip(*seeds, strict=True))[stride - 1 :: stride]
-    has_better = not {"train_elbo", "reward"}.isdisjoint(seeds[0][0])
-    names = _CURVES if has_better else _WITH_LOSS
+    first = seeds[0][0]
+    names: tuple[str, ...] = _WITH_LOSS
+    if not {"train_elbo", "reward"}.isdisjoint(first):
+        names = _CURVES
+    elif not {"nll_oracle", "words", "grammatical"}.isdisjoint(first):
+        names = _OF_TEXT
     return Curves(
         steps=tuple(int(point[0]["step"]) for point in points),
         metrics={

@@ -107,6 +107,8 @@ class Result:
     shared_trajectory: SharedTrajectory | None = None
     images: dict[str, str] = dataclasses.field(default_factory=dict)
     """Paths of PNG files by title, on the machine of the run."""
+    texts: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Samples of text by run."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -140,6 +140,7 @@ def run(
         expectations=_expectations(experiment, measured) if short else (),
         shared_trajectory=measured.shared_trajectory,
         images=measured.images,
+        texts=measured.texts,
     )
     write_result(place, settings, result)
     return result

@@ -15,8 +15,8 @@ from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import SweepRun
 from jaxdiscrete.experiments.runs.together import Point, at_point, train_together
+from jaxdiscrete.experiments.runs.train import prepare
 from jaxdiscrete.experiments.settings.fields import Schedule
-from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import step
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.task import Task
@@ -116,7 +116,7 @@ def run(
     """
     for point in runs:
         check(at_point(config, point.seed, point.values))
-    task = make_task(config)
+    task = prepare(config, screen)
     shapes = jax.eval_shape(lambda: step.init(task))
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
     together = max(1, min(len(runs), memory_limit // size))

@@ -19,8 +19,8 @@ from rich.console import Console
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import RunSummary
+from jaxdiscrete.experiments.runs.train import prepare
 from jaxdiscrete.experiments.settings.fields import Schedule, constant
-from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import loop, step
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, check_finite
@@ -148,7 +148,7 @@ def train_seeds(
     """
     if not folders:
         return {}
-    task = make_task(config)
+    task = prepare(config, screen)
     points = [Point(seed, {}) for seed in folders]
     state, rows = train_together(task, points, screen)
     state = jax.tree.map(np.asarray, state)
@@ -169,5 +169,6 @@ def train_seeds(
             seconds=rows[i][-1]["seconds"] / len(folders),
             metrics=seeded.final_metrics(mine, rows[i]),
         )
+        files.write_texts(folder, seeded.texts(mine))
         codec.write(folder / files.SUMMARY_FILE, summaries[seed])
     return summaries

@@ -17,12 +17,13 @@ from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.events import EventFile
 from jaxdiscrete.experiments.output.progress import describe
 from jaxdiscrete.experiments.output.records import RunSummary
+from jaxdiscrete.experiments.runs import pretrained
 from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import checkpoints, loop, step
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, check_finite
-from jaxdiscrete.experiments.training.task import Task, on_one_device
+from jaxdiscrete.experiments.training.task import Task, on_one_device, with_start
 
 Row = dict[str, Any]
 
@@ -54,7 +55,7 @@ def train(
       UsageError: if the folder, the checkpoint or the data cannot be used.
       RunError: if a value is not finite.
     """
-    task = make_task(config, placement)
+    task = prepare(config, screen, placement)
     if placement.is_writer:
         files.open_folder(
             folder, dataclasses.asdict(config), resume=resume, overwrite=overwrite
@@ -88,10 +89,33 @@ def train(
         for name, picture in task.pictures(state).items():
             path = folder / f"{name}.png"
             side_by_side.save(path, picture, task.image_shape)
+        files.write_texts(folder, task.texts(state))
         title = f"{task.title}, {config.estimator.name}"
         figures.save_curves(folder / "curves.png", {folder.name: rows}, title)
         codec.write(folder / files.SUMMARY_FILE, summary)
     return summary
+
+
+def prepare(config: Config, screen: Console, placement: Placement = ONE_DEVICE) -> Task:
+    """The task of a configuration, with the model that it begins with.
+
+    Args:
+      config: a checked configuration.
+      screen: where progress is shown.
+      placement: on which devices. Default: one.
+
+    Returns:
+      The task.
+
+    Raises:
+      UsageError, RunError: as :func:`train`.
+    """
+    task = make_task(config, placement)
+    start = config.model.start(config)
+    if start is None:
+        return task
+    model, _ = pretrained.find_or_train(start, screen, train_or_continue)
+    return with_start(task, model)
 
 
 def train_or_continue(config: Config, folder: Path, screen: Console) -> RunSummary:

@@ -27,6 +27,7 @@ from jaxdiscrete.experiments.output.records import (
 )
 from jaxdiscrete.experiments.runs.compare import check_comparable
 from jaxdiscrete.experiments.runs.together import at_point
+from jaxdiscrete.experiments.runs.train import prepare
 from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import loop, step
 from jaxdiscrete.experiments.training.keys import Stream, stream
@@ -88,7 +89,7 @@ def measure(
       UsageError: if the data cannot be used.
       RunError: if a value is not finite.
     """
-    lead = make_task(configs[driver])
+    lead = prepare(configs[driver], screen)
     tasks = {name: at_config(lead, config) for name, config in configs.items()}
     first_seed = lead.config.seed
     curves = _follow(

@@ -6,11 +6,10 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxdiscrete.experiments.data.dataset import Dataset
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.batches import epoch_rows
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, log_variances
@@ -75,18 +74,15 @@ class DatasetTask:
         Returns:
           Indices ``[steps, batch]``.
         """
-        per_epoch, batch = self.steps_per_epoch, self.config.training.batch_size
-        first_epoch = first_step // per_epoch
-        num_epochs = (num_steps + per_epoch - 2) // per_epoch + 1
-        orders_key = stream(self.config.seed, Stream.ORDER)
+        batch = self.config.training.batch_size
+        return epoch_rows(
+            self.config.seed, first_step, num_steps, len(data.train), batch
+        )
 
-        def order(epoch: jax.Array) -> jax.Array:
-            key = jax.random.fold_in(orders_key, epoch)
-            return jax.random.permutation(key, len(data.train))[: per_epoch * batch]
-
-        orders = jax.lax.map(order, first_epoch + jnp.arange(num_epochs))
-        rows = orders.reshape(num_epochs * per_epoch, batch)
-        return jax.lax.dynamic_slice_in_dim(rows, first_step % per_epoch, num_steps)
+    def texts(self, state: TrainState) -> dict[str, list[str]]:
+        """There are none."""
+        del state
+        return {}
 
     def log_variances(self, state: TrainState) -> Metrics:
         """The gradient's variance, from the moving averages of the run.

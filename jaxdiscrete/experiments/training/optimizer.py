@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import optax
 
+from jaxdiscrete.experiments.settings.fields import Schedule
 from jaxdiscrete.experiments.settings.schedules import value_at
 from jaxdiscrete.experiments.training.settings import Config, Optimizer
 
@@ -21,6 +22,7 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
       A transformation of ``{"model", "control_variate"}``, or of the latter alone.
     """
     settings, moving_averages = config.optimizer, config.estimator.moving_averages
+    own = config.model.learning_rates
 
     def labels(params: Any) -> Any:
         layers = {
@@ -30,16 +32,27 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
             }
             for layer, cv in params["control_variate"].items()
         }
-        named = {"model": "model", "control_variate": layers}
+        model: Any = "model"
+        if own:
+            model = {p: p if p in own else "model" for p in params.get("model", ())}
+        named = {"model": model, "control_variate": layers}
         return {part: named[part] for part in params}
 
+    def model(rate: Schedule) -> optax.GradientTransformation:
+        descend = _descend(
+            settings, rate, 1.0, settings.weight_decay, settings.adam_count
+        )
+        if settings.clip_norm == 0.0:
+            return descend
+        return optax.chain(optax.clip_by_global_norm(settings.clip_norm), descend)
+
+    rate, factor = settings.learning_rate, settings.control_variate_factor
     return optax.multi_transform(
         {
-            "model": _descend(
-                settings, 1.0, settings.weight_decay, settings.adam_count
-            ),
-            "other": _descend(settings, settings.control_variate_factor),
+            "model": model(rate),
+            "other": _descend(settings, rate, factor),
             "moving_average": optax.sgd(settings.moving_average_rate),
+            **{part: model(rate) for part, rate in own.items()},
         },
         labels,
     )
@@ -98,12 +111,13 @@ def adam(
 
 def _descend(
     settings: Optimizer,
+    schedule: Schedule,
     factor: float,
     weight_decay: float = 0.0,
     adam_count: int = 0,
 ) -> optax.GradientTransformation:
     def rate(step: jax.Array) -> jax.Array:
-        return factor * value_at(settings.learning_rate, step)
+        return factor * value_at(schedule, step)
 
     if settings.name == "sgd":
         descend = optax.sgd(rate, settings.momentum)

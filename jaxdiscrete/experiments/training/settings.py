@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import Fixed
 
@@ -29,6 +29,9 @@ class Optimizer:
     adam_count: int = bounded(0, at_least=0)
     """Steps that Adam's bias correction counts before the first, for the model: from
     thousands on there is none, and the first steps are longer."""
+    clip_norm: float = bounded(0.0, at_least=0)
+    """Largest norm of the model's gradient, to which longer ones are scaled; 0 for no
+    limit."""
     weight_decay: float = bounded(0.0, at_least=0)
     """This times the weight is added to the model's gradient."""
     control_variate_factor: float = bounded(1.0, above=0)
@@ -70,6 +73,9 @@ class Model:
     task: Fixed[str] = dataclasses.field(default="", init=False)
     """The problem to train on: a folder of ``tasks``."""
 
+    #: Whether other runs begin with it, so that it is kept by the hash of its settings.
+    is_shared: ClassVar[bool] = False
+
     def __init_subclass__(cls) -> None:
         cls.task = cls.__module__.split(".")[-2]
 
@@ -77,6 +83,23 @@ class Model:
     def layer_size(self) -> tuple[int, int]:
         """Variables that are estimated at once, and the classes of each."""
         raise NotImplementedError
+
+    @property
+    def learning_rates(self) -> dict[str, Scheduled]:
+        """Learning rates of parts of the model that do not have the optimiser's."""
+        return {}
+
+    def start(self, config: Config) -> Config | None:
+        """The run whose model this one begins with, if there is one.
+
+        Args:
+          config: of this run.
+
+        Returns:
+          Its configuration, or None.
+        """
+        del config
+        return None
 
     def check(self, config: Config) -> None:
         """Raises UsageError where other tables do not go together with this one."""

@@ -92,6 +92,10 @@ class Task(Protocol):
         """What a trained model makes, by file name; on the host."""
         ...
 
+    def texts(self, state: TrainState) -> dict[str, list[str]]:
+        """What a trained model writes, by file name; on the host."""
+        ...
+
     @property
     def image_shape(self) -> tuple[int, int]:
         """Height and width of the images in the pictures."""
@@ -110,6 +114,20 @@ def at_config(task: Task, config: Config) -> Task:
     """
     changed: Task = dataclasses.replace(task, config=config)  # type: ignore[type-var]
     return changed
+
+
+def with_start(task: Task, model: Params) -> Task:
+    """The same task, which begins with the model of another run.
+
+    Args:
+      task: that has a ``first`` model.
+      model: parameters of the model of a run that came before.
+
+    Returns:
+      A copy.
+    """
+    started: Task = dataclasses.replace(task, first=model)  # type: ignore[type-var]
+    return started
 
 
 def on_one_device(task: Task) -> Task:

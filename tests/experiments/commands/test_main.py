@@ -414,6 +414,10 @@ def test_arguments_that_name_no_file(args, message, capsys):
         (["--optimizer.learning-rate", "nan"], "optimizer.learning_rate finite"),
         (["--data.name", "pictures"], "Expected a data set among"),
         (["--data.binarization", "published"], "a binarization of digits among"),
+        (
+            ["--data.binarization", "none"],
+            "pixels binary for model.task = 'generative'",
+        ),
         (["--optimizer.learning-rate", "-1"], "optimizer.learning_rate >= 0, got -1"),
         (["--training.num-steps", "3"], "multiple of training.steps_per_block=2"),
         (["--model.num-samples", "2"], "model.num_samples = 1"),

@@ -38,7 +38,17 @@ steps_per_block = 2
 
 
 def test_the_tasks_are_the_folders_of_their_package():
-    assert task_names() == ["generative", "semi_supervised", "structured", "toy"]
+    assert task_names() == [
+        "attention",
+        "feature_selection",
+        "generative",
+        "language_model",
+        "policy",
+        "semi_supervised",
+        "structured",
+        "text",
+        "toy",
+    ]
     with pytest.raises(UsageError, match=r"model\.task among .*, toy, got 'coin'"):
         find_model({"task": "coin"}, "model.")
 

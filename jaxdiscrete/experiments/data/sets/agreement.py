@@ -13,6 +13,8 @@ import numpy as np
 
 from jaxdiscrete.experiments.data.text import Sentences, TextInfo
 
+#: The vocabulary, with the end and the unknown word, and the longest sentence.
+NUM_WORDS, MAX_WORDS = 21, 7
 _SIZES = (2_000, 500, 500)
 _SEED = 0
 

@@ -240,6 +240,11 @@ class SelectionTask:
             **{m: last[m] for m in ("loss", "log_variance", "encoder_log_variance")},
         }
 
+    def texts(self, state: TrainState) -> dict[str, list[str]]:
+        """There is nothing to read."""
+        del state
+        return {}
+
     def pictures(self, state: TrainState) -> dict[str, Picture]:
         """Rows, which of their features matter, and which are chosen."""
         key = stream(self.config.seed, Stream.FIGURES)

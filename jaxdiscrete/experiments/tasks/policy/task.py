@@ -208,6 +208,11 @@ class PolicyTask:
             "loss": -reward,
         }
 
+    def texts(self, state: TrainState) -> dict[str, list[str]]:
+        """There is nothing to read."""
+        del state
+        return {}
+
     def pictures(self, state: TrainState) -> dict[str, Any]:
         """There is nothing to show."""
         del state

@@ -140,6 +140,11 @@ class ToyTask:
         del state
         return {}
 
+    def texts(self, state: TrainState) -> dict[str, list[str]]:
+        """There is nothing to read."""
+        del state
+        return {}
+
 
 def make(config: Config, placement: Placement) -> ToyTask:
     """The task, which has no data.

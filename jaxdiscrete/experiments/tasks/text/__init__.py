@@ -1,0 +1,1 @@
+"""A generator of sentences, trained by constant, random or adversarial rewards."""
