@@ -14,6 +14,10 @@ from jaxdiscrete.core.typing import PyTree
 
 def known_value(x: ArrayLike) -> np.ndarray | None:
     """The value of ``x`` as float64, or None while it is traced."""
+    # The text of the error walks through the whole program that is traced: asking first
+    # keeps tracing linear in the number of estimators.
+    if isinstance(x, jax.core.Tracer):
+        return None
     try:
         return np.asarray(x, np.float64)
     except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):

@@ -14,6 +14,7 @@ from jaxdiscrete.core.checks import check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.needs import check_latents
+from jaxdiscrete.core.numbers import known_value
 from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.graphs.credit import check_along_time
@@ -196,11 +197,7 @@ _INSIDE = (
 
 def _is_staged() -> bool:
     """Tells whether what is computed here is traced and not run."""
-    try:
-        np.asarray(jnp.zeros(()) + 1.0)
-    except jax.errors.TracerArrayConversionError:
-        return True
-    return False
+    return known_value(jnp.zeros(()) + 1.0) is None
 
 
 def _next(actions: Sequence[Action], index: int) -> Action:
@@ -222,11 +219,8 @@ def _number_of_actions(num: int, sampled: str) -> str:
 
 
 def _check_not_nan(value: jax.Array) -> None:
-    try:
-        known = np.asarray(value)
-    except jax.errors.TracerArrayConversionError:
-        return
-    if np.isnan(known):
+    known = known_value(value)
+    if known is not None and np.isnan(known):
         raise ValueError(
             "Expected a cost of jaxdiscrete.program that is a number, got NaN. It "
             "would be the credit of every decision before it."

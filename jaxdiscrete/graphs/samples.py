@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.latents import draw, flatten, freeze, log_prob
+from jaxdiscrete.core.numbers import known_value
 from jaxdiscrete.core.typing import Finite, PyTree
 
 
@@ -83,9 +84,8 @@ def check_hard(q: PyTree, z: PyTree, num_axes: int = 0) -> None:
 
         for _ in range(num_axes):
             nearest = jax.vmap(nearest)
-        try:
-            given, hard = (np.asarray(x) for x in (value, nearest(jnp.asarray(value))))
-        except jax.errors.TracerArrayConversionError:
+        given, hard = known_value(value), known_value(nearest(jnp.asarray(value)))
+        if given is None or hard is None:
             continue
         if not np.all((given == hard) | np.isnan(hard)):
             raise ValueError(
@@ -97,12 +97,11 @@ def check_hard(q: PyTree, z: PyTree, num_axes: int = 0) -> None:
 
 def check_possible(q: PyTree, z: PyTree, weight: ArrayLike | None) -> None:
     """Raises where z is known and impossible under q, and its weight is not zero."""
-    try:
-        known = float(np.asarray(log_prob(freeze(q), z)))
-        is_dropped = weight is not None and float(np.asarray(weight)) == 0.0
-    except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError):
+    known = known_value(log_prob(freeze(q), z))
+    known_weight = known_value(1.0 if weight is None else weight)
+    if known is None or known_weight is None:
         return
-    if known == -np.inf and not is_dropped:
+    if known == -np.inf and known_weight != 0.0:
         raise ValueError(
             "Expected a given z that is possible under q, got one of probability zero. "
             "A masked class cannot have been drawn from this q; one that another "

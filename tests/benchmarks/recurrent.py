@@ -15,7 +15,7 @@ UNITS, CLASSES, FEATURES, TIME, BATCH = 128, 10, 32, 100, 64
 
 def problem(time=TIME, batch=BATCH):
     """Parameters, inputs ``[batch, time, ...]`` and a key per episode."""
-    keys = jax.random.split(jax.random.key(0), 7)
+    keys = jax.random.split(jax.random.key(0), 8)
 
     def weights(key, *shape):
         return jax.random.normal(key, shape) / jnp.sqrt(shape[0])
@@ -27,13 +27,14 @@ def problem(time=TIME, batch=BATCH):
         "policy": weights(keys[2], UNITS, CLASSES),
         "baseline": weights(keys[3], UNITS),
     }
+    right = jax.random.randint(keys[5], (batch, time), 0, CLASSES)
+    length = jax.random.randint(keys[6], (batch, 1), 1, time + 1)
     xs = {
         "features": jax.random.normal(keys[4], (batch, time, FEATURES)),
-        "right": jax.nn.one_hot(
-            jax.random.randint(keys[5], (batch, time), 0, CLASSES), CLASSES
-        ),
+        "right": jax.nn.one_hot(right, CLASSES),
+        "is_inside": jnp.arange(time) < length,
     }
-    return params, xs, jax.random.split(keys[6], batch)
+    return params, xs, jax.random.split(keys[7], batch)
 
 
 def recur(params, h, x, z):
@@ -60,7 +61,7 @@ def mean_over_batch(loss_of_episode):
     return jax.value_and_grad(loss)
 
 
-def library(estimator):
+def library(estimator, **options):
     """The step by :func:`jaxdiscrete.sequential`."""
 
     def loss(params, xs, key):
@@ -73,19 +74,25 @@ def library(estimator):
         def transform(f):
             return estimator(f, lambda h: h @ params["baseline"])
 
-        return jd.sequential(transform, policy, step)(key, jnp.zeros(UNITS), xs)
+        estimate = jd.sequential(transform, policy, step, **options)
+        return estimate(key, jnp.zeros(UNITS), xs)
 
     return mean_over_batch(loss)
 
 
+def with_baseline(f, baseline):
+    return jd.reinforce(f, baseline=jd.least_squares(baseline))
+
+
 LIBRARY = {
-    "reinforce": library(lambda f, b: jd.reinforce(f, baseline=jd.least_squares(b))),
-    "nvil": library(lambda f, b: jd.nvil(f, baseline=b)),
-    "by variance": library(lambda f, b: jd.reinforce(f, baseline=b)),
+    "reinforce": library(with_baseline),
+    "nvil": library(lambda f, baseline: jd.nvil(f, baseline=baseline)),
+    "reinforce, masked": library(with_baseline, active=lambda h, x: x["is_inside"]),
+    "4 rollouts": library(lambda f, baseline: jd.reinforce(f), num_samples=4),
 }
 
 
-def draw_by_gumbels(key, logits):
+def draw_as_jax(key, logits):
     return jax.nn.one_hot(jax.random.categorical(key, logits), CLASSES)
 
 
@@ -93,8 +100,8 @@ def draw_as_the_library(key, logits):
     return jd.OneHotCategorical(logits).sample(key)
 
 
-def rollout(params, xs, key, draw):
-    """What a scan collects: costs, log-probabilities, logits, actions and values."""
+def rollout(params, xs, key, draw, is_masked=False):
+    """What a scan collects: costs, log-probabilities, values, logits and actions."""
 
     def body(h, row):
         x, key = row
@@ -102,10 +109,14 @@ def rollout(params, xs, key, draw):
         z = jax.lax.stop_gradient(draw(key, logits))
         log_prob = jax.nn.log_softmax(logits) @ z
         value = jax.lax.stop_gradient(h) @ params["baseline"]
-        return recur(params, h, x, z), (cost_of(x, z), log_prob, logits, z, value)
+        new, cost = recur(params, h, x, z), cost_of(x, z)
+        if is_masked:
+            new = jnp.where(x["is_inside"], new, h)
+            parts = (cost, log_prob, value)
+            cost, log_prob, value = (jnp.where(x["is_inside"], a, 0.0) for a in parts)
+        return new, (cost, log_prob, value, logits, z)
 
-    # The keys of the library, so that both draw the same actions.
-    keys = jax.random.split(jax.random.split(key)[0], xs["features"].shape[0])
+    keys = jax.random.split(key, xs["features"].shape[0])
     return jax.lax.scan(body, jnp.zeros(UNITS), (xs, keys))[1]
 
 
@@ -118,11 +129,13 @@ def with_gradient_of(value, surrogate):
     return value + surrogate - jax.lax.stop_gradient(surrogate)
 
 
-def by_hand(draw=draw_by_gumbels):
+def by_hand(draw, is_masked=False):
     """REINFORCE with a baseline fitted by squared error, as one writes it."""
 
     def loss(params, xs, key):
-        costs, log_prob, _, _, value = rollout(params, xs, key, draw)
+        # The key that the library draws with, so that both draw the same actions.
+        key = jax.random.split(key)[0]
+        costs, log_prob, value, _, _ = rollout(params, xs, key, draw, is_masked)
         error = to_go(costs) - value
         surrogate = jax.lax.stop_gradient(error) * log_prob + 0.5 * error**2
         return with_gradient_of(costs.sum(), surrogate.sum())
@@ -130,18 +143,31 @@ def by_hand(draw=draw_by_gumbels):
     return mean_over_batch(loss)
 
 
-def by_rlax(policy_gradient_loss, draw=draw_by_gumbels):
-    """The same scan with rlax's loss of a policy, for rewards."""
+def rollouts_by_hand(draw, num_samples=4):
+    """Several rollouts of one start, each centred by the others."""
 
     def loss(params, xs, key):
-        costs, _, logits, z, value = rollout(params, xs, key, draw)
+        keys = jax.random.split(jax.random.split(key)[0], num_samples)
+        costs, log_prob, *_ = jax.vmap(lambda k: rollout(params, xs, k, draw))(keys)
+        signal = jax.vmap(to_go)(costs)
+        signal = (signal - signal.mean(axis=0)) * num_samples / (num_samples - 1)
+        surrogate = signal * log_prob
+        return with_gradient_of(costs.sum(), surrogate.sum()) / num_samples
+
+    return mean_over_batch(loss)
+
+
+def by_loss_of_policy(policy_gradient_loss, draw):
+    """The same scan with a loss of logits, actions and advantages, as rlax has it."""
+
+    def loss(params, xs, key):
+        key = jax.random.split(key)[0]
+        costs, _, value, logits, z = rollout(params, xs, key, draw)
         error = to_go(costs) - value
-        actions = jnp.argmax(z, axis=-1)
-        advantages = -jax.lax.stop_gradient(error)
-        # A mean over time, where the others are a sum.
-        time = jnp.ones_like(costs)
-        of_policy = policy_gradient_loss(logits, actions, advantages, time)
-        surrogate = time.size * of_policy + 0.5 * jnp.sum(error**2)
-        return with_gradient_of(costs.sum(), surrogate)
+        # A mean over time, of rewards, where the others are a sum of costs.
+        of_policy = costs.size * policy_gradient_loss(
+            logits, jnp.argmax(z, axis=-1), -error, jnp.ones_like(costs)
+        )
+        return with_gradient_of(costs.sum(), of_policy + 0.5 * jnp.sum(error**2))
 
     return mean_over_batch(loss)

@@ -12,6 +12,7 @@ import platform
 import gradients
 import jax
 import sampling
+import sequences
 import trainer
 
 #: Each is ``measure(rounds) -> what goes into the JSON``, and prints its own table.
@@ -21,6 +22,9 @@ SUITES = {
     "variance_times_time": gradients.variance_times_time,
     "scaling": gradients.scaling,
     "trainer": trainer.steps,
+    "sequences": sequences.steps,
+    "lengths": sequences.lengths,
+    "sites": sequences.sites,
 }
 
 

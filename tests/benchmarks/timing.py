@@ -32,6 +32,24 @@ def ratio(a, b):
     return float(np.median(a / b))
 
 
+def ratio_interval(a, b):
+    """The median of the ratios within a round, and 95 % bounds of it.
+
+    Returns:
+      ``(median, lower, upper)``; the bounds are order statistics.
+    """
+    ratios = np.sort(a / b)
+    below = int(ratios.size / 2 - 0.98 * ratios.size**0.5)
+    return tuple(map(float, (np.median(ratios), ratios[below], ratios[-1 - below])))
+
+
+def mark_interval(value, target):
+    """A ratio with its bounds; a target holds where the lower one is below it."""
+    median, lower, upper = value
+    verdict = "holds" if lower <= target else "MISSED"
+    return f"{median:.2f} [{lower:.2f} {upper:.2f}] (<= {target:g}: {verdict})"
+
+
 def mark(value, target, at_most=True):
     """The number, and whether it holds its target where it has one."""
     if target is None:

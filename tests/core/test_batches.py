@@ -147,7 +147,10 @@ def test_bad_chunks(name, chunk_size, error, match):
         (BUILD | MONTE_CARLO)[name](f, chunk_size=chunk_size)
 
 
-@pytest.mark.parametrize("name", ["disarm", "unordered_set", "exact", "double_cv"])
+@pytest.mark.parametrize(
+    "name",
+    daily(["disarm", "exact"], ["disarm", "unordered_set", "exact", "double_cv"]),
+)
 def test_memory_is_that_of_one_chunk(name):
     many = {"disarm": 64, "unordered_set": 64, "double_cv": 64}
     build = {

@@ -7,6 +7,7 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.coupled.problems import BITS, KEY, of_bits
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import (
     K_SIGMA,
     assert_less_variance,
@@ -21,7 +22,7 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", daily(["quadratic"], PROBLEMS))
 def test_disarm_is_arm_with_its_noise_integrated_out(name):
     """So that their difference has no correlation with it, and is all variance."""
     f = PROBLEMS[name]

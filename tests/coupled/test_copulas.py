@@ -1,5 +1,7 @@
 """Copulas: marginals, correlations, and tails."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,12 +10,18 @@ import scipy.integrate
 import scipy.stats
 
 import jaxdiscrete as jd
-from tests.coupled.problems import KEY, both_copulas
+from tests.coupled.problems import COPULAS, KEY, both_copulas
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import K_SIGMA
 
 
-@both_copulas
-@pytest.mark.parametrize("num_samples", [2, 3, 6])
+@pytest.mark.parametrize(
+    ("copula", "num_samples"),
+    daily(
+        [(jd.dirichlet_copula, 3), (jd.gaussian_copula, 6)],
+        list(itertools.product(COPULAS, [2, 3, 6])),
+    ),
+)
 def test_marginals_and_correlations_of_a_copula(copula, num_samples):
     """Of two samples, whichever; every probability has a copula of its own."""
     num = 200_000

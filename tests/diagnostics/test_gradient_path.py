@@ -7,7 +7,7 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.battery.control_variates import initial_cv
-from tests.battery.estimators import ALL, MAIN
+from tests.battery.estimators import ALL, MAIN, once_per_package
 from tests.battery.problems import KINDS
 
 KEY = jax.random.key(0)
@@ -128,7 +128,7 @@ def test_what_compares_inside_is_not_blamed(name):
     assert str(report) == "params: reached."
 
 
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", once_per_package(MAIN))
 def test_every_estimator_reaches_its_distribution(name):
     entry = ALL[name]
 

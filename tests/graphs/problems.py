@@ -97,6 +97,48 @@ ONE_OF_EACH = [
 ]
 
 
+def curved(z, h):
+    """A surrogate that is not linear in z, of one input."""
+    return jnp.sin(2.0 * z) * (1.0 + h) + z**2
+
+
+def trained(weight):
+    """Transforms of one input that train two weights, each the way in which it does."""
+
+    def critic(z, h):
+        return weight[0] * z * h + weight[1] * z**2
+
+    def level(h):
+        return weight[0] + weight[1] * h
+
+    def mean(q, h):
+        p = jax.nn.sigmoid(q.logits)
+        return p * curved(1.0, h) + (1.0 - p) * curved(0.0, h)
+
+    temperature = 0.5 + weight[1]
+    return {
+        "reinforce": lambda f: jd.reinforce(f, baseline=level),
+        "nvil": lambda f: jd.nvil(f, baseline=level),
+        "relax": lambda f: jd.relax(f, critic, temperature=temperature),
+        "relax_rebar": lambda f: jd.relax_rebar(
+            f, critic, temperature=0.6, scale=weight[0], relaxed_f=curved
+        ),
+        "rebar": lambda f: jd.rebar(
+            f, temperature=temperature, scale=weight[0], relaxed_f=curved
+        ),
+        "muprop": lambda f: jd.muprop(
+            f, value_scale=weight[0], linear_scale=weight[1], relaxed_f=curved
+        ),
+        "control_variate": lambda f: jd.control_variate(
+            f, curved, mean, scale=weight[0], baseline=weight[1]
+        ),
+    }
+
+
+#: Of :func:`trained`.
+TRAINED = tuple(trained(jnp.ones(2)))
+
+
 def expected_cost(policy, step, carry, xs, states, *, discount=1.0, active=None):
     """The expectation by enumeration of all sequences, differentiable."""
     num_steps = jax.tree.leaves(xs)[0].shape[0]

@@ -1,6 +1,7 @@
 """Decisions of another policy, with either kind of weights."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,6 +17,9 @@ from tests.graphs.problems import (
     exact_gradient_of,
     gradients,
 )
+from tests.graphs.test_program import PARAMS as HIERARCHY
+from tests.graphs.test_program import SITES, costs, hierarchy
+from tests.graphs.test_program import exact as exact_hierarchy
 from tests.helpers.statistics import assert_unbiased
 
 
@@ -88,3 +92,95 @@ def test_recorded_decisions_of_the_same_policy_have_weight_one():
     estimate = jd.sequential(jd.reinforce, policy, step)
     value = estimate(jax.random.key(1), START, PARAMS["theta"], actions)
     np.testing.assert_allclose(value, costs.sum(), rtol=1e-6)
+
+
+BEHAVIOUR = jax.tree.map(lambda x: 0.6 * x + 0.1, HIERARCHY)
+
+
+def acting(model, key, *args):
+    """What an actor records, who runs the same model and learns nothing."""
+    actions = []
+
+    def sample(transform, q, *inputs):
+        actions.append(jd.act(jax.random.fold_in(key, len(actions)), q))
+        return actions[-1].z
+
+    model(sample, lambda value: None, *args)
+    return actions
+
+
+@pytest.mark.parametrize(
+    "weights", [jd.per_decision_weights, jd.whole_sequence_weights]
+)
+@pytest.mark.parametrize(
+    "name", ["mixed", pytest.param("relax", marks=pytest.mark.thorough)]
+)
+def test_recorded_decisions_of_a_program(name, weights):
+    """Of different kinds and shapes, with costs before and after each."""
+
+    def model(sample, cost, params):
+        cost(params["w"] * 2.0)
+        hierarchy(SITES[name])(sample, cost, params)
+        cost(params["c"] ** 2)
+
+    def loss(params, key):
+        key_act, key = jax.random.split(key)
+        actions = acting(model, key_act, BEHAVIOUR)
+        return jd.program(model, weights=weights)(key, params, actions=actions)
+
+    def expected(params):
+        return exact_hierarchy(params) + params["w"] * 2.0 + params["c"] ** 2
+
+    values, samples = gradients(loss, HIERARCHY, num=400_000)
+    assert_unbiased(values[:, None], [expected(HIERARCHY)])
+    assert_unbiased(samples, exact_gradient_of(expected, HIERARCHY))
+
+
+def test_a_program_replays_its_own_decisions():
+    model = hierarchy(SITES["baseline"])
+    actions = acting(model, jax.random.key(2), HIERARCHY)
+    value = jd.program(model)(jax.random.key(0), HIERARCHY, actions=actions)
+    z, y, x = (a.z for a in actions)
+    np.testing.assert_allclose(value, sum(costs(HIERARCHY, z, y, x)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        (lambda a: a[:2], ValueError, "got 2 for a model that samples more often"),
+        (lambda a: [*a, a[0]], ValueError, "got 4 for a model that samples 3 times"),
+        (lambda a: a[0], TypeError, "to be a list of one jaxdiscrete.Action per"),
+        (
+            lambda a: [a[0].z, *a[1:]],
+            TypeError,
+            r"an action of jaxdiscrete\.program to",
+        ),
+        (lambda a: [a[1], a[0], a[2]], ValueError, "of the shapes of a sample of q"),
+        (
+            lambda a: [a[0]._replace(log_prob=jnp.zeros(2)), *a[1:]],
+            ValueError,
+            "of an action of jaxdiscrete.program to be one scalar",
+        ),
+        (
+            lambda a: [a[0]._replace(z=jnp.array([0.5, 0.0])), *a[1:]],
+            ValueError,
+            "a hard sample of q",
+        ),
+    ],
+)
+def test_actions_that_do_not_fit_are_refused(change, error, match):
+    model = hierarchy(SITES["reinforce"])
+    actions = change(acting(model, jax.random.key(2), HIERARCHY))
+    with pytest.raises(error, match=match):
+        jd.program(model)(jax.random.key(0), HIERARCHY, actions=actions)
+
+
+def test_weights_of_a_program_are_one_per_site():
+    model = hierarchy(SITES["reinforce"])
+    actions = acting(model, jax.random.key(2), HIERARCHY)
+    with pytest.raises(
+        ValueError, match=r"Expected weights to return one real .*\(3,\)"
+    ):
+        jd.program(model, weights=jnp.prod)(
+            jax.random.key(0), HIERARCHY, actions=actions
+        )

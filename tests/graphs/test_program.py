@@ -151,6 +151,16 @@ def test_the_program_is_linear_in_the_sites():
     assert (few, many) == (40, 80)
 
 
+def test_tracing_makes_no_error_whose_text_walks_through_the_program(monkeypatch):
+    """JAX looks for where a traced value comes from, in all that is traced so far."""
+
+    def fail(error, tracer):
+        raise AssertionError("a traced value was asked for its number")
+
+    monkeypatch.setattr(jax.errors.TracerArrayConversionError, "__init__", fail)
+    assert equations(1)
+
+
 def bernoulli(sample, transform=jd.reinforce):
     return sample(transform, jd.Bernoulli(jnp.array(0.3)))
 

@@ -126,13 +126,19 @@ ERRORS = {
         "Expected model.activation among tanh, relu, leaky_relu, got 'gelu'",
     ),
     "literal_type": ("[model]\ntask = 3", "model.task among attention, feature_"),
-    "task": ('[model]\ntask = "magic"', "task among .*structured, toy, got 'magic'"),
-    "literal_list": ('[model]\ntask = ["generative"]', "model.task among generative"),
+    "task": (
+        '[model]\ntask = "magic"',
+        "task among .*structured, text, toy, got 'magic'",
+    ),
+    "literal_list": ('[model]\ntask = ["generative"]', "model.task among attention"),
     "unknown_for_task": (
         '[model]\ntask = "structured"\nprior = "uniform"',
         r"unknown key model\.prior",
     ),
-    "literal_bool": ("[optimizer]\nname = true", "optimizer.name among adam, sgd"),
+    "literal_bool": (
+        "[optimizer]\nname = true",
+        "optimizer.name among adam, rmsprop, sgd",
+    ),
     "estimator": (
         '[estimator]\nname = "magic"',
         "estimator.name among .*gumbel_softmax, half_.*got 'magic'",

@@ -8,7 +8,7 @@ from jaxdiscrete.experiments.output.records import (
     Statistic,
     summarise,
 )
-from jaxdiscrete.experiments.report import charts
+from jaxdiscrete.experiments.report import charts, tables
 from tests.experiments.report.examples import RESULT, TOY
 
 
@@ -78,3 +78,61 @@ def test_a_grid_is_drawn_against_temperature():
     trained.final.pop("bias")
     result = dataclasses.replace(TOY, runs={"a": trained})
     assert charts.against_temperature(result) == []
+
+
+def sentences():
+    """A result of sentences at three temperatures, beside published pairs."""
+    final = {"loss": 1.0}
+    for suffix, oracle, test in (
+        ("", 9.2, 8.2),
+        ("@1.5", 7.9, 9.4),
+        ("@0.7", 9.8, 7.9),
+    ):
+        final |= {f"nll_oracle{suffix}": oracle, f"nll_test{suffix}": test}
+    run = MeasuredRun(
+        estimator="exact",
+        calls_of_f=None,
+        settings={},
+        final={name: summarise([value]) for name, value in final.items()},
+        curves=Curves((), {}),
+    )
+    published = [
+        dataclasses.replace(
+            RESULT.published[0],
+            key=f"paper/experiment/seqgan-re-run/{metric}-{alpha}",
+            run="mle",
+            metric=metric.lower(),
+            value=value,
+            published_metric=f"{metric} at inverse temperature {alpha}",
+        )
+        for metric, alpha, value in (
+            ("NLL_oracle", "0.50", 10.0),
+            ("NLL_test", "0.50", 8.0),
+            ("NLL_oracle", "1.00", 9.5),
+        )
+    ]
+    texts = {"mle": ("a dog | cat", "a cat")}
+    return dataclasses.replace(
+        TOY, runs={"mle": run}, published=tuple(published), texts=texts
+    )
+
+
+def test_quality_stands_against_diversity_from_hot_to_cold():
+    """A published number without its other half is no point."""
+    (image,) = charts.quality_against_diversity(sentences())
+    assert image.title == "NLL_test against NLL_oracle, along inverse temperatures"
+    assert image.alt == (
+        "Chart of NLL_test against NLL_oracle, along inverse temperatures: "
+        "mle from 9.8, 7.9; published: seqgan re run from 10, 8."
+    )
+    assert image == charts.quality_against_diversity(sentences())[0]
+    assert charts.quality_against_diversity(RESULT) == []
+
+
+def test_samples_are_a_table():
+    table = tables.samples(sentences())
+    assert [[cell.text for cell in row] for row in table.rows] == [
+        ["mle", "a dog | cat"],
+        ["", "a cat"],
+    ]
+    assert tables.samples(RESULT) is None

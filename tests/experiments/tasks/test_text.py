@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxdiscrete.experiments.commands.main import run as run_command
 from jaxdiscrete.experiments.config.check import check
 from jaxdiscrete.experiments.data.settings import Data
 from jaxdiscrete.experiments.errors import UsageError
@@ -239,3 +240,21 @@ def test_a_step_trains_generator_and_discriminator():
         )
         assert any(jax.tree.leaves(moved)), part
     assert len(task.texts(state)["samples"]) == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--model.num-words", "0"], "Expected model.num_words >= 3, got 0"),
+        (["--model.max-words", "0"], "Expected model.max_words >= 1, got 0"),
+        (["--model.num-words", "9"], "Expected model.num_words = 21, as agreement"),
+        (["--data.name", "digits"], "Expected a data set of text among agreement, "),
+    ],
+)
+def test_the_command_line_says_it_in_one_line(options, expected, tmp_path, capsys):
+    folder = tmp_path / "run"
+    arguments = ["train", "text/agreement", "--output-dir", str(folder), *options]
+    assert run_command(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"jaxdiscrete: {expected}")
+    assert not folder.exists()

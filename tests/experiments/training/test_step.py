@@ -30,6 +30,7 @@ from jaxdiscrete.experiments.training.state import (
     update_moments,
 )
 from tests.experiments.helpers import init, layered_task, with_seed
+from tests.helpers.parameters import daily
 from tests.helpers.trees import assert_close
 
 PIXELS = 8
@@ -284,21 +285,27 @@ def test_initial_models_agree_between_estimators():
         )
 
 
+#: One of each kind of settings, and of each way to nest.
+DAILY = [
+    *((name, 1) for name in ("nvil", "relax_rebar", "muprop", "disarm", "carms")),
+    *((name, 1) for name in ("double_cv", "unordered_set", "straight_through")),
+    *((name, 2) for name in ("gumbel_softmax", "rebar", "vimco")),
+]
+
+
 @pytest.mark.parametrize(
     ("name", "depth"),
-    [
-        *((name, 1) for name in sorted(ESTIMATORS)),
-        *(
-            (name, 2)
-            for name in (
-                "gumbel_softmax",
-                "reinforce_loo",
-                "rebar",
-                "relax_rebar",
-                "vimco",
-            )
-        ),
-    ],
+    daily(
+        DAILY,
+        [
+            *((name, 1) for name in sorted(ESTIMATORS)),
+            ("gumbel_softmax", 2),
+            ("reinforce_loo", 2),
+            ("rebar", 2),
+            ("relax_rebar", 2),
+            ("vimco", 2),
+        ],
+    ),
 )
 def test_every_estimator_takes_two_steps(name, depth):
     """Both move the model, and everything that a control variate has is trained."""
