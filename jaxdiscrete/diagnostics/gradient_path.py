@@ -216,8 +216,9 @@ def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
 
 def _program_of(eqn: Any, *names: str) -> Any:
     """The program that an equation calls with its own operands, or None."""
-    for name in names:
-        inner = eqn.params.get(name)
+    # The last one is that of a rule under JAX_CUSTOM_VJP3.
+    traced = getattr(eqn.params.get("_prim"), "traced", None)
+    for inner in (*map(eqn.params.get, names), getattr(traced, "jaxpr", None)):
         inner = getattr(inner, "jaxpr", inner)
         if inner is not None and (
             len(inner.invars) == len(eqn.invars)
