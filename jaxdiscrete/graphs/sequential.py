@@ -13,6 +13,7 @@ from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
 from jaxdiscrete.core.checks import check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.leaving import leaving
 from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.graphs.credit import (
@@ -200,6 +201,6 @@ def sequential(
         aux = (last, (steps.cost, steps.aux))
         if num_samples == 1:
             aux = jax.tree.map(lambda x: x[0], aux)
-        return value, aux
+        return value, leaving(aux)
 
     return estimate
