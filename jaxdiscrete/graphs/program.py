@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxdiscrete.core.checks import check_real_scalar
+from jaxdiscrete.core.checks import check_key, check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.leaving import leaving
@@ -130,6 +130,7 @@ def program(
     def estimate(
         key: jax.Array, *args: Any, actions: Sequence[Action] | None = None
     ) -> Any:
+        check_key("program", key)
         sites: list[_Site] = []
         costs: list[_Cost] = []
         is_running = True

@@ -343,3 +343,8 @@ def replayed(model, key, logits):
 
     jd.program(watched)(key, logits)
     return [[z for value, z in seen if value == float(x)] for x in logits]
+
+
+def test_a_key_must_be_one():
+    with pytest.raises(TypeError, match=r"jaxdiscrete\.program .* a PRNG key, got int"):
+        jd.program(lambda sample, cost: None)(0)
