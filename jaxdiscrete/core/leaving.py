@@ -1,4 +1,4 @@
-"""What leaves an estimator beside its value, marked for who follows the program."""
+"""The mark on what leaves an estimator beside its value, for who follows it."""
 
 from __future__ import annotations
 

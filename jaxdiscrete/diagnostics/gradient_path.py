@@ -229,7 +229,7 @@ def _program_of(eqn: Any, *names: str) -> Any:
 
 
 def _uncredited(eqn: Any, inputs: list[Marks]) -> list[Marks]:
-    """Which results of a function with a rule depend on what left through aux."""
+    """Finds the results of a rule that depend on what left through aux."""
     only = [marks & {UNCREDITED} for marks in inputs]
     inner = _program_of(eqn, "call_jaxpr", "fun_jaxpr")
     if inner is None:

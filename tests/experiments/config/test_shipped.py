@@ -38,8 +38,11 @@ def run_names(path):
 
 
 def every_run():
-    """All runs; one per file is not slow, by turns, so that all estimators occur."""
-    runs = []
+    """All runs; one per file is not slow, by turns, so that all estimators occur.
+
+    Of those the first of every task is tested every day.
+    """
+    runs, seen = [], set()
     for i, path in enumerate(CLAIMS):
         names = run_names(path)
         if "[grid]" in path.read_text("utf-8"):
@@ -48,7 +51,12 @@ def every_run():
             # A scan of decisions over thousands of words takes long to compile.
             is_long = 'task = "text"' in path.read_text("utf-8")
             is_chosen = j == i % len(names) and not is_long
-            marks = () if is_chosen else pytest.mark.slow
+            task = re.search(r'^task = "(\w+)"', path.read_text("utf-8"), re.MULTILINE)
+            of_task = task and task[1]
+            marks = pytest.mark.slow
+            if is_chosen:
+                marks = pytest.mark.thorough if of_task in seen else ()
+                seen.add(of_task)
             run = pytest.param(path, name, marks=marks, id=f"{name_of(path)}-{name}")
             runs.append(run)
     return runs
@@ -200,6 +208,7 @@ def test_runs_take_two_steps(path, name, monkeypatch, tmp_path):
     check_finite(0, checked, "Correct the file.")
 
 
+@pytest.mark.thorough
 def test_grids_can_be_measured():
     """Every estimator of every file with a grid of temperatures, with few gradients.
 

@@ -190,6 +190,7 @@ def test_a_network_that_knows_the_answer_has_no_excess():
     assert abs(final["mismatch"]) < 0.01
 
 
+@pytest.mark.thorough
 def test_a_run_goes_on_where_it_was_cut(tmp_path):
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)
