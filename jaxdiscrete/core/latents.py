@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.marks import frozen
 from jaxdiscrete.core.numbers import check_finite
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.sample import GivenSample
@@ -103,7 +104,7 @@ def is_array(x: Any) -> bool:
 
 def freeze(tree: PyTree) -> PyTree:
     """Stops gradients through every floating array; other leaves pass unchanged."""
-    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if is_array(x) else x, tree)
+    return jax.tree.map(lambda x: frozen(x) if is_array(x) else x, tree)
 
 
 def has_parameters(d: Any) -> bool:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_parameters, check_scalar
 from jaxdiscrete.core.dataflow import derivative_paths
-from jaxdiscrete.core.leaving import LEFT_THROUGH_AUX, leaving_is_marked
+from jaxdiscrete.core.marks import LEFT_THROUGH_AUX, marks_are_made
+from jaxdiscrete.core.programs import called_program
 from jaxdiscrete.core.typing import PyTree
 
 #: How a value depends on a parameter. PATH: with a derivative. The name of a
@@ -123,10 +124,13 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     stops one way and keeps another is taken to mean it, as in a straight-through
     gradient.
 
-    For an objective of a sample, ``gradient_path(f, z)`` says whether f is
-    differentiable in z, which :func:`jaxdiscrete.rebar` and others need.
-
-    It looks at whole leaves, and trusts the custom derivatives that it meets.
+    It looks at whole leaves, and trusts the custom derivatives that it meets. Three
+    things it cannot read: jumps of f, which
+    :func:`jaxdiscrete.testing.assert_differentiable` finds; a leaf that is trained by
+    the loss and by a control variate at once, which
+    :func:`jaxdiscrete.testing.assert_control_variates_are_separate` finds; and a
+    function of an estimate that is not linear, such as its logarithm, whose mean is
+    not that of the value.
 
     Args:
       loss: ``loss(params, *args) -> scalar``, what ``jax.grad`` was called with.
@@ -163,7 +167,7 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     def scalar(*leaves: jax.Array) -> jax.Array:
         return jnp.asarray(loss(jax.tree.unflatten(treedef, leaves), *args))
 
-    with leaving_is_marked():
+    with marks_are_made():
         jaxpr = jax.make_jaxpr(scalar)(*leaves).jaxpr
     paths = derivative_paths(lambda leaves: scalar(*leaves), leaves, ())
     found = []
@@ -208,30 +212,16 @@ def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
         # max(x, 0) compares too, but is as continuous as its cases.
         cases = _NOTHING.union(*inputs[1:])
         together = (cases or together) | (inputs[0] & {UNCREDITED})
-    inner = _program_of(eqn, "jaxpr")
+    inner = called_program(eqn)
     if inner is not None:
         return _follow_inner(eqn, inner, inputs)
     return [_after(name, v.aval, together) for v in eqn.outvars]
 
 
-def _program_of(eqn: Any, *names: str) -> Any:
-    """The program that an equation calls with its own operands, or None."""
-    # The last one is that of a rule under JAX_CUSTOM_VJP3.
-    traced = getattr(eqn.params.get("_prim"), "traced", None)
-    for inner in (*map(eqn.params.get, names), getattr(traced, "jaxpr", None)):
-        inner = getattr(inner, "jaxpr", inner)
-        if inner is not None and (
-            len(inner.invars) == len(eqn.invars)
-            and len(inner.outvars) == len(eqn.outvars)
-        ):
-            return inner
-    return None
-
-
 def _uncredited(eqn: Any, inputs: list[Marks]) -> list[Marks]:
     """Finds the results of a rule that depend on what left through aux."""
     only = [marks & {UNCREDITED} for marks in inputs]
-    inner = _program_of(eqn, "call_jaxpr", "fun_jaxpr")
+    inner = called_program(eqn)
     if inner is None:
         return [_NOTHING.union(*only)] * len(eqn.outvars)
     return _follow(inner, only)

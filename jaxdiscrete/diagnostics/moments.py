@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxdiscrete.core.checks import check_scalar
-from jaxdiscrete.core.dataflow import outputs_reached_from
+from jaxdiscrete.core.programs import outputs_reached_from
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Estimator, PyTree
 

@@ -11,9 +11,9 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from jaxdiscrete.core.checks import check_key, check_real_scalar
-from jaxdiscrete.core.estimator import is_checking
+from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.latents import draw, freeze
-from jaxdiscrete.core.leaving import leaving
+from jaxdiscrete.core.marks import leaving
 from jaxdiscrete.core.needs import check_latents
 from jaxdiscrete.core.numbers import known_value
 from jaxdiscrete.core.precision import at_least_float32
@@ -248,7 +248,7 @@ def _total(
     # the number of additions is linear.
     later = [jnp.zeros((), dtype)]
     for value in reversed(values):
-        later.append(later[-1] + jax.lax.stop_gradient(value))
+        later.append(later[-1] + freeze(value))
     after = later[::-1]
     for i, site in enumerate(sites):
         credit = after[site.num_costs_before]

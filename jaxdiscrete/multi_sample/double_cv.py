@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.batches import check_chunk_size
-from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,

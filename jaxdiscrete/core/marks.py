@@ -1,0 +1,67 @@
+"""Marks in a program, for who follows how its values depend on one another."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from jax.typing import ArrayLike
+
+from jaxdiscrete.core.typing import PyTree
+
+#: The name of the call in a program through which aux leaves an estimator.
+LEFT_THROUGH_AUX = "jaxdiscrete_left_through_aux"
+#: The name of the call through which parameters enter an estimator, which credits them
+#: for what its hard samples cause.
+CREDITED = "jaxdiscrete_credited"
+#: The name of the call through which the library stops what it accounts for.
+FROZEN = "jaxdiscrete_frozen"
+
+# A context of JAX, so that a jitted loss is traced anew where it is followed.
+_is_followed = jax.make_user_context(False)
+
+
+@contextlib.contextmanager
+def marks_are_made() -> Iterator[None]:
+    """Programs traced inside show where estimators begin and end."""
+    with _is_followed(True):
+        yield
+
+
+@contextlib.contextmanager
+def no_marks_are_made() -> Iterator[None]:
+    """Programs traced inside are followed by someone else, for another purpose."""
+    with _is_followed(False):
+        yield
+
+
+def leaving(aux: PyTree) -> PyTree:
+    """``aux``, which gets no credit for what happens to it from here on."""
+    return jax.tree.map(lambda x: _marked(LEFT_THROUGH_AUX, _itself, x), aux)
+
+
+def credited(q: PyTree) -> PyTree:
+    """``q``, as who follows the program meets it inside an estimator."""
+    return jax.tree.map(lambda x: _marked(CREDITED, _itself, x), q)
+
+
+def frozen(x: ArrayLike) -> jax.Array:
+    """``x`` without its gradient, which the library stops where it accounts for it."""
+    return _marked(FROZEN, jax.lax.stop_gradient, x)
+
+
+def _itself(x: Any) -> Any:
+    return x
+
+
+def _marked(name: str, fn: Callable[[Any], Any], x: Any) -> Any:
+    if not _is_followed.value or not isinstance(x, jax.Array):
+        return fn(x)
+
+    def mark(x: jax.Array) -> jax.Array:
+        return fn(x)
+
+    mark.__name__ = name
+    return jax.jit(mark)(x)
