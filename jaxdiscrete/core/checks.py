@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.core.cuts import CALLBACK, way_of
+from jaxdiscrete.core.cuts import way_of
 from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.latents import draw, is_array, is_single_leaf, latents
 from jaxdiscrete.core.typing import PyTree
+from jaxdiscrete.core.ways import CALLBACK
 
 _DIFFERENTIABLE_REMEDY = (
     "Write f without rounding, comparisons, integer casts or stop_gradient on z, or "
@@ -131,7 +132,8 @@ def check_differentiable(
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
             f"function that depends on z through {cut}, whose derivative is zero by "
-            f"construction: what it contributes would silently vanish. {_DIFFERENTIABLE_REMEDY}"
+            "construction: what it contributes would silently vanish. "
+            f"{_DIFFERENTIABLE_REMEDY}"
         )
 
 

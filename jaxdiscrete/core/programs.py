@@ -20,6 +20,22 @@ def called_program(eqn: Any) -> Any:
     return None
 
 
+def carry_of(eqn: Any) -> tuple[int, int]:
+    """The place of the carry among the inputs of a scan, and how much of it there is.
+
+    It is read off the ranks, which what is scanned over loses inside: the names of a
+    scan's parameters are not the same in all versions of JAX.
+    """
+    body = eqn.params["jaxpr"].jaxpr
+
+    def num_kept(outside: Any, inside: Any) -> int:
+        pairs = zip(outside, inside, strict=True)
+        return sum(len(a.aval.shape) == len(b.aval.shape) for a, b in pairs)
+
+    count = num_kept(eqn.outvars, body.outvars)
+    return num_kept(eqn.invars, body.invars) - count, count
+
+
 def outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
     """Tells which outputs of a program depend on one of its inputs."""
     reached = {id(source)}

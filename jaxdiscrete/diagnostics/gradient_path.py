@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxdiscrete.core.checks import check_parameters, check_scalar
 from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.marks import LEFT_THROUGH_AUX, marks_are_made
-from jaxdiscrete.core.programs import called_program
+from jaxdiscrete.core.programs import called_program, carry_of
 from jaxdiscrete.core.typing import PyTree
 
 #: How a value depends on a parameter. PATH: with a derivative. The name of a
@@ -230,7 +230,7 @@ def _uncredited(eqn: Any, inputs: list[Marks]) -> list[Marks]:
 def _follow_inner(eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
     """Follows as :func:`_follow` does, and what a scan carries until nothing is new."""
     outputs = _follow(inner, inputs)
-    first, count = eqn.params.get("num_consts", 0), eqn.params.get("num_carry", 0)
+    first, count = carry_of(eqn) if eqn.primitive.name == "scan" else (0, 0)
     while True:
         carried = [
             a | b for a, b in zip(inputs[first : first + count], outputs, strict=False)

@@ -104,7 +104,8 @@ def recommend(
     4. f is differentiable: :func:`jaxdiscrete.rebar` for two or three calls if it is
        finite between the hard values, else :func:`jaxdiscrete.double_cv` if its
        derivative is finite at them;
-    5. f is a black box, or jumps between the hard values: :func:`jaxdiscrete.disarm` and, for four calls or more,
+    5. f is a black box, or jumps between the hard values:
+       :func:`jaxdiscrete.disarm` and, for four calls or more,
        :func:`jaxdiscrete.arms` for binary variables,
        :func:`jaxdiscrete.reinforce_loo` for all others.
 

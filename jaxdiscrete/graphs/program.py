@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxdiscrete.core.checks import check_key, check_real_scalar
 from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.checks import check_key, check_real_scalar
 from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.marks import leaving
 from jaxdiscrete.core.needs import check_latents

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
-from jaxdiscrete.core.checks import check_key, check_real_scalar
 from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.checks import check_key, check_real_scalar
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.marks import leaving
 from jaxdiscrete.core.numbers import check_count

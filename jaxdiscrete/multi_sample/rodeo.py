@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.core.batches import check_chunk_size
-from jaxdiscrete.core.checks import check_args_are_arrays, check_scalar
 from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.checks import check_args_are_arrays, check_scalar
 from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import flatten, freeze, latents, log_odds, pull_through

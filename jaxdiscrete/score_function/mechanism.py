@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
-from jaxdiscrete.core.checks import check_differentiable
 from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.checks import check_differentiable
 from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.latents import freeze, is_sampler, score
 from jaxdiscrete.core.needs import RELAXABLE, Needs

@@ -8,7 +8,8 @@ import pytest
 from flax import nnx
 
 import jaxdiscrete as jd
-from jaxdiscrete.core.cuts import AUX, CALLBACK, RULE, way_of
+from jaxdiscrete.core.cuts import AUX, RULE, way_of
+from jaxdiscrete.core.ways import CALLBACK
 
 KEY = jax.random.key(0)
 Z = jax.ShapeDtypeStruct((3,), jnp.float32)
@@ -36,9 +37,7 @@ def zero_vjp(x, y):
     return x**2 * y
 
 
-zero_vjp.defvjp(
-    lambda x, y: (x**2 * y, x), lambda x, g: (jnp.zeros_like(g), x**2 * g)
-)
+zero_vjp.defvjp(lambda x, y: (x**2 * y, x), lambda x, g: (jnp.zeros_like(g), x**2 * g))
 
 
 @jax.custom_vjp
@@ -113,10 +112,6 @@ CUTS = {
         lambda z: jax.lax.top_k(z, 2)[1].sum() + z.sum(),
         "the indices of a top_k",
     ),
-    "searchsorted": (
-        lambda z: z.sum() + jnp.searchsorted(WEIGHTS, z).sum(),
-        "a comparison",
-    ),
     "stopped": (
         lambda z: 2.0 * z.sum() * jax.lax.stop_gradient(z.sum()),
         "a stop_gradient",
@@ -161,6 +156,13 @@ CUTS = {
 def test_what_loses_a_part_is_found(name):
     f, cut = CUTS[name]
     assert way_of(f, Z, ()).cut == cut
+
+
+@AS_USERS_DO
+def test_integers_of_any_function_are_a_choice():
+    """Some versions of JAX show a comparison here, and others one call."""
+    way = way_of(lambda z: z.sum() + jnp.searchsorted(WEIGHTS, z).sum(), Z, ())
+    assert way.cut in ("a comparison", "the integers of call_hi_primitive")
 
 
 class Network(nn.Module):
@@ -255,9 +257,9 @@ SMOOTH = {
     )[0][1],
     "cross-entropy": lambda z: optax.softmax_cross_entropy_with_integer_labels(z, 1),
     "soft cross-entropy": lambda z: optax.softmax_cross_entropy(z, jnp.eye(3)[0]),
-    "sigmoid cross-entropy": lambda z: (
-        optax.sigmoid_binary_cross_entropy(z, WEIGHTS).sum()
-    ),
+    "sigmoid cross-entropy": lambda z: optax.sigmoid_binary_cross_entropy(
+        z, WEIGHTS
+    ).sum(),
     "focal": lambda z: optax.sigmoid_focal_loss(z, jnp.ones(3)).sum(),
     "huber": lambda z: optax.huber_loss(z).sum(),
     "hinge": lambda z: optax.hinge_loss(z, jnp.ones(3)).sum(),
