@@ -16,6 +16,7 @@ from jaxdiscrete.core.objective import value_of, with_aux
 from jaxdiscrete.core.rules import control_variates_are_held
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.diagnostics.derivative_gap import TOLERANCE, derivative_gap
+from jaxdiscrete.diagnostics.gradient_path import gradient_path, remedy_of_nonlinearity
 from jaxdiscrete.diagnostics.moments import (
     ROUNDING,
     Moments,
@@ -28,6 +29,7 @@ from jaxdiscrete.diagnostics.moments import (
 __all__ = [
     "assert_control_variates_are_separate",
     "assert_differentiable",
+    "assert_linear_in_estimates",
     "assert_unbiased",
 ]
 
@@ -256,6 +258,43 @@ def assert_control_variates_are_separate(
             "that of no objective. Stop what a baseline, critic, scale or temperature "
             "takes from the model with jax.lax.stop_gradient."
         )
+
+
+def assert_linear_in_estimates(
+    loss: Callable[..., Any], params: PyTree, *args: Any
+) -> None:
+    """Asserts that a loss takes no logarithm, square or clip of an estimate.
+
+    The mean of an estimate is an expectation, and the mean of its gradient the gradient
+    of that. Of a function of it neither is true, unless the function is linear. This is
+    read off the program, without computing. A product of two estimates passes, and is
+    right where their keys are independent.
+
+    Args:
+      loss: ``loss(params, *args) -> scalar``, what ``jax.grad`` is called with.
+      params: pytree of floating arrays.
+      args: further arguments of the loss, such as a PRNG key.
+
+    Raises:
+      AssertionError: naming the operation.
+      TypeError, ValueError: if the loss is not one real scalar, or if params hold
+        anything but floating arrays.
+
+    Example:
+      >>> estimate = jd.reinforce(lambda z: 1.0 + z.sum())
+      >>> loss = lambda logits, key: -estimate(key, jd.Bernoulli(logits))
+      >>> jd.testing.assert_linear_in_estimates(loss, jnp.zeros(3), jax.random.key(0))
+      >>> try:
+      ...     log_loss = lambda logits, key: jnp.log(-loss(logits, key))
+      ...     key = jax.random.key(0)
+      ...     jd.testing.assert_linear_in_estimates(log_loss, jnp.zeros(3), key)
+      ... except AssertionError as error:
+      ...     print(str(error).split(", which")[0])
+      The loss depends on the value of an estimate through log
+    """
+    path = gradient_path(loss, params, *args)
+    if path.nonlinearity:
+        raise AssertionError(remedy_of_nonlinearity(path.nonlinearity))
 
 
 def assert_mean(

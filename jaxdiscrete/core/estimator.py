@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxdiscrete.core.checking import checking, is_checking
 from jaxdiscrete.core.checks import check_differentiable, check_key, check_log_prob
 from jaxdiscrete.core.latents import draw, freeze
-from jaxdiscrete.core.marks import credited, leaving
+from jaxdiscrete.core.marks import credited, estimated, leaving
 from jaxdiscrete.core.needs import SAMPLER, Needs, check_latents
 from jaxdiscrete.core.objective import ObjectiveWithAux, value_of, with_aux
 from jaxdiscrete.core.rules import attach_gradient
@@ -73,6 +73,7 @@ def estimator(
                 else:
                     jax.eval_shape(lambda z: objective(z, *args)[0], shapes)
         value, aux = body(objective, key, credited(q), args)
+        value = estimated(value)
         if not has_aux:
             return value
         # A relaxed sample carries its derivative with it.

@@ -16,6 +16,8 @@ LEFT_THROUGH_AUX = "jaxdiscrete_left_through_aux"
 #: The name of the call through which parameters enter an estimator, which credits them
 #: for what its hard samples cause.
 CREDITED = "jaxdiscrete_credited"
+#: The name of the call through which the value of an estimate leaves its estimator.
+ESTIMATE = "jaxdiscrete_estimate"
 #: The name of the call through which the library stops what it accounts for.
 FROZEN = "jaxdiscrete_frozen"
 
@@ -39,29 +41,41 @@ def no_marks_are_made() -> Iterator[None]:
 
 def leaving(aux: PyTree) -> PyTree:
     """``aux``, which gets no credit for what happens to it from here on."""
-    return jax.tree.map(lambda x: _marked(LEFT_THROUGH_AUX, _itself, x), aux)
+    if not _is_followed.value:
+        return aux
+    mark = _called(LEFT_THROUGH_AUX, lambda x: x)
+    return jax.tree.map(lambda x: mark(x) if isinstance(x, jax.Array) else x, aux)
 
 
 def credited(q: PyTree) -> PyTree:
     """``q``, as who follows the program meets it inside an estimator."""
-    return jax.tree.map(lambda x: _marked(CREDITED, _itself, x), q)
+    return jax.tree.map(lambda x: _marked(CREDITED, x), q)
+
+
+def estimated(value: jax.Array) -> jax.Array:
+    """``value``, of which only linear functions have the mean that they seem to."""
+    return _marked(ESTIMATE, value)
 
 
 def frozen(x: ArrayLike) -> jax.Array:
     """``x`` without its gradient, which the library stops where it accounts for it."""
-    return _marked(FROZEN, jax.lax.stop_gradient, x)
+    if not _is_followed.value:
+        return jax.lax.stop_gradient(x)
+    return _called(FROZEN, jax.lax.stop_gradient)(x)
 
 
-def _itself(x: Any) -> Any:
-    return x
-
-
-def _marked(name: str, fn: Callable[[Any], Any], x: Any) -> Any:
+def _marked(name: str, x: Any) -> Any:
     if not _is_followed.value or not isinstance(x, jax.Array):
+        return x
+    # The mark is on the value, and not on the derivative that goes the same way.
+    mark = jax.custom_jvp(_called(name, lambda x: x))
+    mark.defjvp(lambda primals, tangents: (mark(*primals), *tangents))
+    return mark(x)
+
+
+def _called(name: str, fn: Callable[[Any], jax.Array]) -> Callable[[Any], jax.Array]:
+    def call(x: Any) -> jax.Array:
         return fn(x)
 
-    def mark(x: jax.Array) -> jax.Array:
-        return fn(x)
-
-    mark.__name__ = name
-    return jax.jit(mark)(x)
+    call.__name__ = name
+    return jax.jit(call)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_parameters, check_scalar
 from jaxdiscrete.core.dataflow import derivative_paths
+from jaxdiscrete.core.linearity import nonlinearity
 from jaxdiscrete.core.marks import LEFT_THROUGH_AUX, marks_are_made
 from jaxdiscrete.core.programs import called_program, carry_of
 from jaxdiscrete.core.typing import PyTree
@@ -93,14 +94,20 @@ class GradientPath:
 
     Attributes:
       leaves: one entry per leaf of the parameters.
+      nonlinearity: an operation that is not linear, through which the loss depends on
+        the value of an estimate; empty where there is none.
     """
 
     leaves: tuple[LeafPath, ...]
+    nonlinearity: str = ""
 
     @property
     def ok(self) -> bool:
-        """Tells whether ``jax.grad`` reaches every leaf, and on every way."""
-        return all(leaf.ok for leaf in self.leaves)
+        """Tells whether ``jax.grad`` has the mean that it seems to have.
+
+        It reaches every leaf, on every way, and the loss is linear in its estimates.
+        """
+        return all(leaf.ok for leaf in self.leaves) and not self.nonlinearity
 
     def __str__(self) -> str:
         lines = [str(leaf) for leaf in self.leaves]
@@ -109,7 +116,19 @@ class GradientPath:
             lines.append(_REMEDY_OF_AUX)
         elif cuts - {_WORDS[PATH]}:
             lines.append(_REMEDY)
+        if self.nonlinearity:
+            lines.append(remedy_of_nonlinearity(self.nonlinearity))
         return "\n".join(lines)
+
+
+def remedy_of_nonlinearity(name: str) -> str:
+    """What to do where a loss is not linear in an estimate, but through ``name``."""
+    return (
+        f"The loss depends on the value of an estimate through {name}, which is not "
+        "linear: its mean is not that of the expectation. Put the function inside f if "
+        "its expectation is meant; for the logarithm of a mean of weights take "
+        "jaxdiscrete.bounds.vimco; for a function of an expectation, jaxdiscrete.exact."
+    )
 
 
 def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> GradientPath:
@@ -124,13 +143,15 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     stops one way and keeps another is taken to mean it, as in a straight-through
     gradient.
 
-    It looks at whole leaves, and trusts the custom derivatives that it meets. Three
+    A function of an estimate that is not linear, such as its logarithm or a clipped
+    value, is reported: its mean is not that of the expectation. A product of two
+    estimates passes, and is right where their keys are independent.
+
+    It looks at whole leaves, and trusts the custom derivatives that it meets. Two
     things it cannot read: jumps of f, which
-    :func:`jaxdiscrete.testing.assert_differentiable` finds; a leaf that is trained by
-    the loss and by a control variate at once, which
-    :func:`jaxdiscrete.testing.assert_control_variates_are_separate` finds; and a
-    function of an estimate that is not linear, such as its logarithm, whose mean is
-    not that of the value.
+    :func:`jaxdiscrete.testing.assert_differentiable` finds, and a leaf that is trained
+    by the loss and by a control variate at once, which
+    :func:`jaxdiscrete.testing.assert_control_variates_are_separate` finds.
 
     Args:
       loss: ``loss(params, *args) -> scalar``, what ``jax.grad`` was called with.
@@ -180,7 +201,7 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
         words = {cut.removeprefix(STOPPED) for cut in cuts}
         in_words = sorted({_WORDS.get(word, word) for word in words})
         found.append(LeafPath(name, is_used, has_path, tuple(in_words)))
-    return GradientPath(tuple(found))
+    return GradientPath(tuple(found), nonlinearity(jaxpr))
 
 
 def _follow(jaxpr: Any, inputs: list[Marks]) -> list[Marks]:
