@@ -57,7 +57,7 @@ def estimated(value: jax.Array) -> jax.Array:
     return _marked(ESTIMATE, value)
 
 
-def frozen(x: ArrayLike) -> jax.Array:
+def frozen(x: ArrayLike) -> Any:
     """``x`` without its gradient, which the library stops where it accounts for it."""
     if not _is_followed.value:
         return jax.lax.stop_gradient(x)
