@@ -6,10 +6,10 @@ import operator
 
 import jax
 import jax.numpy as jnp
-import pytest
 
 import jaxdiscrete as jd
 from jaxdiscrete.core.latents import log_prob
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import map_in_chunks
 from tests.helpers.trees import flat, flat_rows
 
@@ -90,15 +90,10 @@ MAIN = (
 )
 
 
-#: What is not in MAIN differs little from what is.
-EVERY = [
-    n if n in MAIN else pytest.param(n, marks=pytest.mark.thorough) for n in TRANSFORMS
-]
+#: Fitted by squares, with a critic on relaxed samples, and with a mean that is known.
+EVERY = daily(["nvil", "relax", "control_variate"], TRANSFORMS)
 #: Where the mechanism is tested and not the estimator.
-ONE_OF_EACH = [
-    n if n in ("baseline", "relax") else pytest.param(n, marks=pytest.mark.thorough)
-    for n in MAIN
-]
+ONE_OF_EACH = daily(["relax"], MAIN)
 
 
 def curved(z, h):

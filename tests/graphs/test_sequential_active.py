@@ -21,6 +21,7 @@ from tests.graphs.problems import (
     trained,
 )
 from tests.helpers.memory import temporary_bytes
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased
 from tests.helpers.trees import all_finite, assert_close, flat
 
@@ -63,7 +64,7 @@ def test_masked_steps_reach_nothing_that_rollouts_share():
     assert all_finite(jax.jit(jax.grad(loss))(PARAMS, jax.random.key(0)))
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", daily(["nvil", "relax_rebar"], TRAINED))
 def test_masked_steps_contribute_exactly_zero(name):
     """Gradient, baseline and critic are those of an episode that is over."""
 

@@ -13,7 +13,7 @@ from tests.experiments.commands.helpers import NAMES, SEVERAL, TINY
 def configs(tmp_path_factory):
     """Three steps per epoch."""
     folder = tmp_path_factory.mktemp("configs")
-    for name in ("rebar", *NAMES):
+    for name in ("rebar", "nvil", *NAMES):
         (folder / f"{name}.toml").write_text(f'{TINY}[estimator]\nname = "{name}"\n')
     (folder / "several.toml").write_text(SEVERAL)
     return folder
@@ -23,7 +23,7 @@ def configs(tmp_path_factory):
 def finished(configs, tmp_path_factory):
     """A run of eight steps in one go."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    args = ["train", str(configs / "rebar.toml"), "--output-dir", str(folder)]
+    args = ["train", str(configs / "nvil.toml"), "--output-dir", str(folder)]
     assert main(args) == 0
     return folder
 

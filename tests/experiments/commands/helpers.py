@@ -38,8 +38,8 @@ def without_times(rows):
     return [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
 
 
-def restore(configs, folder, name="rebar"):
-    return helpers.restore(configs / f"{name}.toml", folder)
+def restore(configs, folder):
+    return helpers.restore(configs / "nvil.toml", folder)
 
 
 def content(folder):

@@ -21,7 +21,7 @@ def test_a_cut_line_of_metrics_is_named_and_can_be_deleted(
     configs, finished, copy, capsys
 ):
     """The checkpoint survives, and a resumed run goes on from it."""
-    args = ["train", configs / "rebar.toml", "--resume", "--output-dir", copy]
+    args = ["train", configs / "nvil.toml", "--resume", "--output-dir", copy]
     path = copy / "metrics.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:3]) + lines[3][:20])
@@ -36,7 +36,7 @@ def test_a_cut_line_of_metrics_is_named_and_can_be_deleted(
 
 
 def test_a_run_that_lost_all_metrics_says_how_to_go_on(configs, copy, capsys):
-    args = ["train", configs / "rebar.toml", "--resume", "--output-dir", copy]
+    args = ["train", configs / "nvil.toml", "--resume", "--output-dir", copy]
     (copy / "metrics.jsonl").write_text("")
     fails(capsys, args, "got none. Raise training.num_steps")
     (copy / "metrics.jsonl").unlink()
@@ -55,7 +55,7 @@ def damage(folder):
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(
     configs, finished, copy, capsys
 ):
-    args = ["train", configs / "rebar.toml", "--resume", "--output-dir", copy]
+    args = ["train", configs / "nvil.toml", "--resume", "--output-dir", copy]
     newest = copy / "checkpoints" / "8"
     damage(newest)
     before = content(copy)
@@ -73,7 +73,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(
 
 
 def test_what_is_left_of_a_run_is_named(configs, copy, capsys):
-    args = ["train", configs / "rebar.toml", "--resume", "--output-dir", copy]
+    args = ["train", configs / "nvil.toml", "--resume", "--output-dir", copy]
     shutil.rmtree(copy / "checkpoints")
     fails(capsys, args, "Expected a checkpoint in")
     (copy / "checkpoints.json").write_text("[]")

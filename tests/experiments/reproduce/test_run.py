@@ -222,6 +222,7 @@ def test_a_cut_run_is_resumed_and_the_others_are_kept(copy, trained):
     assert after.shared_trajectory == before.shared_trajectory
 
 
+@pytest.mark.thorough
 def test_a_run_without_a_checkpoint_starts_again(copy, trained):
     before = stored(copy)
     place = copy / "out" / "paper" / "tiny" / "short"
@@ -251,6 +252,7 @@ def test_changed_settings_are_never_passed_off_as_the_old_runs(copy):
     assert stored(copy) == before
 
 
+@pytest.mark.thorough
 def test_more_seeds_run_what_is_missing(copy, trained):
     path = copy / "configs" / "paper" / "tiny.toml"
     path.write_text(FILE.replace("num_seeds = 2", "num_seeds = 3"))

@@ -31,11 +31,10 @@ def test_initial_models_agree_between_estimators():
         )
 
 
-#: One of each kind of settings, and of each way to nest.
+#: A baseline, a critic, classes, and each way to nest.
 DAILY = [
-    *((name, 1) for name in ("nvil", "relax_rebar", "muprop", "disarm", "carms")),
-    *((name, 1) for name in ("double_cv", "unordered_set", "straight_through")),
-    *((name, 2) for name in ("gumbel_softmax", "rebar", "vimco")),
+    *((name, 1) for name in ("nvil", "relax_rebar", "carms")),
+    *((name, 2) for name in ("gumbel_softmax", "vimco")),
 ]
 
 
