@@ -25,6 +25,7 @@ def variance(estimate, num=50_000):
     return gradient_samples(estimate, Q, num=num).var(axis=0).sum()
 
 
+@pytest.mark.thorough
 def test_a_signal_for_each_sample_has_the_less_variance_the_more_samples():
     level = jd.bounds.vimco(log_weight, num_samples=1000)(KEY, Q)
 

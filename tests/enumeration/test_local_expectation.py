@@ -84,6 +84,7 @@ def test_it_is_reinforce_given_the_other_variables():
                 )
 
 
+@pytest.mark.thorough
 def test_variance_is_at_most_that_of_reinforce():
     ours = gradient_samples(jd.local_expectation(coupled_f), MIXED, num=50_000)
     reinforce = gradient_samples(jd.reinforce(coupled_f), MIXED, num=50_000)

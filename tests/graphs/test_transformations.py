@@ -54,7 +54,7 @@ def test_gradients_agree_without_compilation(what):
     assert_close(differentiate(PARAMS, key), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("what", LOSSES)
+@pytest.mark.parametrize("what", daily(["sequential"], LOSSES))
 def test_gradients_agree_under_every_transformation(what):
     """A loop, vmap, a scan of rematerialised losses, the gradient of a batch."""
     differentiate = jax.value_and_grad(LOSSES[what])
@@ -96,7 +96,6 @@ def test_every_precision(what, x64):
 
 
 def test_rollouts_over_devices_give_the_same_gradients():
-    """Placed, and in chunks: what K rollouts are."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:4]), ("rollouts",))
     spec = jax.sharding.PartitionSpec("rollouts")
     placed = jax.sharding.NamedSharding(mesh, spec)
@@ -113,7 +112,6 @@ def test_rollouts_over_devices_give_the_same_gradients():
     assert_close(over_devices, expected, rtol=1e-4)
     # Not one device doing everything: rollouts meet across devices.
     assert "all-reduce" in text or "all-gather" in text
-    assert_close(run(chunk_size=3)[0], expected, rtol=1e-4)
 
 
 def test_chunks_of_rollouts_need_the_memory_of_one():
@@ -137,7 +135,7 @@ def test_second_derivatives_are_refused():
     """DiCE has them, but no site knows of the others."""
     loss = loss_of_chain(jd.dice)
     with pytest.raises(TypeError, match="Expected a first derivative"):
-        jax.hessian(loss)(PARAMS, jax.random.key(0))
+        jax.eval_shape(jax.hessian(loss), PARAMS, jax.random.key(0))
 
 
 @pytest.mark.parametrize("name", daily(["relax"], ["baseline", "relax"]))

@@ -183,6 +183,7 @@ def test_the_toy_ends_as_published():
     assert abs(final_value(disarm_of) - 0.25055) < 1e-4
 
 
+@pytest.mark.thorough
 def test_training_the_scale_takes_variance_away():
     """By plain SGD, once the logits of the toy have left 0."""
     q = jd.Bernoulli(jnp.full(200, 0.5))
