@@ -83,6 +83,14 @@ def estimator(
 
 
 def with_path_to(value: jax.Array, q: PyTree) -> jax.Array:
-    """``value`` as it depends on q, for a check that follows derivatives."""
+    """``value`` as it depends on q, for a check that follows derivatives.
+
+    Args:
+      value: scalar.
+      q: pytree of distributions.
+
+    Returns:
+      The same scalar, with a gradient of zeros to every array of q.
+    """
     leaves = [x for x in jax.tree.leaves(q) if isinstance(x, jax.Array)]
     return attach_gradient(value, leaves, [jnp.zeros_like(x) for x in leaves])

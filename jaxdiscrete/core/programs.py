@@ -37,7 +37,16 @@ def carry_of(eqn: Any) -> tuple[int, int]:
 
 
 def outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
-    """Tells which outputs of a program depend on one of its inputs."""
+    """Tells which outputs of a program depend on one of its inputs.
+
+    Args:
+      jaxpr: an open jaxpr. What an equation calls is not entered: all of its results
+        count as depending on all of its inputs.
+      source: one of its input variables.
+
+    Returns:
+      One entry per output.
+    """
     reached = {id(source)}
     for eqn in jaxpr.eqns:
         if any(id(v) in reached for v in eqn.invars):

@@ -104,7 +104,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
 
 # Killed runs
 
-NUM_STEPS = 30
+NUM_STEPS = 16
 MANY = f"""
 [model]
 num_latents = [2]
@@ -118,7 +118,7 @@ num_samples = 2
 num_examples = 20
 num_test_examples = 20
 [estimator]
-name = "rebar"
+name = "nvil"
 """
 
 
@@ -160,6 +160,7 @@ def kill_when(process, is_moment):
     while not is_moment():
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < limit
+        time.sleep(5e-4)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     process.stderr.close()
