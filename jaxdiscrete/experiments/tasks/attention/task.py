@@ -115,7 +115,7 @@ class AttentionTask(DatasetTask):
         """
         self.classifiers.check_evaluator()
         count = self.config.evaluation.num_examples
-        train, labels = self.classifiers.examples[:2]
+        train, labels = map(np.asarray, self.classifiers.examples[:2])
         parts = (train, labels, *(shuffled_subset(a, count) for a in (train, labels)))
         weights = self.classifiers.predictor.weights
         return Data(*self.placement.replicate((*parts, weights)))
@@ -238,7 +238,7 @@ class AttentionTask(DatasetTask):
         count = self.config.training.batch_size
         rows, labels = (
             jnp.asarray(shuffled_subset(part, count))
-            for part in self.classifiers.examples[:2]
+            for part in map(np.asarray, self.classifiers.examples[:2])
         )
         weights = jax.tree.map(jnp.asarray, self.classifiers.predictor.weights)
         batch = Batch(self.floats(rows), labels, weights)
