@@ -65,7 +65,7 @@ name = "rebar"
 """
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def kept(tmp_path, monkeypatch):
     """An empty folder for what is trained once."""
     monkeypatch.setenv("JAXDISCRETE_CACHE", str(tmp_path / "kept"))
@@ -173,7 +173,7 @@ def test_sampled_masks_have_the_gradient_of_all_masks(name, settings):
     assert np.all(error < K_SIGMA * se + 1e-6 * scale), f"z={error / se}"
 
 
-def test_the_variance_is_that_of_masks_at_given_parameters(kept):
+def test_the_variance_is_that_of_masks_at_given_parameters():
     """By enumeration: every image has sixteen masks of its own, independent of others.
 
     Moving averages would mix parameters, and batches would be part of the variance.
@@ -293,6 +293,11 @@ def test_training_goes_on_where_it_was_cut(tmp_path, kept):
     gap = at_once["objective"] - at_once["test_objective"]
     assert at_once["objective_gap"] == pytest.approx(gap)
     assert (whole / "masks.png").exists()
+    for damaged in files:
+        damaged.write_bytes(b"?")
+        assert main([*train, str(whole), "--overwrite"]) == 2
+        assert (whole / "summary.json").exists()
+        damaged.write_bytes(files[damaged])
 
 
 @pytest.mark.parametrize(
@@ -340,7 +345,7 @@ def test_labels_are_needed(monkeypatch):
         make()
 
 
-def test_a_classifier_is_not_asked_before_its_turn(monkeypatch, kept):
+def test_a_classifier_is_not_asked_before_its_turn(monkeypatch):
     """The evaluator has no part in training; a copy of the task asks for none again."""
     asked = []
 
@@ -368,8 +373,8 @@ def test_a_classifier_is_not_asked_before_its_turn(monkeypatch, kept):
     assert asked == ["predictor", "evaluator"]
 
 
-def test_what_would_fail_at_the_end_fails_at_the_start(monkeypatch, tmp_path, kept):
-    """A damaged evaluator, before minutes of training."""
+def test_what_would_fail_at_the_end_fails_at_the_start(monkeypatch, kept):
+    """A damaged evaluator, before minutes of training and before a folder is opened."""
     weights = {"output": {"kernel": np.zeros((64, 10)), "bias": np.zeros(10)}}
     trained = Trained(weights, np.ones(1), np.ones(1))
     monkeypatch.setattr(frozen, "train", lambda *args: trained)
@@ -377,10 +382,10 @@ def test_what_would_fail_at_the_end_fails_at_the_start(monkeypatch, tmp_path, ke
     (path,) = kept.iterdir()
     path.write_bytes(path.read_bytes() + b"?")
     with pytest.raises(UsageError, match=rf"{path}.*its checksum differs"):
-        make().data()
+        make()
     path.unlink()
     kept.rmdir()
     kept.write_text("important")
     with pytest.raises(UsageError, match="Set JAXDISCRETE_CACHE to another"):
-        make().data()
+        make()
     assert kept.read_text() == "important"

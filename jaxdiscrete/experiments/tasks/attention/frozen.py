@@ -42,7 +42,7 @@ class FrozenClassifiers:
         """The classifier that the masks are to satisfy.
 
         Raises:
-          UsageError: if a file is damaged, or the folder cannot be written to.
+          UsageError: as :meth:`check`.
           RunError: if a loss is not finite.
         """
         return self._recall("predictor", self.masks.settings.predictor)
@@ -56,12 +56,13 @@ class FrozenClassifiers:
         """
         return self._recall("evaluator", self.masks.settings.evaluator)
 
-    def check_evaluator(self) -> None:
-        """Raises now what would keep the evaluator from being there after training.
+    def check(self) -> None:
+        """Raises at once what would keep a classifier from being there in time.
 
         Raises:
-          UsageError: as :attr:`predictor`.
+          UsageError: if a file is damaged, or the folder cannot be written to.
         """
+        self._find(self.masks.settings.predictor)
         self._find(self.masks.settings.evaluator)
 
     def _recall(self, name: str, settings: Classifier) -> Trained:

@@ -110,10 +110,8 @@ class AttentionTask(DatasetTask):
         """Training images with labels, a subset for evaluation, and the predictor.
 
         Raises:
-          UsageError: if a classifier cannot be read or kept.
           RunError: if a loss of the predictor's training is not finite.
         """
-        self.classifiers.check_evaluator()
         count = self.config.evaluation.num_examples
         train, labels = map(np.asarray, self.classifiers.examples[:2])
         parts = (train, labels, *(shuffled_subset(a, count) for a in (train, labels)))
@@ -316,7 +314,8 @@ def make(config: Config, placement: Placement) -> AttentionTask:
       The task.
 
     Raises:
-      UsageError: if the data cannot be used, or have no labels.
+      UsageError: if the data cannot be used or have no labels, or a classifier cannot
+        be read or kept.
     """
     dataset = load_dataset(config.data)
     train, valid = dataset.train_labels, dataset.valid_labels
@@ -333,4 +332,6 @@ def make(config: Config, placement: Placement) -> AttentionTask:
     # The stored value that is a pixel of one.
     white = 255.0 if dataset.is_grey else 1.0
     classifiers = FrozenClassifiers(masks, Examples(rows, labels, white), dataset.title)
-    return AttentionTask(config, dataset, placement, classifiers=classifiers)
+    task = AttentionTask(config, dataset, placement, classifiers=classifiers)
+    classifiers.check()
+    return task
