@@ -233,11 +233,10 @@ def is_writing(folder):
 @pytest.mark.parametrize(
     "text",
     [
-        MANY,
-        *(
-            pytest.param(text, marks=pytest.mark.thorough)
-            for text in (POLICY, ATTENTION, FEATURES)
-        ),
+        pytest.param(MANY, id="generative"),
+        pytest.param(POLICY, id="policy", marks=pytest.mark.thorough),
+        pytest.param(ATTENTION, id="attention", marks=pytest.mark.thorough),
+        pytest.param(FEATURES, id="feature_selection", marks=pytest.mark.thorough),
     ],
 )
 def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path, monkeypatch):
