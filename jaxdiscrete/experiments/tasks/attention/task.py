@@ -294,10 +294,9 @@ class AttentionTask(DatasetTask):
         Returns:
           By file name.
         """
-        assert self.dataset.test_labels is not None
-        images = shuffled_subset(self.dataset.test, len(self.dataset.test) - 1)
-        labels = shuffled_subset(self.dataset.test_labels, len(images))
-        chosen = images[one_per_class(labels, NUM_IMAGES)]
+        labels = self.dataset.test_labels
+        assert labels is not None
+        chosen = self.dataset.test[one_per_class(labels, NUM_IMAGES)]
         x = self.floats(jnp.asarray(chosen))
         key = stream(self.config.seed, Stream.FIGURES)
         return draw(self.network, state.params["model"], key, x)
