@@ -137,6 +137,54 @@ critic_hidden = [3]
 """
 
 
+CLASSIFIER = """
+hidden = [4]
+num_epochs = 1
+batch_size = 500
+"""
+ATTENTION = f"""
+[data]
+name = "digits"
+binarization = "none"
+[model]
+task = "attention"
+hidden = [4]
+mask = [2, 2]
+[model.predictor]{CLASSIFIER}
+[model.evaluator]{CLASSIFIER}seed = 1
+[training]
+num_steps = {NUM_STEPS}
+batch_size = 50
+steps_per_block = 1
+blocks_per_checkpoint = 1
+[evaluation]
+num_samples = 2
+num_examples = 20
+num_test_examples = 200
+[estimator]
+name = "rebar"
+"""
+
+
+FEATURES = f"""
+[model]
+task = "feature_selection"
+hidden = [4]
+predictor_hidden = [4]
+[training]
+num_steps = {NUM_STEPS}
+batch_size = 10
+steps_per_block = 1
+blocks_per_checkpoint = 1
+[evaluation]
+num_samples = 1
+num_examples = 20
+num_test_examples = 20
+[estimator]
+name = "reinforce_loo"
+"""
+
+
 def start(path, folder, cache, *extra):
     code = "import sys; from jaxdiscrete.experiments.cli import main; sys.exit(main())"
     args = ["train", path, "--output-dir", folder, *extra]
@@ -184,10 +232,17 @@ def is_writing(folder):
 
 
 @pytest.mark.parametrize(
-    "text", [MANY, pytest.param(POLICY, marks=pytest.mark.thorough)]
+    "text",
+    [
+        pytest.param(MANY, id="generative"),
+        pytest.param(POLICY, id="policy", marks=pytest.mark.thorough),
+        pytest.param(ATTENTION, id="attention", marks=pytest.mark.thorough),
+        pytest.param(FEATURES, id="feature_selection", marks=pytest.mark.thorough),
+    ],
 )
-def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path):
+def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path, monkeypatch):
     """Twice: within the writing of a checkpoint, and after one."""
+    monkeypatch.setenv("JAXDISCRETE_CACHE", str(tmp_path / "kept"))
     path, cache = tmp_path / "many.toml", jax.config.jax_compilation_cache_dir
     path.write_text(text)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
