@@ -344,7 +344,7 @@ def test_samples_of_another_shape():
 
 
 def test_no_program_grows_with_k_or_the_number_of_states():
-    """Both take minutes to compile: an unrolled loop, and a constant table of states."""
+    """An unrolled loop takes minutes to compile, a constant table of states too."""
 
     def text(num_items, k):
         def both(q):
