@@ -11,10 +11,11 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_differentiable, check_key, check_log_prob
 from jaxdiscrete.core.latents import draw, freeze
+from jaxdiscrete.core.leaving import leaving
 from jaxdiscrete.core.needs import SAMPLER, Needs, check_latents
 from jaxdiscrete.core.objective import ObjectiveWithAux, value_of, with_aux
 from jaxdiscrete.core.rules import attach_gradient
-from jaxdiscrete.core.sample import check_not_given, key_of
+from jaxdiscrete.core.sample import RELAXED_SAMPLES, check_not_given, key_of
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
 # A context of JAX, so that what it caches of a jitted f while a check looks at it is
@@ -92,7 +93,10 @@ def estimator(
                 else:
                     jax.eval_shape(lambda z: objective(z, *args)[0], shapes)
         value, aux = body(objective, key, q, args)
-        return (value, aux) if has_aux else value
+        if not has_aux:
+            return value
+        # A relaxed sample carries its derivative with it.
+        return value, aux if draws_its_own == RELAXED_SAMPLES else leaving(aux)
 
     return estimate
 

@@ -11,14 +11,17 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_parameters, check_scalar
 from jaxdiscrete.core.dataflow import derivative_paths
+from jaxdiscrete.core.leaving import LEFT_THROUGH_AUX, leaving_is_marked
 from jaxdiscrete.core.typing import PyTree
 
 #: How a value depends on a parameter. PATH: with a derivative. The name of a
 #: primitive: beyond that one, which has no derivative. Either with STOPPED before it:
-#: beyond a stop_gradient.
+#: beyond a stop_gradient. UNCREDITED: whatever comes after.
 Marks = frozenset[str]
 PATH = ""
 STOPPED = "~"
+#: Beyond the aux of an estimator, of something that depends on its hard sample.
+UNCREDITED = LEFT_THROUGH_AUX
 _NOTHING: Marks = frozenset()
 
 #: Calls with a derivative of their own, the last under JAX_CUSTOM_VJP3.
@@ -30,12 +33,18 @@ _WORDS = {
     PATH: "stop_gradient",
     "convert_element_type": "a cast to integers",
     **dict.fromkeys(_COMPARISONS, "a comparison"),
+    UNCREDITED: "a sample that left an estimator through aux",
 }
 _REMEDY = (
     "A hard sample has no derivative with respect to the parameters of its "
     "distribution. Let an estimator draw it: with f(z) the loss at a sample, "
     "jaxdiscrete.reinforce_loo(f, num_samples=2)(key, q) has the gradient of the "
     "expected loss, and jaxdiscrete.recommend(f, q) says which estimator suits f."
+)
+_REMEDY_OF_AUX = (
+    "What leaves an estimator through aux gets no credit for what it causes "
+    "afterwards. Decisions that follow one another are a jaxdiscrete.sequential (one "
+    "per step of a scan) or a jaxdiscrete.program."
 )
 
 
@@ -94,7 +103,10 @@ class GradientPath:
 
     def __str__(self) -> str:
         lines = [str(leaf) for leaf in self.leaves]
-        if any(set(leaf.cuts) - {_WORDS[PATH]} for leaf in self.leaves):
+        cuts = {cut for leaf in self.leaves for cut in leaf.cuts}
+        if _WORDS[UNCREDITED] in cuts:
+            lines.append(_REMEDY_OF_AUX)
+        elif cuts - {_WORDS[PATH]}:
             lines.append(_REMEDY)
         return "\n".join(lines)
 
@@ -105,8 +117,11 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     JAX has no error for a derivative that is zero by construction: a loss of a hard
     sample has a gradient of zeros, and an ELBO of one lacks the part through the
     sample. This reads it off the programs of loss and gradient, without computing.
-    A loss made by an estimator of this library is reached. Whoever stops one way and
-    keeps another is taken to mean it, as in a straight-through gradient.
+    A loss made by an estimator of this library is reached, and partially where a
+    sample that left one through aux comes back into the loss: nothing credits it for
+    that (:func:`jaxdiscrete.sequential` and :func:`jaxdiscrete.program` do). Whoever
+    stops one way and keeps another is taken to mean it, as in a straight-through
+    gradient.
 
     For an objective of a sample, ``gradient_path(f, z)`` says whether f is
     differentiable in z, which :func:`jaxdiscrete.rebar` and others need.
@@ -148,7 +163,8 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     def scalar(*leaves: jax.Array) -> jax.Array:
         return jnp.asarray(loss(jax.tree.unflatten(treedef, leaves), *args))
 
-    jaxpr = jax.make_jaxpr(scalar)(*leaves).jaxpr
+    with leaving_is_marked():
+        jaxpr = jax.make_jaxpr(scalar)(*leaves).jaxpr
     paths = derivative_paths(lambda leaves: scalar(*leaves), leaves, ())
     found = []
     for i, (is_used, has_path) in enumerate(paths):
@@ -180,20 +196,45 @@ def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
     """The marks of what one equation computes."""
     name = eqn.primitive.name
     together = _NOTHING.union(*inputs)
+    if eqn.params.get("name") == LEFT_THROUGH_AUX:
+        is_hard = together - {PATH, STOPPED}
+        return [together | {UNCREDITED} if is_hard else together]
     if name.startswith(_CUSTOM) and PATH in together:
         # The rule, and not the program under it, decides what is differentiated:
-        # this is how an estimator accounts for its hard samples.
-        return [frozenset({PATH})] * len(eqn.outvars)
+        # this is how an estimator accounts for its hard samples. Not for those of
+        # others, which its value depends on.
+        return [frozenset({PATH}) | marks for marks in _uncredited(eqn, inputs)]
     if name in ("select_n", "cond"):
         # max(x, 0) compares too, but is as continuous as its cases.
         cases = _NOTHING.union(*inputs[1:])
-        together = cases or together
-    inner = eqn.params.get("jaxpr")
+        together = (cases or together) | (inputs[0] & {UNCREDITED})
+    inner = _program_of(eqn, "jaxpr")
     if inner is not None:
-        inner = getattr(inner, "jaxpr", inner)
-        if len(inner.invars) == len(inputs) and len(inner.outvars) == len(eqn.outvars):
-            return _follow_inner(eqn, inner, inputs)
+        return _follow_inner(eqn, inner, inputs)
     return [_after(name, v.aval, together) for v in eqn.outvars]
+
+
+def _program_of(eqn: Any, *names: str) -> Any:
+    """The program that an equation calls with its own operands, or None."""
+    # The last one is that of a rule under JAX_CUSTOM_VJP3.
+    traced = getattr(eqn.params.get("_prim"), "traced", None)
+    for inner in (*map(eqn.params.get, names), getattr(traced, "jaxpr", None)):
+        inner = getattr(inner, "jaxpr", inner)
+        if inner is not None and (
+            len(inner.invars) == len(eqn.invars)
+            and len(inner.outvars) == len(eqn.outvars)
+        ):
+            return inner
+    return None
+
+
+def _uncredited(eqn: Any, inputs: list[Marks]) -> list[Marks]:
+    """Finds the results of a rule that depend on what left through aux."""
+    only = [marks & {UNCREDITED} for marks in inputs]
+    inner = _program_of(eqn, "call_jaxpr", "fun_jaxpr")
+    if inner is None:
+        return [_NOTHING.union(*only)] * len(eqn.outvars)
+    return _follow(inner, only)
 
 
 def _follow_inner(eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
@@ -213,7 +254,10 @@ def _follow_inner(eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
 def _after(name: str, aval: Any, marks: Marks) -> Marks:
     """The marks of a result, where those of all operands are given."""
     if name == "stop_gradient":
-        return frozenset(STOPPED + mark.removeprefix(STOPPED) for mark in marks)
+        return frozenset(
+            mark if mark == UNCREDITED else STOPPED + mark.removeprefix(STOPPED)
+            for mark in marks
+        )
     # A sampler may stop its parameters before it compares: it still compares them.
     continuous = marks & {PATH, STOPPED}
     is_floating = jnp.issubdtype(aval.dtype, jnp.inexact)

@@ -104,6 +104,10 @@ def recommend(
        :func:`jaxdiscrete.arms` for binary variables,
        :func:`jaxdiscrete.reinforce_loo` for all others.
 
+    It looks at one decision, or several that are drawn at once. Decisions that follow
+    one another, of which later ones see what earlier ones did, are a
+    :func:`jaxdiscrete.sequential` or a :func:`jaxdiscrete.program`, whatever f is.
+
     f is differentiated without computing, and evaluated with its derivative at a few
     relaxed samples if that succeeds. It is advice from the papers, not a measurement:
     :func:`jaxdiscrete.measure` has that for your f.

@@ -66,7 +66,7 @@ def exact(
         if num_states > max_states:
             raise ValueError(
                 f"Expected at most max_states={max_states} joint states in "
-                f"jaxdiscrete.exact, got 10**{math.log10(num_states):.1f} of them. "
+                f"jaxdiscrete.exact, got {_number_in_words(num_states)}. "
                 "Raise max_states, or estimate with a Monte Carlo estimator."
             )
 
@@ -135,3 +135,8 @@ def _joint_support(q: PyTree, sizes: list[int]) -> PyTree:
         for d, index in zip(leaves, grids, strict=True)
     ]
     return jax.tree.unflatten(treedef, supports)
+
+
+def _number_in_words(count: int) -> str:
+    """A count, which may have more digits than Python prints."""
+    return str(count) if count < 10**15 else f"10**{math.log10(count):.1f}"

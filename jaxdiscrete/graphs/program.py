@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxdiscrete.core.checks import check_real_scalar
+from jaxdiscrete.core.checks import check_key, check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import draw, freeze
+from jaxdiscrete.core.leaving import leaving
 from jaxdiscrete.core.needs import check_latents
 from jaxdiscrete.core.numbers import known_value
 from jaxdiscrete.core.precision import at_least_float32
@@ -129,6 +130,7 @@ def program(
     def estimate(
         key: jax.Array, *args: Any, actions: Sequence[Action] | None = None
     ) -> Any:
+        check_key("program", key)
         sites: list[_Site] = []
         costs: list[_Cost] = []
         is_running = True
@@ -181,7 +183,7 @@ def program(
             total = _total(key, sites, costs, weights)
         except jax.errors.UnexpectedTracerError as error:
             raise TypeError(_INSIDE) from error
-        return (total, aux) if has_aux else total
+        return (total, leaving(aux)) if has_aux else total
 
     return estimate
 

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
-from jaxdiscrete.core.checks import check_real_scalar
+from jaxdiscrete.core.checks import check_key, check_real_scalar
 from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.leaving import leaving
 from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.graphs.credit import (
@@ -36,7 +37,7 @@ from jaxdiscrete.graphs.rollout import (
     num_steps_of,
 )
 from jaxdiscrete.graphs.sites import Transform, site_estimate
-from jaxdiscrete.multi_sample.others import mean_of_others
+from jaxdiscrete.multi_sample.others import less_mean_of_others
 
 
 def sequential(
@@ -96,7 +97,8 @@ def sequential(
         compiler decides.
       has_aux: whether step returns ``(carry, (cost, aux))``; the estimate then returns
         ``(scalar, (carry, (cost, aux)))`` with the last carry, and costs (undiscounted)
-        and aux stacked over time, with rollouts first where there are several.
+        and aux stacked over time, with rollouts first where there are several. Where a
+        step is not active its cost is zero, and its aux that of the step in its place.
 
     Returns:
       ``estimate(key, carry, xs, actions=None) -> scalar``, for the first carry and
@@ -156,6 +158,7 @@ def sequential(
     def estimate(
         key: jax.Array, carry: PyTree, xs: PyTree, actions: Action | None = None
     ) -> Any:
+        check_key("sequential", key)
         num_steps = num_steps_of(xs)
         carry = jax.tree.map(jnp.asarray, carry)
         if actions is not None and num_samples == 1:
@@ -186,7 +189,7 @@ def sequential(
             signals = jax.vmap(credit)(freeze(costs))
             signals = credit_per_weight(signals, of_costs)
         if num_samples > 1:
-            signals = signals - mean_of_others(signals)
+            signals = less_mean_of_others(signals)
 
         noise = jax.random.split(key_noise, (num_samples, num_steps))
         zeros = over_rollouts(
@@ -200,6 +203,6 @@ def sequential(
         aux = (last, (steps.cost, steps.aux))
         if num_samples == 1:
             aux = jax.tree.map(lambda x: x[0], aux)
-        return value, aux
+        return value, leaving(aux)
 
     return estimate

@@ -12,7 +12,16 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from jaxdiscrete.core.latents import is_array
+from jaxdiscrete.core.rules import refuse_gradient
 from jaxdiscrete.core.typing import Objective, Shape
+
+_NO_DERIVATIVE = (
+    "Expected no derivative of a jaxdiscrete.black_box, into which JAX does not "
+    "see, got one in its arguments. Pass arrays that need none through "
+    "jax.lax.stop_gradient, and compute what needs one outside of fn. An estimator "
+    "that differentiates f in z cannot take it: use jaxdiscrete.reinforce_loo or "
+    "jaxdiscrete.nvil."
+)
 
 
 def black_box(
@@ -104,30 +113,14 @@ def black_box(
             size = math.prod(batch_shape)
             return _as_numbers(call(rows), (size,), dtype).reshape(batch_shape)
 
-        @jax.custom_jvp
-        def value(*arrays: jax.Array) -> jax.Array:
-            return jax.pure_callback(
-                many if batched else one,
-                jax.ShapeDtypeStruct((), dtype),
-                *arrays,
-                vmap_method="expand_dims" if batched else "sequential",
-            )
-
-        value.defjvp(_refuse_derivative, symbolic_zeros=True)
-        return value(*arrays)
+        return jax.pure_callback(
+            many if batched else one,
+            jax.ShapeDtypeStruct((), dtype),
+            *(refuse_gradient(x, _NO_DERIVATIVE) for x in arrays),
+            vmap_method="expand_dims" if batched else "sequential",
+        )
 
     return objective
-
-
-def _refuse_derivative(primals: Any, tangents: Any) -> Any:
-    del primals, tangents
-    raise TypeError(
-        "Expected no derivative of a jaxdiscrete.black_box, into which JAX does not "
-        "see, got one in its arguments. Pass arrays that need none through "
-        "jax.lax.stop_gradient, and compute what needs one outside of fn. An estimator "
-        "that differentiates f in z cannot take it: use jaxdiscrete.reinforce_loo or "
-        "jaxdiscrete.nvil."
-    )
 
 
 def _numbers_of(x: Any) -> Any:

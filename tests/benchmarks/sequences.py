@@ -80,7 +80,7 @@ def lengths(rounds):
     times, compiled = {}, {}
     # The first one also traces what JAX keeps of its own functions.
     for num_steps in (10, 10, 100, 1000):
-        args = recurrent.problem(time=num_steps)
+        args = recurrent.problem(time=num_steps, batch=8)
         start = time.perf_counter()
         step = recurrent.library(recurrent.with_baseline)
         compiled[num_steps] = (jax.jit(step).lower(*args).compile(), args)

@@ -32,6 +32,7 @@ ESTIMATORS = {
     "nvil": Nvil(centre=False, normalize=False),
 }
 CONFIG = Config(
+    estimator=ESTIMATORS["rebar"],
     model=Settings((200,), init="variance_scaling"),
     optimizer=Optimizer(
         learning_rate=constant(3e-4), square_decay=0.99999, control_variate_factor=10.0

@@ -179,3 +179,145 @@ def test_nothing_is_computed():
 def test_bad_input(loss, params, error, match):
     with pytest.raises(error, match=match):
         jd.gradient_path(loss, params)
+
+
+def chain_of(draw):
+    """Decisions of which each sees the one before; a loss in the logits."""
+
+    def loss(params, key):
+        def body(previous, row):
+            x, key = row
+            value, z = draw(key, jd.Bernoulli(x + previous), previous)
+            return z, value
+
+        rows = (params["logits"], jax.random.split(key, 3))
+        return jax.lax.scan(body, 0.0, rows)[1].sum()
+
+    return loss
+
+
+def by_reinforce(key, q, previous):
+    cost = lambda z: (z * (1.0 + previous), z)  # noqa: E731
+    return jd.reinforce(cost, has_aux=True)(key, q)
+
+
+def branching(key, q, previous):
+    """The decision before is a condition, and never a number."""
+    value, z = jd.nvil(lambda z: (2.0 * z, z > 0), baseline=1.0, has_aux=True)(key, q)
+    return value * jnp.where(previous > 0, 2.0, 1.0), jnp.where(z, 1.0, 0.0)
+
+
+def stopped_state(key, q, previous):
+    cost = lambda z: (z * (1.0 + previous), jnp.tanh(q.logits + z))  # noqa: E731
+    value, h = jd.relax(cost, jnp.sum, temperature=0.5, has_aux=True)(key, q)
+    return value, jax.lax.stop_gradient(h)
+
+
+def of_several(key, q, previous):
+    cost = lambda z: (z * (1.0 + previous), z)  # noqa: E731
+    value, z = jd.reinforce_loo(cost, num_samples=2, has_aux=True)(key, q)
+    return value, z[0]
+
+
+def from_a_program(params, key):
+    def model(sample, cost):
+        z = sample(jd.reinforce, q_of(params))
+        cost(f(z))
+        return z
+
+    value, z = jd.program(model, has_aux=True)(key)
+    return value + z.sum()
+
+
+def from_a_sequence(params, key):
+    estimate = jd.sequential(
+        jd.reinforce,
+        lambda h, x: (jd.Bernoulli(x + h), ()),
+        lambda h, z, x: (z, (z * (1.0 + h), z)),
+        has_aux=True,
+    )
+    value, (last, _) = estimate(key, 0.0, params["logits"])
+    return value + last
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        chain_of(by_reinforce),
+        jax.jit(chain_of(by_reinforce)),
+        chain_of(branching),
+        chain_of(stopped_state),
+        chain_of(of_several),
+        from_a_program,
+        from_a_sequence,
+    ],
+)
+def test_a_sample_that_comes_back_gets_no_credit(loss):
+    """It left through aux, and the loss depends on it once more."""
+    report = jd.gradient_path(loss, PARAMS, KEY)
+    found = leaf(loss, "logits", KEY)
+    assert found.has_path
+    assert found.cuts == ("a sample that left an estimator through aux",)
+    text = str(report)
+    assert "params['logits']: partial. The loss depends on it also through a sa" in text
+    assert "gets no credit for what it causes afterwards" in text
+    assert "a jaxdiscrete.sequential (one per step of a scan) or a" in text
+
+
+def independent(params, key):
+    """The sample is carried on, and costs nothing more."""
+
+    def body(last, row):
+        x, key = row
+        value, z = jd.reinforce(lambda z: (3.0 * z, z), has_aux=True)(
+            key, jd.Bernoulli(x)
+        )
+        return z, value
+
+    rows = (params["logits"], jax.random.split(key, 3))
+    return jax.lax.scan(body, 0.0, rows)[1].sum()
+
+
+def baseline_of_another(params, key):
+    """What another example cost is a baseline, and no part of the value."""
+    keys = jax.random.split(key)
+    cost = lambda z: (f(z), f(z))  # noqa: E731
+    value, other = jd.reinforce(cost, has_aux=True)(keys[0], q_of(params))
+    level = jax.lax.stop_gradient(other)
+    return value + jd.reinforce(f, baseline=level)(keys[1], q_of(params))
+
+
+def in_sequence(params, key):
+    def policy(h, x):
+        return jd.Bernoulli(x + h), ()
+
+    estimate = jd.sequential(jd.reinforce, policy, lambda h, z, x: (z, z * (1.0 + h)))
+    return estimate(key, 0.0, params["logits"])
+
+
+def in_a_program(params, key):
+    def model(sample, cost):
+        first = sample(jd.reinforce, q_of(params))
+        second = sample(jd.reinforce, jd.Bernoulli(params["logits"] + first))
+        cost(f(first + second))
+
+    return jd.program(model)(key)
+
+
+def relaxed_chain(key, q, previous):
+    cost = lambda z: (z * (1.0 + previous), z)  # noqa: E731
+    return jd.gumbel_softmax(cost, temperature=0.5, has_aux=True)(key, q)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        independent,
+        baseline_of_another,
+        in_sequence,
+        in_a_program,
+        chain_of(relaxed_chain),
+    ],
+)
+def test_what_is_credited_or_comes_back_as_no_part_of_the_value(loss):
+    assert leaf(loss, "logits", KEY).ok

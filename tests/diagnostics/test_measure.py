@@ -242,7 +242,7 @@ def test_what_is_not_finite_names_the_estimator():
             r"as transform\(f\), got a function that cannot be \(missing.*With f=f",
         ),
         (
-            {"x": lambda f, baseline: jd.reinforce(f)},
+            {"x": lambda f, baseline: lambda key, q: f(baseline)},
             {"f": None},
             TypeError,
             "return a scalar when called as.*got a function. Pass estimates",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
+from tests.helpers.parameters import daily
 
 CORE = [
     name
@@ -20,7 +21,31 @@ CORE = [
 ]
 
 
-@pytest.mark.parametrize("module", CORE)
+#: Examples run op by op, which takes longest; some of every package.
+DAILY = [
+    f"jaxdiscrete.{name}"
+    for name in (
+        "bounds",
+        "core.typing",
+        "coupled.arsm",
+        "diagnostics.gradient_path",
+        "distributions.bernoulli",
+        "distributions.categorical",
+        "enumeration.exact",
+        "graphs.given",
+        "interop.adapters",
+        "multi_sample.monte_carlo",
+        "multi_sample.reinforce_loo",
+        "pathwise.gumbel_softmax",
+        "score_function.nvil",
+        "score_function.rebar",
+        "solvers.imle",
+        "testing",
+    )
+]
+
+
+@pytest.mark.parametrize("module", daily(DAILY, CORE))
 def test_docstrings_run(module, monkeypatch):
     # Users do not run with strict promotion, and examples should not have to.
     with (

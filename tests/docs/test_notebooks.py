@@ -70,9 +70,13 @@ def test_nothing_of_the_machine_is_stored(path):
 
 
 # Measurements take minutes.
-SLOW = {"choosing_an_estimator", "hard_attention"}
+SLOW = {"choosing_an_estimator", "hard_attention", "sequences"}
 RUNS = [
-    pytest.param(p, marks=pytest.mark.slow if p.stem in SLOW else (), id=p.stem)
+    pytest.param(
+        p,
+        marks=pytest.mark.slow if p.stem in SLOW else pytest.mark.thorough,
+        id=p.stem,
+    )
     for p in NOTEBOOKS
 ]
 

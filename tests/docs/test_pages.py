@@ -9,12 +9,24 @@ PROGRAMS = [path for path in DOCUMENTS if "```python" in path.read_text()]
 NEEDED = {"recipes": ("flax", "equinox"), "other_libraries": ("distrax",)}
 
 
+#: Those that are run every day.
+SHORT = ("README", "keys", "hierarchies", "own_samplers")
+
+
 def name_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
+PAGES = [
+    pytest.param(
+        p, marks=() if p.stem in SHORT else pytest.mark.thorough, id=name_of(p)
+    )
+    for p in PROGRAMS
+]
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
+@pytest.mark.parametrize("path", PAGES)
 def test_the_page_runs(path):
     for module in NEEDED.get(path.stem, ()):
         pytest.importorskip(module, reason="the page is for its users")

@@ -36,6 +36,7 @@ CASES = {
     "two_layers_analytic": Case(
         Generative((2, 2), divergence="analytic"), 619, 160_000
     ),
+    "three_layers": Case(Generative((1, 3, 2)), 202, 1_000_000),
     "categorical": Case(Generative((1, 1), num_classes=3), 1949, 550_000),
     "structured": Case(Structured((2, 2)), 1491, 700_000),
 }

@@ -7,6 +7,7 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.graphs.problems import gradients
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased, exact_gradient
 
 Q = {"a": jnp.array([0.4, -0.3]), "b": jnp.array([0.5, -0.2, 0.1])}
@@ -50,7 +51,7 @@ ESTIMATORS = {
 
 
 @pytest.mark.parametrize("is_off_policy", [False, True])
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", daily(["reinforce", "relax"], ESTIMATORS))
 def test_a_given_sample(name, is_off_policy):
     def loss(logits, key):
         key_act, key_learn = jax.random.split(key)

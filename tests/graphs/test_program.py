@@ -10,6 +10,7 @@ import pytest
 import jaxdiscrete as jd
 from jaxdiscrete.core.latents import log_prob
 from tests.graphs.problems import exact_gradient_of, gradients
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased
 
 PARAMS = {
@@ -96,7 +97,7 @@ def exact(params):
     return total
 
 
-@pytest.mark.parametrize("name", SITES)
+@pytest.mark.parametrize("name", daily([next(iter(SITES)), "mixed"], SITES))
 def test_a_hierarchy_of_different_shapes(name):
     estimate = jd.program(hierarchy(SITES[name]))
     _, samples = gradients(lambda p, k: estimate(k, p), PARAMS, num=200_000)
@@ -343,3 +344,8 @@ def replayed(model, key, logits):
 
     jd.program(watched)(key, logits)
     return [[z for value, z in seen if value == float(x)] for x in logits]
+
+
+def test_a_key_must_be_one():
+    with pytest.raises(TypeError, match=r"jaxdiscrete\.program .* a PRNG key, got int"):
+        jd.program(lambda sample, cost: None)(0)

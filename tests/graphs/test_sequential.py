@@ -180,3 +180,10 @@ def test_aux_is_stacked_over_time_and_then_rollouts():
         assert last.shape == leading
         assert costs.shape == aux["z"].shape == (*leading, NUM_STEPS)
         np.testing.assert_allclose(value, costs.sum() / num_samples, rtol=1e-6)
+
+
+def test_a_key_must_be_one():
+    with pytest.raises(
+        TypeError, match=r"jaxdiscrete\.sequential .* a PRNG key, got int"
+    ):
+        jd.sequential(jd.reinforce, *chain(PARAMS))(0, START, PARAMS["theta"])

@@ -187,7 +187,7 @@ def test_a_batch_of_numpyro_is_refused_and_not_sampled_in_the_wrong_shape(name):
     build, f, _ = CASES[name]
     rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
     stale = build(rows)
-    shapes = jax.jit(jax.vmap(lambda d, k: d.sample(k)))(stale, keys).shape
+    shapes = jax.vmap(lambda d, k: d.sample(k))(stale, keys).shape
     assert shapes[:2] == (2, 2), "numpyro follows its parameters: lift the refusal"
     match = r"(?s)batch_shape and event_shape follow its param.*inside jax\.vmap"
     batch = jd.as_sampler(stale)
@@ -204,9 +204,9 @@ def test_a_batch_of_numpyro_is_refused_and_not_sampled_in_the_wrong_shape(name):
 def test_numpyro_built_or_wrapped_inside_vmap_is_mapped():
     rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
     build, _, _ = CASES["numpyro_independent"]
-    batch = jax.jit(jax.vmap(lambda x: jd.as_sampler(build(x))))(rows)
+    batch = jax.vmap(lambda x: jd.as_sampler(build(x)))(rows)
     estimate = jd.reinforce_loo(linear, num_samples=4)
-    gradient = jax.jit(jax.vmap(jax.grad(estimate, 1)))(keys, batch)
+    gradient = jax.vmap(jax.grad(estimate, 1))(keys, batch)
     expected = jax.jit(jax.vmap(jax.grad(loss_of("numpyro_independent"))))(rows, keys)
     assert_close(jax.tree.leaves(gradient)[0], expected, rtol=1e-4, atol=1e-5)
 

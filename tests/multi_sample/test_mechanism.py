@@ -54,6 +54,7 @@ def test_eight_devices(one_device):
     check(finish(start(8, 2, 4)), one_device)
 
 
+@pytest.mark.thorough
 def test_two_processes(one_device):
     port = free_port()
     processes = [start(4, 2, 4, port, 2, i) for i in range(2)]

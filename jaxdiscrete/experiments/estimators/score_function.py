@@ -52,6 +52,11 @@ class ConstantBaseline(Estimator, name="reinforce_constant_baseline", of="reinfo
 class BaselineAtOnes(Estimator, name="reinforce_baseline_at_ones", of="reinforce"):
     """REINFORCE with f at a sample of ones as baseline: for a mask, all in sight."""
 
+    @property
+    def sees_one_value(self) -> bool:
+        """Never: it is told f at ones as well."""
+        return False
+
     def calls_of_f(self, num_variables: int, num_classes: int) -> int:
         """Calls of f in one gradient, that of the baseline among them."""
         return 2 * super().calls_of_f(num_variables, num_classes)

@@ -9,39 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.data.text import Text
 from jaxdiscrete.experiments.language import ngrams
-from jaxdiscrete.experiments.language.corpus import Metrics, draw, mean_nll
+from jaxdiscrete.experiments.language.corpus import Metrics, OfText, draw, mean_nll
 from jaxdiscrete.experiments.language.model import LanguageModel, Params
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TextCorpus:
+class TextCorpus(OfText):
     """A set of text.
 
     Samples are judged by n-grams of sentences that nothing was trained with, and these
     sentences by n-grams of the samples: who repeats a few good sentences does well in
     the first, who strays does badly in the first and well in the second.
     """
-
-    text: Text
-
-    ends = True
-
-    @property
-    def title(self) -> str:
-        """The set."""
-        return self.text.title
-
-    @property
-    def train(self) -> np.ndarray:
-        """Sentences to learn from."""
-        return self.text.train
-
-    @property
-    def valid(self) -> np.ndarray:
-        """Sentences that are kept from training."""
-        return self.text.valid
 
     def metrics(
         self, model: LanguageModel, params: Params, key: jax.Array, num: int
@@ -91,10 +71,6 @@ class TextCorpus:
             "novel": float(np.mean([row.tobytes() not in known for row in samples])),
             "words": float(np.mean(np.sum(samples != 0, axis=1))),
         }
-
-    def show(self, sentence: np.ndarray) -> str:
-        """A sentence in words."""
-        return self.text.sentence(sentence)
 
     @functools.cached_property
     def _of_test(self) -> ngrams.NGrams:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdiscrete.experiments.data.text import Text
 from jaxdiscrete.experiments.language.model import LanguageModel, Params
 
 Metrics = dict[str, Any]
@@ -55,6 +57,38 @@ class Corpus(Protocol):
     def show(self, sentence: np.ndarray) -> str:
         """A sentence in words."""
         ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OfText:
+    """The sentences of a corpus that come from a set of text.
+
+    Args:
+      text: the set.
+    """
+
+    text: Text
+
+    ends = True
+
+    @property
+    def title(self) -> str:
+        """The set."""
+        return self.text.title
+
+    @property
+    def train(self) -> np.ndarray:
+        """Sentences to learn from."""
+        return self.text.train
+
+    @property
+    def valid(self) -> np.ndarray:
+        """Sentences that are kept from training."""
+        return self.text.valid
+
+    def show(self, sentence: np.ndarray) -> str:
+        """A sentence in words."""
+        return self.text.sentence(sentence)
 
 
 def draw(model: LanguageModel, params: Params, key: jax.Array, num: int) -> jax.Array:

@@ -9,33 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.experiments.data.sets.agreement import all_sentences
-from jaxdiscrete.experiments.data.text import Text, encode
-from jaxdiscrete.experiments.language.corpus import Metrics, log_probs
+from jaxdiscrete.experiments.data.text import encode
+from jaxdiscrete.experiments.language.corpus import Metrics, OfText, log_probs
 from jaxdiscrete.experiments.language.model import LanguageModel, Params
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FormalCorpus:
+class FormalCorpus(OfText):
     """The language of agreement: sentences of it to learn from, all of it to judge."""
-
-    text: Text
-
-    ends = True
-
-    @property
-    def title(self) -> str:
-        """The language."""
-        return self.text.title
-
-    @property
-    def train(self) -> np.ndarray:
-        """Sentences to learn from."""
-        return self.text.train
-
-    @property
-    def valid(self) -> np.ndarray:
-        """Sentences that are kept from training."""
-        return self.text.valid
 
     def metrics(
         self, model: LanguageModel, params: Params, key: jax.Array, num: int
@@ -66,10 +47,6 @@ class FormalCorpus:
         """As :meth:`metrics`."""
         found = self.metrics(model, params, key, num)
         return {name: float(value) for name, value in found.items()}
-
-    def show(self, sentence: np.ndarray) -> str:
-        """A sentence in words."""
-        return self.text.sentence(sentence)
 
     def _language(self) -> tuple[np.ndarray, np.ndarray]:
         """All sentences and their probabilities."""

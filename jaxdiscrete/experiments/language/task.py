@@ -11,12 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.language.corpus import Corpus, draw
 from jaxdiscrete.experiments.language.load import make_model
 from jaxdiscrete.experiments.language.model import LanguageModel
 from jaxdiscrete.experiments.language.settings import LanguageSettings
-from jaxdiscrete.experiments.training.batches import epoch_rows
+from jaxdiscrete.experiments.training.batches import check_batch_size, epoch_rows
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.training.settings import Config
@@ -55,18 +54,8 @@ class SentenceTask:
     image_shape = (0, 0)
 
     def __post_init__(self) -> None:
-        batch, available = self.config.training.batch_size, len(self.corpus.train)
-        if batch > available:
-            raise UsageError(
-                f"Expected training.batch_size <= {available}, the size of the "
-                f"training set, got {batch}. Lower it."
-            )
-        if batch % self.placement.num_devices:
-            raise UsageError(
-                "Expected training.batch_size to be a multiple of the "
-                f"{self.placement.num_devices} devices of the mesh, got {batch}. "
-                "Change one of them."
-            )
+        batch = self.config.training.batch_size
+        check_batch_size(batch, len(self.corpus.train), self.placement)
 
     @property
     def title(self) -> str:

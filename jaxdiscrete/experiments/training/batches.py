@@ -1,4 +1,4 @@
-"""The order of the examples, another one for every epoch."""
+"""Batches of a training set: their size, and an order for every epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,34 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.placement import Placement
+
+
+def check_batch_size(batch: int, num_examples: int, placement: Placement) -> None:
+    """Raises where a batch is no part of the training set, or of the devices.
+
+    Args:
+      batch: rows per step.
+      num_examples: of the training set.
+      placement: on which devices.
+
+    Raises:
+      UsageError: if a batch is larger than the training set or does not split over
+        the devices.
+    """
+    if batch > num_examples:
+        raise UsageError(
+            f"Expected training.batch_size <= {num_examples}, the size of the "
+            f"training set, got {batch}. Lower it."
+        )
+    if batch % placement.num_devices:
+        raise UsageError(
+            "Expected training.batch_size to be a multiple of the "
+            f"{placement.num_devices} devices of the mesh, got {batch}. "
+            "Change one of them."
+        )
 
 
 def epoch_rows(

@@ -8,8 +8,7 @@ from typing import Any
 import jax
 
 from jaxdiscrete.experiments.data.dataset import Dataset
-from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.training.batches import epoch_rows
+from jaxdiscrete.experiments.training.batches import check_batch_size, epoch_rows
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, log_variances
@@ -35,18 +34,8 @@ class DatasetTask:
     placement: Placement = ONE_DEVICE
 
     def __post_init__(self) -> None:
-        batch, available = self.config.training.batch_size, len(self.dataset.train)
-        if batch > available:
-            raise UsageError(
-                f"Expected training.batch_size <= {available}, the size of the "
-                f"training set, got {batch}. Lower it."
-            )
-        if batch % self.placement.num_devices:
-            raise UsageError(
-                "Expected training.batch_size to be a multiple of the "
-                f"{self.placement.num_devices} devices of the mesh, got {batch}. "
-                "Change one of them."
-            )
+        batch = self.config.training.batch_size
+        check_batch_size(batch, len(self.dataset.train), self.placement)
 
     @property
     def title(self) -> str:

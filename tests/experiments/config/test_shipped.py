@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rich.console import Console
 
-from jaxdiscrete.experiments.config.grid import RandomSearch
+from jaxdiscrete.experiments.config.grid import Cosine
 from jaxdiscrete.experiments.config.load import load_experiment, load_runs
 from jaxdiscrete.experiments.config.shipped import CONFIGS, find_config
 from jaxdiscrete.experiments.data.binarization import GREY
@@ -20,7 +19,7 @@ from jaxdiscrete.experiments.data.text import Text
 from jaxdiscrete.experiments.language.captions import TextCorpus
 from jaxdiscrete.experiments.reproduce.results import load_published
 from jaxdiscrete.experiments.reproduce.run import find_experiments
-from jaxdiscrete.experiments.runs.grid import measure_grid
+from jaxdiscrete.experiments.runs.grid import measure
 from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import step
 from jaxdiscrete.experiments.training.state import check_finite
@@ -39,8 +38,11 @@ def run_names(path):
 
 
 def every_run():
-    """All runs; one per file is not slow, by turns, so that all estimators occur."""
-    runs = []
+    """All runs; one per file is not slow, by turns, so that all estimators occur.
+
+    Of those the first of every task is tested every day.
+    """
+    runs, seen = [], set()
     for i, path in enumerate(CLAIMS):
         names = run_names(path)
         if "[grid]" in path.read_text("utf-8"):
@@ -49,7 +51,12 @@ def every_run():
             # A scan of decisions over thousands of words takes long to compile.
             is_long = 'task = "text"' in path.read_text("utf-8")
             is_chosen = j == i % len(names) and not is_long
-            marks = () if is_chosen else pytest.mark.slow
+            task = re.search(r'^task = "(\w+)"', path.read_text("utf-8"), re.MULTILINE)
+            of_task = task and task[1]
+            marks = pytest.mark.slow
+            if is_chosen:
+                marks = pytest.mark.thorough if of_task in seen else ()
+                seen.add(of_task)
             run = pytest.param(path, name, marks=marks, id=f"{name_of(path)}-{name}")
             runs.append(run)
     return runs
@@ -201,13 +208,15 @@ def test_runs_take_two_steps(path, name, monkeypatch, tmp_path):
     check_finite(0, checked, "Correct the file.")
 
 
+@pytest.mark.thorough
 def test_grids_can_be_measured():
-    """Every estimator of every file with a grid, with few gradients."""
+    """Every estimator of every file with a grid of temperatures, with few gradients.
+
+    Random search has a program per size and estimator: its own test has fewer.
+    """
     for path in CLAIMS:
         grid = load_experiment(path).grid
-        if grid is not None:
+        if grid is not None and isinstance(grid.settings, Cosine):
             settings = dataclasses.replace(grid.settings, num_gradients=2)
-            if isinstance(settings, RandomSearch):
-                settings = dataclasses.replace(settings, sizes=(2, 16))
-            few = dataclasses.replace(grid, settings=settings)
-            assert set(measure_grid(few, Console(quiet=True))) == set(grid.runs)
+            measured = measure(dataclasses.replace(grid, settings=settings))
+            assert set(measured.estimators) == set(grid.runs)

@@ -26,7 +26,12 @@ from tests.experiments.oracles import (
     randomised,
 )
 from tests.helpers.parameters import daily
-from tests.helpers.statistics import assert_unbiased, map_in_chunks
+from tests.helpers.statistics import (
+    K_SIGMA,
+    assert_unbiased,
+    map_in_chunks,
+    total_variance,
+)
 from tests.helpers.trees import assert_close, flat, flat_rows
 
 STEP = jnp.zeros((), jnp.int32)
@@ -79,8 +84,9 @@ GRADIENTS = [
 ]
 
 
-#: Every way to nest and to relax, and every kind of model.
+#: One run of the layers, every way to nest and to relax, and every kind of model.
 DAILY = [
+    ("two_layers", "nvil"),
     *(("one_layer", name) for name in ("nvil", "muprop")),
     *(("two_layers", name) for name in ("loo", "rebar", "relax")),
     ("two_layers_analytic", "rebar"),
@@ -163,6 +169,96 @@ def test_gradients_of_control_variates_stay_in_their_layer():
         for path, row in jax.tree_util.tree_leaves_with_path(rows):
             assert np.all(np.isfinite(row)), (name, path)
             assert np.any(row != 0, axis=0).all(), (name, path)
+
+
+# One run of the layers
+
+
+#: Estimators to which the costs above a layer are one number: name and settings.
+ONE_VALUE = {
+    **{name: UNBIASED[name] for name in ("reinforce", "constant_baseline", "nvil")},
+    "dice": ("dice", {"baseline": 1.0}),
+    "running": ("reinforce_running_optimal_baseline", {}),
+    "control_variate": ("control_variate", {"baseline_hidden": (3,)}),
+    "black_box": ("relax", {"critic_hidden": (3,), "baseline_hidden": (3,)}),
+}
+
+
+def nested_loss(case, estimator):
+    """A loss in which the objective of a layer holds the estimate of the next."""
+    model = network(case)
+
+    def loss(params, cv, key):
+        keys = jax.random.split(key, model.depth)
+        scored = jax.lax.stop_gradient(params)
+
+        def expected(layer, below):
+            if layer == model.depth:
+                return jnp.zeros(())
+
+            def f(z, inputs):
+                q = model.posterior(scored, layer, below, IMAGE)
+                cost = model.cost(params, layer, q, below, z, IMAGE, 1.0)
+                return cost + expected(layer + 1, z)
+
+            q = model.posterior(params, layer, below, IMAGE)
+            estimate = estimator.build(f, cv[f"layer_{layer}"])
+            value = estimate(keys[layer], q, model.inputs(layer, below, IMAGE))
+            return model.divergence(params, layer, q) + value
+
+        return expected(0, IMAGE)
+
+    return loss
+
+
+def both_gradients(case, loss, cv, num, seed):
+    """Of the model and of the control variates, ``[num, coordinates]`` each."""
+    params = parameters(case)
+    each = jax.grad(loss, argnums=(0, 1))
+    keys = jax.random.split(jax.random.key(seed), num)
+    rows, trained = map_in_chunks(lambda key: each(params, cv, key), keys)
+    has_cv = bool(jax.tree.leaves(cv))
+    return flat_rows(rows), flat_rows(trained) if has_cv else np.zeros((num, 0))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ONE_VALUE)
+def test_one_run_of_the_layers_is_as_good_as_estimates_in_estimates(name):
+    """Three layers of different widths: the exact mean, and no more variance."""
+    case = CASES["three_layers"]
+    chosen, options = ONE_VALUE[name]
+    estimator, cv = build(case, chosen, **options)
+    assert estimator.settings.sees_one_value
+    model = network(case)
+
+    def loss(params, cv, key):
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
+
+    exact = jax.jit(jax.grad(lambda p: exact_loss(case.model, p, IMAGE)))
+    one, one_cv = both_gradients(case, loss, cv, case.num, 0)
+    assert_unbiased(one, flat(exact(parameters(case))))
+    nested, nested_cv = both_gradients(case, nested_loss(case, estimator), cv, 10**5, 1)
+    ratio = total_variance(one)[0] / total_variance(nested)[0]
+    assert ratio == pytest.approx(1.0, abs=0.1)
+    # What trains the control variates is the same signal.
+    error = np.sqrt(one_cv.var(0) / len(one_cv) + nested_cv.var(0) / len(nested_cv))
+    difference = np.abs(one_cv.mean(0) - nested_cv.mean(0))
+    assert np.all(difference < K_SIGMA * error + 1e-6)
+
+
+@pytest.mark.thorough
+def test_repeats_are_runs_of_all_layers():
+    """The variance of the mean of four is the fourth part."""
+    case = CASES["two_layers"]
+    variance = {}
+    for num_repeats in (1, 4):
+        estimator, cv = build(case, "reinforce", num_repeats=num_repeats)
+
+        def loss(params, key, estimator=estimator, cv=cv):
+            return objective.loss(network(case), params, cv, estimator, key, IMAGE)
+
+        variance[num_repeats], _ = total_variance(gradients(case, loss, 40_000))
+    assert variance[1] / variance[4] == pytest.approx(4.0, rel=0.1)
 
 
 # Pathwise

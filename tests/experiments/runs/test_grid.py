@@ -44,6 +44,7 @@ def runs(talk, measured):
     }
 
 
+@pytest.mark.thorough
 def test_the_oracle_is_the_gradient_by_hand(talk, measured):
     weights = np.exp(np.array(talk.settings.logits))
     p, cos = weights / weights.sum(), np.cos(np.arange(4))
@@ -67,6 +68,7 @@ def test_gumbel_softmax_trades_bias_for_variance(runs):
     assert low["log_variance"].mean > high["log_variance"].mean + 1.0
 
 
+@pytest.mark.thorough
 def test_straight_through_is_biased(runs):
     bias = runs["straight_through"].final["bias"]
     assert bias.mean > 10 * bias.standard_error

@@ -42,6 +42,7 @@ def refuse(*args):
     raise AssertionError("trained again")
 
 
+@pytest.mark.thorough
 def test_a_model_is_trained_once_and_survives_being_killed(models, screen, monkeypatch):
     """A process that dies behind a checkpoint loses nothing of what came before."""
     whole, _ = pretrained.find_or_train(START, screen, train_or_continue)

@@ -14,7 +14,8 @@ from jaxdiscrete.experiments.errors import RunError, UsageError
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output.records import SweepRun
-from jaxdiscrete.experiments.runs import sweep
+from jaxdiscrete.experiments.runs import sweep, train
+from jaxdiscrete.experiments.runs.together import at_point
 from jaxdiscrete.experiments.settings.fields import Schedule, constant
 from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
 from jaxdiscrete.experiments.training import step
@@ -29,7 +30,7 @@ METRICS = ("loss", "train_elbo", "valid_elbo", "log_variance", "encoder_log_vari
 
 @pytest.fixture(autouse=True)
 def tiny_data(monkeypatch):
-    monkeypatch.setattr(sweep, "make_task", lambda c: layered_task(c, DATASET))
+    monkeypatch.setattr(train, "make_task", lambda c, *_: layered_task(c, DATASET))
 
 
 def config(name="rebar", **settings):
@@ -96,7 +97,7 @@ def test_memory_decides_how_many_run_together(tmp_path, monkeypatch):
         groups.append(len(group))
         return [SweepRun("", 0, {}, 0, 0.0, {})] * len(group)
 
-    monkeypatch.setattr(sweep, "_train_together", count)
+    monkeypatch.setattr(sweep, "_train_group", count)
     points = sweep.points(config(), 5, {})
     task = layered_task(config(), DATASET)
     shapes = jax.eval_shape(lambda: step.init(task))
@@ -171,7 +172,7 @@ def test_every_number_that_may_vary_can_be_traced(name):
     assert {"optimizer.learning_rate", "optimizer.control_variate_factor"} <= set(keys)
 
     def loss(value):
-        at = sweep._at(base, 0, dict.fromkeys(keys, value))
+        at = at_point(base, 0, dict.fromkeys(keys, value))
         task = layered_task(at, DATASET)
         data = task.data()
         state, _ = step.step(task, step.init(task), jax.numpy.arange(4), data)
@@ -186,7 +187,7 @@ def test_a_value_replaces_a_schedule():
         "linear_schedule", {"init_value": 1.0, "end_value": 0.5, "transition_steps": 10}
     )
     base = config("gumbel_softmax", temperature=schedule)
-    got = sweep._at(base, 7, {"estimator.temperature": 0.25})
+    got = at_point(base, 7, {"estimator.temperature": 0.25})
     assert got.seed == 7
     assert got.estimator.temperature == constant(0.25)
     check(got)

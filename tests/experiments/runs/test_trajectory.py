@@ -12,7 +12,7 @@ from jaxdiscrete.experiments.errors import RunError, UsageError
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.output import codec
 from jaxdiscrete.experiments.output.records import SharedTrajectory
-from jaxdiscrete.experiments.runs import trajectory
+from jaxdiscrete.experiments.runs import train, trajectory
 from jaxdiscrete.experiments.settings.fields import constant
 from jaxdiscrete.experiments.tasks.generative.settings import Settings as Generative
 from jaxdiscrete.experiments.training import step
@@ -32,7 +32,9 @@ METRICS = trajectory.METRICS
 
 @pytest.fixture(autouse=True)
 def tiny_data(monkeypatch):
-    monkeypatch.setattr(trajectory, "make_task", lambda c: layered_task(c, DATASET))
+    for module in (train, trajectory):
+        tiny = lambda c, *_: layered_task(c, DATASET)  # noqa: E731
+        monkeypatch.setattr(module, "make_task", tiny)
 
 
 def config(name, **settings):
@@ -125,6 +127,7 @@ def test_calls_of_f_are_counted_in():
         assert got == pytest.approx(expected)
 
 
+@pytest.mark.thorough
 def test_followers_train_control_variates_of_their_own():
     """With a rate of its own, a follower's scale leaves its start."""
     start = config("muprop", value_scale=5.0, linear_scale=5.0)

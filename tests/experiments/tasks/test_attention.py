@@ -227,6 +227,7 @@ def test_pictures_have_a_column_per_class(monkeypatch):
         assert label in task.dataset.test_labels[is_it]
 
 
+@pytest.mark.thorough
 def test_training_goes_on_where_it_was_cut(tmp_path, kept):
     """Both classifiers are trained once; a resumed run is the same as a whole one."""
     path = tmp_path / "tiny.toml"

@@ -41,6 +41,7 @@ def parameters(run):
     return state
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["reinforce_loo", "muprop", "rebar"])
 def test_the_sampled_class_has_the_gradient_of_the_marginalised_one(name):
     """With one key for everything but the class, so that its noise is all there is."""

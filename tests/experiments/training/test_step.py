@@ -243,6 +243,7 @@ def test_a_scheduled_rate_reaches_the_optimiser():
     jax.tree.map(np.testing.assert_array_equal, second.params, third.params)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "key"),
     [

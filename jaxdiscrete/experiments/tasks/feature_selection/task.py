@@ -26,10 +26,11 @@ from jaxdiscrete.experiments.tasks.feature_selection.settings import (
     Settings,
 )
 from jaxdiscrete.experiments.training.keys import Stream, stream
-from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, log_variances
 from jaxdiscrete.experiments.training.task import Metrics
+from jaxdiscrete.experiments.training.without_data import TaskWithoutData
 
 _TITLES = {
     "xor": "XOR of two features",
@@ -43,15 +44,13 @@ _NUM_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SelectionTask:
+class SelectionTask(TaskWithoutData):
     """The problem of :class:`Settings`; every step has rows that it never saw."""
 
-    config: Config
-    placement: Placement = ONE_DEVICE
-
-    #: Every step sees new rows.
-    steps_per_epoch = 1
-    image_shape = (NUM_FEATURES, 1)
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """The features of a row, one below the other."""
+        return NUM_FEATURES, 1
 
     @property
     def settings(self) -> Settings:
@@ -67,10 +66,6 @@ class SelectionTask:
     def network(self) -> SelectionNetwork:
         """What chooses and what sees."""
         return SelectionNetwork(self.settings)
-
-    def data(self) -> Any:
-        """There is none."""
-        return ()
 
     def init(self, key: jax.Array) -> Params:
         """Initial parameters of both networks.
@@ -96,10 +91,6 @@ class SelectionTask:
         del params
         latents = LatentSpec(jnp.zeros(NUM_FEATURES), (), jnp.zeros(NUM_FEATURES + 1))
         return {"layer_0": self.config.estimator.init(key, latents)}
-
-    def batches(self, first_step: jax.Array, num_steps: int, data: Any) -> jax.Array:
-        """Nothing to choose from: one row per step."""
-        return jnp.zeros((num_steps, 0))
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Any) -> Rows:
         """New rows.
@@ -239,11 +230,6 @@ class SelectionTask:
             "median_rank": means["median_rank"],
             **{m: last[m] for m in ("loss", "log_variance", "encoder_log_variance")},
         }
-
-    def texts(self, state: TrainState) -> dict[str, list[str]]:
-        """There is nothing to read."""
-        del state
-        return {}
 
     def pictures(self, state: TrainState) -> dict[str, Picture]:
         """Rows, which of their features matter, and which are chosen."""

@@ -15,10 +15,11 @@ from jaxdiscrete.experiments.networks import MLP, apply
 from jaxdiscrete.experiments.tasks.policy import cartpole
 from jaxdiscrete.experiments.tasks.policy.settings import Settings
 from jaxdiscrete.experiments.training.keys import Stream, stream
-from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, gradient_log_variance
 from jaxdiscrete.experiments.training.task import Metrics, Params
+from jaxdiscrete.experiments.training.without_data import TaskWithoutData
 
 
 def discounted_to_go(costs: jax.Array, discount: float) -> jax.Array:
@@ -44,25 +45,15 @@ def discounted_to_go(costs: jax.Array, discount: float) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PolicyTask:
+class PolicyTask(TaskWithoutData):
     """The problem of :class:`Settings`; a batch is that many episodes."""
 
-    config: Config
-    placement: Placement = ONE_DEVICE
-
     title = "CartPole-v0"
-    #: Every step sees all there is.
-    steps_per_epoch = 1
-    image_shape = (0, 0)
 
     @property
     def settings(self) -> Settings:
         """The settings of the problem."""
         return cast(Settings, self.config.model)
-
-    def data(self) -> Any:
-        """There is none: a policy makes its own."""
-        return ()
 
     def init(self, key: jax.Array) -> Params:
         """The policy's network."""
@@ -74,10 +65,6 @@ class PolicyTask:
         state, action = jnp.zeros(cartpole.STATE_SIZE), jnp.zeros(cartpole.NUM_ACTIONS)
         latents = LatentSpec(action, (), state)
         return {"layer_0": self.config.estimator.init(key, latents)}
-
-    def batches(self, first_step: jax.Array, num_steps: int, data: Any) -> jax.Array:
-        """Nothing to choose from: one row per step."""
-        return jnp.zeros((num_steps, 0))
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Any) -> jax.Array:
         """The states in which the episodes start, ``[batch, 4]``."""
@@ -207,16 +194,6 @@ class PolicyTask:
             "reward": reward,
             "loss": -reward,
         }
-
-    def texts(self, state: TrainState) -> dict[str, list[str]]:
-        """There is nothing to read."""
-        del state
-        return {}
-
-    def pictures(self, state: TrainState) -> dict[str, Any]:
-        """There is nothing to show."""
-        del state
-        return {}
 
     @property
     def _network(self) -> MLP:

@@ -13,32 +13,23 @@ import jaxdiscrete as jd
 from jaxdiscrete.experiments.estimators.base import LatentSpec
 from jaxdiscrete.experiments.tasks.toy.settings import Settings
 from jaxdiscrete.experiments.training.keys import Stream, stream
-from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
+from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, gradient_log_variance
 from jaxdiscrete.experiments.training.task import Metrics, Params
+from jaxdiscrete.experiments.training.without_data import TaskWithoutData
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ToyTask:
+class ToyTask(TaskWithoutData):
     """The problem of :class:`Settings`; a batch is that many samples."""
 
-    config: Config
-    placement: Placement = ONE_DEVICE
-
     title = "one Bernoulli variable"
-    #: Every step sees all there is.
-    steps_per_epoch = 1
-    image_shape = (0, 0)
 
     @property
     def settings(self) -> Settings:
         """The settings of the problem."""
         return cast(Settings, self.config.model)
-
-    def data(self) -> Any:
-        """There is none."""
-        return ()
 
     def init(self, key: jax.Array) -> Params:
         """The log-odds; any key will do."""
@@ -50,10 +41,6 @@ class ToyTask:
         del params
         latents = LatentSpec(jnp.zeros(()), (), jnp.zeros(0))
         return {"layer_0": self.config.estimator.init(key, latents)}
-
-    def batches(self, first_step: jax.Array, num_steps: int, data: Any) -> jax.Array:
-        """Nothing to choose from: one row per step."""
-        return jnp.zeros((num_steps, 0))
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Any) -> jax.Array:
         """Samples without inputs, ``[batch, 0]``."""
@@ -134,16 +121,6 @@ class ToyTask:
             name: math.fsum(row[name] for row in tail) / len(tail)
             for name in ("theta", "loss", "log_variance")
         }
-
-    def pictures(self, state: TrainState) -> dict[str, Any]:
-        """There is nothing to show."""
-        del state
-        return {}
-
-    def texts(self, state: TrainState) -> dict[str, list[str]]:
-        """There is nothing to read."""
-        del state
-        return {}
 
 
 def make(config: Config, placement: Placement) -> ToyTask:
