@@ -209,8 +209,9 @@ def _fit(name: str, value: ArrayLike, d: Sampler) -> ArrayLike:
         return value
     if not isinstance(d, Reparametrisable):
         raise ValueError(
-            f"Expected {name} to be one number for {type(d).__name__}, whose parameters "
-            f"need not have the shape of its sample, got shape {shape}. Train one number."
+            f"Expected {name} to be one number for {type(d).__name__}, whose "
+            "parameters need not have the shape of its sample, got shape "
+            f"{shape}. Train one number."
         )
     sample_shape = jax.eval_shape(d.sample, jax.random.key(0)).shape
     if shape == sample_shape:

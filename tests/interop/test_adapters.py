@@ -303,8 +303,8 @@ def test_controls_need_parameters_and_one_scale(no_compute):
     mean = lambda q: jnp.sum(q.distribution.loc)  # noqa: E731
     with pytest.raises(ValueError, match=r"scale to be one number for .*got shape \(3"):
         jd.control_variate(jnp.sum, jnp.sum, mean, scale=jnp.ones(3))(KEY, q)
+    counts = jd.as_sampler(numpyro().Binomial(4, probs=0.3))
     with pytest.raises(TypeError, match=r"control_variate, got _Pytree.*has only s"):
-        counts = jd.as_sampler(numpyro().Binomial(4, probs=0.3))
         jd.control_variate(jnp.sum, jnp.sum, mean)(KEY, counts)
 
 

@@ -278,3 +278,24 @@ def test_the_command_line_says_it_in_one_line(options, expected, tmp_path, capsy
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"jaxdiscrete: {expected}")
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("coco", "text/image_coco.txt"),
+        ("seqgan_oracle_random", "seqgan_oracle/embedding.npz"),
+    ],
+)
+def test_damaged_files_are_one_line_and_stay(name, file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JAXDISCRETE_DATA", str(tmp_path))
+    path, folder = tmp_path / file, tmp_path / "runs"
+    path.parent.mkdir()
+    path.write_bytes(b"a dog\n")
+    arguments = ["reproduce", f"text/{name}", "--short", "--output-dir", str(folder)]
+    assert run_command(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    expected = f"jaxdiscrete: Expected {path} as it was published, got a"
+    assert line.startswith(expected)
+    assert path.read_bytes() == b"a dog\n"
+    assert not list(folder.rglob("config.json"))
