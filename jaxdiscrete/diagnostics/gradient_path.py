@@ -11,7 +11,9 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_parameters, check_scalar
 from jaxdiscrete.core.dataflow import derivative_paths
-from jaxdiscrete.core.leaving import LEFT_THROUGH_AUX, leaving_is_marked
+from jaxdiscrete.core.linearity import nonlinearity
+from jaxdiscrete.core.marks import LEFT_THROUGH_AUX, marks_are_made
+from jaxdiscrete.core.programs import called_program, carry_of
 from jaxdiscrete.core.typing import PyTree
 
 #: How a value depends on a parameter. PATH: with a derivative. The name of a
@@ -92,14 +94,20 @@ class GradientPath:
 
     Attributes:
       leaves: one entry per leaf of the parameters.
+      nonlinearity: an operation that is not linear, through which the loss depends on
+        the value of an estimate; empty where there is none.
     """
 
     leaves: tuple[LeafPath, ...]
+    nonlinearity: str = ""
 
     @property
     def ok(self) -> bool:
-        """Tells whether ``jax.grad`` reaches every leaf, and on every way."""
-        return all(leaf.ok for leaf in self.leaves)
+        """Tells whether ``jax.grad`` has the mean that it seems to have.
+
+        It reaches every leaf, on every way, and the loss is linear in its estimates.
+        """
+        return all(leaf.ok for leaf in self.leaves) and not self.nonlinearity
 
     def __str__(self) -> str:
         lines = [str(leaf) for leaf in self.leaves]
@@ -108,7 +116,19 @@ class GradientPath:
             lines.append(_REMEDY_OF_AUX)
         elif cuts - {_WORDS[PATH]}:
             lines.append(_REMEDY)
+        if self.nonlinearity:
+            lines.append(remedy_of_nonlinearity(self.nonlinearity))
         return "\n".join(lines)
+
+
+def remedy_of_nonlinearity(name: str) -> str:
+    """What to do where a loss is not linear in an estimate, but through ``name``."""
+    return (
+        f"The loss depends on the value of an estimate through {name}, which is not "
+        "linear: its mean is not that of the expectation. Put the function inside f if "
+        "its expectation is meant; for the logarithm of a mean of weights take "
+        "jaxdiscrete.bounds.vimco; for a function of an expectation, jaxdiscrete.exact."
+    )
 
 
 def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> GradientPath:
@@ -123,10 +143,15 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     stops one way and keeps another is taken to mean it, as in a straight-through
     gradient.
 
-    For an objective of a sample, ``gradient_path(f, z)`` says whether f is
-    differentiable in z, which :func:`jaxdiscrete.rebar` and others need.
+    A function of an estimate that is not linear, such as its logarithm or a clipped
+    value, is reported: its mean is not that of the expectation. A product of two
+    estimates passes, and is right where their keys are independent.
 
-    It looks at whole leaves, and trusts the custom derivatives that it meets.
+    It looks at whole leaves, and trusts the custom derivatives that it meets. Two
+    things it cannot read: jumps of f, which
+    :func:`jaxdiscrete.testing.assert_differentiable` finds, and a leaf that is trained
+    by the loss and by a control variate at once, which
+    :func:`jaxdiscrete.testing.assert_control_variates_are_separate` finds.
 
     Args:
       loss: ``loss(params, *args) -> scalar``, what ``jax.grad`` was called with.
@@ -163,7 +188,7 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     def scalar(*leaves: jax.Array) -> jax.Array:
         return jnp.asarray(loss(jax.tree.unflatten(treedef, leaves), *args))
 
-    with leaving_is_marked():
+    with marks_are_made():
         jaxpr = jax.make_jaxpr(scalar)(*leaves).jaxpr
     paths = derivative_paths(lambda leaves: scalar(*leaves), leaves, ())
     found = []
@@ -176,7 +201,7 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
         words = {cut.removeprefix(STOPPED) for cut in cuts}
         in_words = sorted({_WORDS.get(word, word) for word in words})
         found.append(LeafPath(name, is_used, has_path, tuple(in_words)))
-    return GradientPath(tuple(found))
+    return GradientPath(tuple(found), nonlinearity(jaxpr))
 
 
 def _follow(jaxpr: Any, inputs: list[Marks]) -> list[Marks]:
@@ -208,30 +233,16 @@ def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
         # max(x, 0) compares too, but is as continuous as its cases.
         cases = _NOTHING.union(*inputs[1:])
         together = (cases or together) | (inputs[0] & {UNCREDITED})
-    inner = _program_of(eqn, "jaxpr")
+    inner = called_program(eqn)
     if inner is not None:
         return _follow_inner(eqn, inner, inputs)
     return [_after(name, v.aval, together) for v in eqn.outvars]
 
 
-def _program_of(eqn: Any, *names: str) -> Any:
-    """The program that an equation calls with its own operands, or None."""
-    # The last one is that of a rule under JAX_CUSTOM_VJP3.
-    traced = getattr(eqn.params.get("_prim"), "traced", None)
-    for inner in (*map(eqn.params.get, names), getattr(traced, "jaxpr", None)):
-        inner = getattr(inner, "jaxpr", inner)
-        if inner is not None and (
-            len(inner.invars) == len(eqn.invars)
-            and len(inner.outvars) == len(eqn.outvars)
-        ):
-            return inner
-    return None
-
-
 def _uncredited(eqn: Any, inputs: list[Marks]) -> list[Marks]:
     """Finds the results of a rule that depend on what left through aux."""
     only = [marks & {UNCREDITED} for marks in inputs]
-    inner = _program_of(eqn, "call_jaxpr", "fun_jaxpr")
+    inner = called_program(eqn)
     if inner is None:
         return [_NOTHING.union(*only)] * len(eqn.outvars)
     return _follow(inner, only)
@@ -240,7 +251,7 @@ def _uncredited(eqn: Any, inputs: list[Marks]) -> list[Marks]:
 def _follow_inner(eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
     """Follows as :func:`_follow` does, and what a scan carries until nothing is new."""
     outputs = _follow(inner, inputs)
-    first, count = eqn.params.get("num_consts", 0), eqn.params.get("num_carry", 0)
+    first, count = carry_of(eqn) if eqn.primitive.name == "scan" else (0, 0)
     while True:
         carried = [
             a | b for a, b in zip(inputs[first : first + count], outputs, strict=False)

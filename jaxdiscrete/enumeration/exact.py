@@ -109,7 +109,7 @@ def _expectation(
     common would otherwise meet the rounding errors of the derivatives of the weights.
     """
     wide = values.astype(weights.dtype)
-    common = jax.lax.stop_gradient(wide[likeliest])
+    common = freeze(wide[likeliest])
     common = jnp.where(jnp.isfinite(common), common, 0.0)
     mean = common + weighted_sum(weights, wide - common[None])
     return mean.astype(values.dtype)

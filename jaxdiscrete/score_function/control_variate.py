@@ -61,7 +61,9 @@ def control_variate(
       scale: :math:`\eta`; one number, an array of the latent's shape, or a pytree of
         q's structure. Arrays are trained by the variance. Default: 1.
       baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
-        squared error in :func:`least_squares`. Default: none.
+        squared error in :func:`least_squares`. Default: none. What it
+        shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
         leaves through aux gets no credit for what happens to it later: see
         :func:`jaxdiscrete.sequential`.

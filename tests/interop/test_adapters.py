@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close
 
@@ -128,7 +129,10 @@ CASES = {
         mean_of_bits,
     ),
 }
-all_cases = pytest.mark.parametrize("name", CASES)
+#: A bit, a joint one of classes, and one that is not finite, each of one library.
+all_cases = pytest.mark.parametrize(
+    "name", daily(["distrax_bernoulli", "tfp_one_hot", "numpyro_poisson"], CASES)
+)
 
 
 def loss_of(name, num_samples=4):

@@ -104,7 +104,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
 
 # Killed runs
 
-NUM_STEPS = 30
+NUM_STEPS = 16
 MANY = f"""
 [model]
 num_latents = [2]
@@ -118,7 +118,7 @@ num_samples = 2
 num_examples = 20
 num_test_examples = 20
 [estimator]
-name = "rebar"
+name = "nvil"
 """
 
 
@@ -162,6 +162,54 @@ num_samples = 4
 """
 
 
+CLASSIFIER = """
+hidden = [4]
+num_epochs = 1
+batch_size = 500
+"""
+ATTENTION = f"""
+[data]
+name = "digits"
+binarization = "none"
+[model]
+task = "attention"
+hidden = [4]
+mask = [2, 2]
+[model.predictor]{CLASSIFIER}
+[model.evaluator]{CLASSIFIER}seed = 1
+[training]
+num_steps = {NUM_STEPS}
+batch_size = 50
+steps_per_block = 1
+blocks_per_checkpoint = 1
+[evaluation]
+num_samples = 2
+num_examples = 20
+num_test_examples = 200
+[estimator]
+name = "rebar"
+"""
+
+
+FEATURES = f"""
+[model]
+task = "feature_selection"
+hidden = [4]
+predictor_hidden = [4]
+[training]
+num_steps = {NUM_STEPS}
+batch_size = 10
+steps_per_block = 1
+blocks_per_checkpoint = 1
+[evaluation]
+num_samples = 1
+num_examples = 20
+num_test_examples = 20
+[estimator]
+name = "reinforce_loo"
+"""
+
+
 def start(path, folder, cache, *extra):
     code = "import sys; from jaxdiscrete.experiments.cli import main; sys.exit(main())"
     args = ["train", path, "--output-dir", folder, *extra]
@@ -185,6 +233,7 @@ def kill_when(process, is_moment):
     while not is_moment():
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < limit
+        time.sleep(5e-4)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     process.stderr.close()
@@ -210,11 +259,12 @@ def is_writing(folder):
 @pytest.mark.parametrize(
     "text",
     [
-        MANY,
-        pytest.param(POLICY, marks=pytest.mark.thorough),
-        pytest.param(TEXT, marks=pytest.mark.thorough),
+        pytest.param(MANY, id="generative"),
+        pytest.param(POLICY, id="policy", marks=pytest.mark.thorough),
+        pytest.param(ATTENTION, id="attention", marks=pytest.mark.thorough),
+        pytest.param(FEATURES, id="feature_selection", marks=pytest.mark.thorough),
+        pytest.param(TEXT, id="text", marks=pytest.mark.thorough),
     ],
-    ids=["many", "policy", "text"],
 )
 def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path, monkeypatch):
     """Twice: within the writing of a checkpoint, and after one."""
