@@ -64,7 +64,8 @@ def train(
     rows: list[Row] = []
     if resume:
         state = placement.replicate(checkpoints.restore(folder, state))
-        rows = files.read_metrics(folder, int(state.step))
+        block = config.training.steps_per_block
+        rows = files.read_metrics(folder, int(state.step), block)
         screen.print(f"{folder.name}: resumed after step {int(state.step)}")
     state = _train_blocks(task, state, rows, folder, screen)
     if not rows:
