@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.checks import check_args_are_arrays, check_real_scalar
-from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.numbers import check_finite
 from jaxdiscrete.core.precision import in_float32
@@ -39,6 +39,8 @@ def least_squares(baseline: ArrayLike | Callable[..., ArrayLike]) -> LeastSquare
 
     Args:
       baseline: a scalar, or ``baseline(*args) -> scalar`` with its inputs stopped.
+        What it shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
 
     Returns:
       An argument for ``baseline=``.

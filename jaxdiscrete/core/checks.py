@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdiscrete.core.cuts import way_of
 from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.latents import draw, is_array, is_single_leaf, latents
 from jaxdiscrete.core.typing import PyTree
+from jaxdiscrete.core.ways import CALLBACK
 
 _DIFFERENTIABLE_REMEDY = (
     "Write f without rounding, comparisons, integer casts or stop_gradient on z, or "
@@ -132,9 +134,7 @@ def _describe(out: Any) -> str:
 def check_differentiable(
     name: str, what: str, f: Callable[..., Any], z: PyTree, args: Sequence[Any]
 ) -> None:
-    """Raises where f uses a latent but its derivative there is zero by construction.
-
-    It looks at whole leaves of z: f that rounds one coordinate and not another passes.
+    """Raises where part of what f makes of z has a derivative of zero by construction.
 
     Args:
       name: the estimator, for the message.
@@ -147,21 +147,25 @@ def check_differentiable(
       TypeError: if no derivative can reach a leaf of z that f uses, or if f calls
         Python.
     """
+    cut, cause = CALLBACK, None
     try:
-        paths = derivative_paths(f, z, args)
+        cut = way_of(f, z, args).cut
     except (TypeError, ValueError) as error:
         if not any(text in str(error) for text in _NO_DERIVATIVE):
             raise
+        cause = error
+    if cut == CALLBACK:
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
             "function that calls Python (jaxdiscrete.black_box, jax.pure_callback), "
             f"through which JAX has no derivative. {_DIFFERENTIABLE_REMEDY}"
-        ) from error
-    if any(used and not path for used, path in paths):
+        ) from cause
+    if cut:
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
-            "function whose derivative is zero by construction: what it contributes "
-            f"would silently vanish. {_DIFFERENTIABLE_REMEDY}"
+            f"function that depends on z through {cut}, whose derivative is zero by "
+            "construction: what it contributes would silently vanish. "
+            f"{_DIFFERENTIABLE_REMEDY}"
         )
 
 

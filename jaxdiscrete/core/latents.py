@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.marks import frozen
 from jaxdiscrete.core.numbers import check_finite
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.sample import GivenSample
@@ -160,12 +161,17 @@ def is_array(x: Any) -> bool:
 
 def freeze(tree: PyTree) -> PyTree:
     """Stops gradients through every floating array; other leaves pass unchanged."""
-    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if is_array(x) else x, tree)
+    return jax.tree.map(lambda x: frozen(x) if is_array(x) else x, tree)
 
 
 def has_parameters(d: Any) -> bool:
-    """Tells whether the leaves of a distribution are its parameters."""
-    return isinstance(d, Reparametrisable | Finite)
+    """Tells whether the leaves of a distribution are its parameters.
+
+    Another class says so by an attribute ``leaves_are_parameters``.
+    """
+    if isinstance(d, Reparametrisable | Finite):
+        return True
+    return bool(getattr(d, "leaves_are_parameters", False))
 
 
 def parameters_in_float32(q: PyTree) -> PyTree:
@@ -218,7 +224,7 @@ def broadcast_to_latents(name: str, value: PyTree, q: PyTree) -> PyTree:
       name: what ``value`` is, for the error message.
       value: one number, an array of the latent's shape (its batch shape, or its
         sample shape), or a pytree of those with the structure of ``q``.
-      q: pytree of distributions with a relaxation.
+      q: pytree of distributions; one without a relaxation takes one number.
 
     Returns:
       A pytree of the structure of ``q``: scalars, or arrays that broadcast against
@@ -268,10 +274,18 @@ def split_over_latents(name: str, value: PyTree, q: PyTree) -> list[Any]:
     return values
 
 
-def _fit(name: str, value: ArrayLike, d: Reparametrisable) -> ArrayLike:
+def _fit(name: str, value: ArrayLike, d: Sampler) -> ArrayLike:
     shape = np.shape(value)
+    if shape == ():
+        return value
+    if not isinstance(d, Reparametrisable):
+        raise ValueError(
+            f"Expected {name} to be one number for {type(d).__name__}, whose "
+            "parameters need not have the shape of its sample, got shape "
+            f"{shape}. Train one number."
+        )
     sample_shape = jax.eval_shape(d.sample, jax.random.key(0)).shape
-    if shape in ((), sample_shape):
+    if shape == sample_shape:
         return value
     if shape == d.batch_shape:
         extra = (1,) * (len(sample_shape) - len(shape))

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
-from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.latents import draw, freeze, log_prob
 from jaxdiscrete.core.needs import SAMPLER, Needs
 from jaxdiscrete.core.numbers import check_count
