@@ -78,7 +78,7 @@ def measure(
         check(dataclasses.replace(config, estimator=others[name]))
     _check_run(config, folder)
     task = cast(LayeredTask, make_task(config))
-    state = checkpoints.restore(folder, jax.jit(lambda: step.init(task))())
+    state = checkpoints.restore(folder, jax.eval_shape(lambda: step.init(task)))
 
     rows = jnp.asarray(shuffled_subset(task.dataset.valid, num_images))
     x = task.pixels(stream(config.seed, Stream.METER_PIXELS), rows)
