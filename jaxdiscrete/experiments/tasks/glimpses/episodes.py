@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,17 +12,7 @@ import jaxdiscrete as jd
 from jaxdiscrete.experiments.estimators.sequences import PATHWISE
 from jaxdiscrete.experiments.networks import Params
 from jaxdiscrete.experiments.tasks.glimpses.network import GlimpseNetwork
-from jaxdiscrete.experiments.tasks.glimpses.scenes import Scene
 from jaxdiscrete.experiments.training.settings import Config
-
-
-class Watched(NamedTuple):
-    """What came of hard choices in one scene; the glimpses first."""
-
-    z: jax.Array
-    """The places, one-hot."""
-    log_p: jax.Array
-    """Log-probabilities of the labels after every glimpse."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,41 +116,6 @@ class Episodes:
     def inputs(self, state: jax.Array, t: jax.Array) -> jax.Array:
         """What baselines and critics know: the state, and how many glimpses it saw."""
         return jnp.concatenate([state, jax.nn.one_hot(t, len(self._times))])
-
-    def watch(self, weights: Params, key: jax.Array, image: jax.Array) -> Watched:
-        """Glimpses of one scene, without a gradient.
-
-        Args:
-          weights: of the network.
-          key: PRNG key.
-          image: of the scene.
-
-        Returns:
-          The places, and what the network thought there.
-        """
-        places = self.network.places(image)
-
-        def body(state: jax.Array, key: jax.Array) -> tuple[jax.Array, Watched]:
-            z = self.network.choose(weights, state).sample(key)
-            state, log_p = self.network.read(weights, state, places, z)
-            return state, Watched(z, log_p)
-
-        keys = jax.random.split(key, len(self._times))
-        watched: Watched = jax.lax.scan(body, self.network.start(), keys)[1]
-        return watched
-
-    def share_of_ink(self, watched: Watched, scene: Scene) -> jax.Array:
-        """How much of the ink of the digit was within a glimpse.
-
-        Args:
-          watched: one sequence of glimpses.
-          scene: in which they were.
-
-        Returns:
-          A scalar from 0 to 1.
-        """
-        was_seen = jnp.tensordot(watched.z.max(axis=0), self.network.windows, 1) > 0.0
-        return jnp.sum(scene.digit * was_seen) / jnp.sum(scene.digit)
 
     @property
     def _times(self) -> jax.Array:

@@ -34,9 +34,11 @@ class Reader(nn.Module):
         return state, nn.log_softmax(nn.Dense(self.num_classes, name="output")(state))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class GlimpseNetwork:
     """Both parts of the network, for one scene.
+
+    Equal ones share their compiled programs.
 
     Args:
       settings: of the task.

@@ -17,9 +17,13 @@ from jaxdiscrete.experiments.estimators.base import LatentSpec
 from jaxdiscrete.experiments.networks import Params
 from jaxdiscrete.experiments.output.figures import Picture
 from jaxdiscrete.experiments.tasks.glimpses.episodes import Episodes
+from jaxdiscrete.experiments.tasks.glimpses.evaluation import (
+    mean_outcomes,
+    outcomes,
+)
 from jaxdiscrete.experiments.tasks.glimpses.network import GlimpseNetwork
 from jaxdiscrete.experiments.tasks.glimpses.pictures import draw
-from jaxdiscrete.experiments.tasks.glimpses.scenes import Scene, compose
+from jaxdiscrete.experiments.tasks.glimpses.scenes import Maker, Scene, make_scenes
 from jaxdiscrete.experiments.tasks.glimpses.settings import Settings
 from jaxdiscrete.experiments.training.dataset import DatasetTask
 from jaxdiscrete.experiments.training.images import NUM_IMAGES, one_per_class
@@ -31,8 +35,8 @@ from jaxdiscrete.experiments.training.task import Metrics
 
 #: Held-out scenes are the same in every run, whatever its seed.
 _SEED = 0
-#: Scenes that are alive at once.
-_CHUNK = 500
+#: Scenes among which those of the pictures are the first of their class.
+_NUM_TO_CHOOSE_FROM = 500
 
 
 class Data(NamedTuple):
@@ -49,17 +53,6 @@ class Batch(NamedTuple):
 
     image: jax.Array
     label: jax.Array
-
-
-class Outcome(NamedTuple):
-    """What comes of hard choices; one entry per scene."""
-
-    cross_entropy: jax.Array
-    """Of the label after the last glimpse, in nats."""
-    is_right: jax.Array
-    """1. where the label is the most likely one."""
-    ink: jax.Array
-    """The share of the digit that was seen."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,12 +87,21 @@ class GlimpseTask(DatasetTask):
         return height, width
 
     @functools.cached_property
-    def episodes(self) -> Episodes:
-        """The looking at scenes."""
+    def network(self) -> GlimpseNetwork:
+        """What looks."""
         labels = self.dataset.train_labels
         assert labels is not None
-        network = GlimpseNetwork(self.settings, int(labels.max()) + 1)
-        return Episodes(self.config, network)
+        return GlimpseNetwork(self.settings, int(labels.max()) + 1)
+
+    @property
+    def episodes(self) -> Episodes:
+        """The looking at scenes, for a gradient."""
+        return Episodes(self.config, self.network)
+
+    @property
+    def _maker(self) -> Maker:
+        white = 255.0 if self.dataset.is_grey else 1.0
+        return Maker(self.settings, self.dataset.image_shape, white)
 
     def data(self) -> Data:
         """Training images with labels, and scenes for evaluation."""
@@ -124,37 +126,10 @@ class GlimpseTask(DatasetTask):
           The scenes, with fragments of the same images, and their labels.
         """
         assert labels is not None
-        key, rows = jax.random.key(_SEED), jnp.asarray(images)
-        chosen = jnp.asarray(shuffled_subset(np.arange(len(images)), num))
-        scenes = jax.jit(self.scenes)(key, chosen, rows)
-        return scenes, jnp.asarray(labels)[chosen]
-
-    def scenes(self, key: jax.Array, chosen: jax.Array, rows: jax.Array) -> Scene:
-        """Scenes with some of the images, and fragments of all.
-
-        Args:
-          key: PRNG key.
-          chosen: rows of the images that are to be named.
-          rows: images as they are stored.
-
-        Returns:
-          The scenes, in the order of ``chosen``.
-        """
-        key_others, key_places = jax.random.split(key)
-        num, settings = len(chosen), self.settings
-        others = jax.random.randint(
-            key_others, (num, settings.num_fragments), 0, len(rows)
-        )
-
-        def one(key: jax.Array, digit: jax.Array, others: jax.Array) -> Scene:
-            shape = self.dataset.image_shape
-            pixels = self._pixels(rows[digit]), self._pixels(rows[others])
-            return compose(settings, shape, key, *pixels)
-
-        return jax.vmap(one)(jax.random.split(key_places, num), chosen, others)
-
-    def _pixels(self, rows: jax.Array) -> jax.Array:
-        return rows.astype(jnp.float32) / (255.0 if self.dataset.is_grey else 1.0)
+        chosen = shuffled_subset(np.arange(len(images)), num)
+        key = jax.random.key(_SEED)
+        scenes = make_scenes(self._maker, key, jnp.asarray(chosen), jnp.asarray(images))
+        return scenes, jnp.asarray(labels[chosen])
 
     def init(self, key: jax.Array) -> Params:
         """Initial parameters of the network.
@@ -165,7 +140,7 @@ class GlimpseTask(DatasetTask):
         Returns:
           The parameters.
         """
-        return self.episodes.network.init(key)
+        return self.network.init(key)
 
     def init_control_variates(self, params: Params, key: jax.Array) -> Params:
         """Initial parameters of the estimator, which is the same at every glimpse.
@@ -194,7 +169,8 @@ class GlimpseTask(DatasetTask):
         Returns:
           The scenes and their labels.
         """
-        return Batch(self.scenes(key, chosen, data.train).image, data.labels[chosen])
+        scenes = self._maker(key, chosen, data.train)
+        return Batch(scenes.image, data.labels[chosen])
 
     def loss(
         self, params: Params, key: jax.Array, batch: Batch, step: jax.Array
@@ -217,32 +193,6 @@ class GlimpseTask(DatasetTask):
             params, keys, images, labels, step
         ).mean()
 
-    def watch(
-        self, weights: Params, key: jax.Array, scenes: Scene, labels: jax.Array
-    ) -> Outcome:
-        """Scenes with hard choices.
-
-        Args:
-          weights: of the network.
-          key: PRNG key, split over the scenes.
-          scenes: to look at.
-          labels: of their digits.
-
-        Returns:
-          One entry per scene.
-        """
-
-        def one(args: tuple[jax.Array, Scene, jax.Array]) -> Outcome:
-            key, scene, label = args
-            watched = self.episodes.watch(weights, key, scene.image)
-            log_p = watched.log_p[-1]
-            is_right = (jnp.argmax(log_p) == label).astype(jnp.float32)
-            ink = self.episodes.share_of_ink(watched, scene)
-            return Outcome(-log_p[label], is_right, ink)
-
-        keys = jax.random.split(key, len(labels))
-        return jax.lax.map(one, (keys, scenes, labels), batch_size=_CHUNK)
-
     def metrics(self, state: TrainState, losses: jax.Array, data: Data) -> Metrics:
         """Hard choices in validation scenes, and the gradient variance.
 
@@ -257,7 +207,8 @@ class GlimpseTask(DatasetTask):
         del losses
         key = stream(self.config.seed, Stream.EVALUATION)
         key = jax.random.fold_in(key, state.step)
-        outcome = self.watch(state.params["model"], key, data.valid, data.valid_labels)
+        weights = state.params["model"]
+        outcome = outcomes(self.network, weights, key, data.valid, data.valid_labels)
         return {
             "valid_accuracy": outcome.is_right.mean(),
             "ink": outcome.ink.mean(),
@@ -281,17 +232,15 @@ class GlimpseTask(DatasetTask):
             self.dataset.test, self.dataset.test_labels, settings.num_test_examples
         )
 
-        @jax.jit
-        def tested(scenes: Scene, labels: jax.Array) -> Outcome:
-            keys = jax.random.split(
-                stream(self.config.seed, Stream.FINAL), settings.num_samples
-            )
-            outcomes = jax.lax.map(
-                lambda key: self.watch(weights, key, scenes, labels), keys
-            )
-            return jax.tree.map(lambda x: x.mean(0), outcomes)
-
-        outcome = jax.tree.map(np.asarray, tested(scenes, labels))
+        outcome = mean_outcomes(
+            self.network,
+            weights,
+            stream(self.config.seed, Stream.FINAL),
+            scenes,
+            labels,
+            settings.num_samples,
+        )
+        outcome = jax.tree.map(np.asarray, outcome)
         error = outcome.is_right.std(ddof=1) / np.sqrt(len(outcome.is_right))
         last = ("loss", "log_variance", "encoder_log_variance")
         final = {
@@ -313,12 +262,11 @@ class GlimpseTask(DatasetTask):
           By file name.
         """
         scenes, labels = self.held_out(
-            self.dataset.test, self.dataset.test_labels, len(self.dataset.test)
+            self.dataset.test, self.dataset.test_labels, _NUM_TO_CHOOSE_FROM
         )
         shown = one_per_class(np.asarray(labels), NUM_IMAGES)
-        scenes = jax.tree.map(lambda x: x[shown], scenes)
         key = stream(self.config.seed, Stream.FIGURES)
-        return draw(self.episodes, state.params["model"], key, scenes)
+        return draw(self.network, state.params["model"], key, scenes.image[shown])
 
 
 def make(config: Config, placement: Placement) -> GlimpseTask:
