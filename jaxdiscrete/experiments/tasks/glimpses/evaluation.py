@@ -74,7 +74,7 @@ def share_of_ink(network: GlimpseNetwork, z: jax.Array, digit: jax.Array) -> jax
       A scalar from 0 to 1.
     """
     was_seen = jnp.tensordot(z.max(axis=0), network.windows, 1) > 0.0
-    return jnp.sum(digit * was_seen) / jnp.sum(digit)
+    return jnp.sum(jnp.where(was_seen, digit, 0.0)) / jnp.sum(digit)
 
 
 def outcomes(
