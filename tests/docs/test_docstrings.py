@@ -25,9 +25,7 @@ CORE = [
 DAILY = [
     f"jaxdiscrete.{name}"
     for name in (
-        "bounds",
-        "core.typing",
-        "coupled.arsm",
+        "coupled.arm",
         "diagnostics.gradient_path",
         "distributions.bernoulli",
         "distributions.categorical",
@@ -35,10 +33,8 @@ DAILY = [
         "graphs.given",
         "interop.adapters",
         "multi_sample.monte_carlo",
-        "multi_sample.reinforce_loo",
         "pathwise.gumbel_softmax",
         "score_function.nvil",
-        "score_function.rebar",
         "solvers.imle",
         "testing",
     )

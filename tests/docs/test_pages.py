@@ -10,7 +10,7 @@ NEEDED = {"recipes": ("flax", "equinox"), "other_libraries": ("distrax",)}
 
 
 #: Those that are run every day.
-SHORT = ("README", "keys", "hierarchies", "own_samplers")
+SHORT = ("README", "keys")
 
 
 def name_of(path):

@@ -79,8 +79,10 @@ def losses_and_gradients(loss, theta=THETA, group=4, num=150_000):
 @pytest.mark.parametrize(
     ("loss", "reward", "drawn_from"),
     [
-        (whole_sequence, interaction, THETA),
-        (whole_reward_a_step, interaction, THETA),
+        pytest.param(whole_sequence, interaction, THETA, marks=pytest.mark.thorough),
+        pytest.param(
+            whole_reward_a_step, interaction, THETA, marks=pytest.mark.thorough
+        ),
         (reward_from_here, total_reward, THETA),
         (off_policy, interaction, OTHER),
     ],

@@ -36,6 +36,8 @@ class Stream(enum.IntEnum):
     METER_PIXELS = 8
     #: Untrained control variates that the meter compares with.
     METER_INIT = 9
+    #: Gradients whose variance a block ends with, beside metrics; folded with the step.
+    VARIANCE = 10
 
 
 def stream(seed: ArrayLike, which: Stream) -> jax.Array:

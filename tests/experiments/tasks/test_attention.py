@@ -9,24 +9,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from jaxdiscrete.experiments.cli import main
+from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.data.settings import Data
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.settings.check import check_bounds
+from jaxdiscrete.experiments.tasks.attention import frozen
 from jaxdiscrete.experiments.tasks.attention import task as attention
 from jaxdiscrete.experiments.tasks.attention.classifier import Trained
 from jaxdiscrete.experiments.tasks.attention.evaluation import evaluate, summarise
 from jaxdiscrete.experiments.tasks.attention.settings import Classifier, Settings
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE
 from jaxdiscrete.experiments.training.settings import Config, Evaluation, Training
+from jaxdiscrete.experiments.training.task import at_config
 from tests.experiments.helpers import init
 from tests.helpers.trees import flat, flat_rows
 
 FAST = Classifier(hidden=(6,), num_epochs=1, batch_size=500)
-MODEL = Settings(hidden=(4,), mask=(2, 2), predictor=FAST, evaluator=FAST)
+OTHER = dataclasses.replace(FAST, seed=1)
+MODEL = Settings(hidden=(4,), mask=(2, 2), predictor=FAST, evaluator=OTHER)
 DATA = Data(name="digits", binarization="none")
 K_SIGMA = 4.5
 TINY = """
@@ -45,6 +50,7 @@ batch_size = 500
 hidden = [6]
 num_epochs = 11
 batch_size = 500
+seed = 1
 [training]
 num_steps = 4
 batch_size = 500
@@ -59,7 +65,7 @@ name = "rebar"
 """
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def kept(tmp_path, monkeypatch):
     """An empty folder for what is trained once."""
     monkeypatch.setenv("JAXDISCRETE_CACHE", str(tmp_path / "kept"))
@@ -167,6 +173,42 @@ def test_sampled_masks_have_the_gradient_of_all_masks(name, settings):
     assert np.all(error < K_SIGMA * se + 1e-6 * scale), f"z={error / se}"
 
 
+def test_the_variance_is_that_of_masks_at_given_parameters():
+    """By enumeration: every image has sixteen masks of its own, independent of others.
+
+    Moving averages would mix parameters, and batches would be part of the variance.
+    """
+    task = make("reinforce", num_gradients=4000)
+    weights = classifier(task, 7)
+    task.classifiers.__dict__["predictor"] = Trained(weights, np.ones(1), np.ones(1))
+    state = init(task)
+    found = jax.jit(task.log_variances)(state._replace(step=jnp.asarray(9)))
+    moved = jax.tree.map(lambda m: m + 3.0, state.moments)
+    again = jax.jit(task.log_variances)(state._replace(step=9, moments=moved))
+    assert found == again
+
+    model, total = state.params["model"], 0.0
+    rows = shuffled_subset(task.dataset.train, 3)
+    labels = shuffled_subset(task.dataset.train_labels, 3)
+    masks = jnp.array(list(itertools.product((0.0, 1.0), repeat=4)))
+    for x, label in zip(task.floats(jnp.asarray(rows)), labels, strict=True):
+
+        def of_mask(z, x=x, label=label):
+            shown = x * task.network.spread(z)
+            f = -task.network.log_prob(weights, shown, label)
+
+            def log_q(params):
+                return task.network.choose(params, x).log_prob(z).sum()
+
+            value, score = jax.value_and_grad(log_q)(model)
+            return jnp.exp(value), f * ravel_pytree(score)[0]
+
+        probability, gradients = map(np.asarray, jax.jit(jax.vmap(of_mask))(masks))
+        mean = probability @ gradients
+        total += (probability @ (gradients - mean) ** 2).mean() / 3**2
+    np.testing.assert_allclose(found["log_variance"], np.log(total), atol=0.1)
+
+
 def test_the_log_probability_is_bounded_by_its_floor():
     task = make(floor=1e-5)
     weights = classifier(task, 0)
@@ -251,6 +293,11 @@ def test_training_goes_on_where_it_was_cut(tmp_path, kept):
     gap = at_once["objective"] - at_once["test_objective"]
     assert at_once["objective_gap"] == pytest.approx(gap)
     assert (whole / "masks.png").exists()
+    for damaged in files:
+        damaged.write_bytes(b"?")
+        assert main([*train, str(whole), "--overwrite"]) == 2
+        assert (whole / "summary.json").exists()
+        damaged.write_bytes(files[damaged])
 
 
 @pytest.mark.parametrize(
@@ -264,6 +311,8 @@ def test_training_goes_on_where_it_was_cut(tmp_path, kept):
         ('binarization = "none"', "", "'none given'. Set it to 'none' for grey images"),
         ('name = "rebar"', 'name = "exact"', ""),
         ('name = "rebar"', 'name = "vimco"', "over binary variables"),
+        ("seed = 1", "seed = 0", "model.evaluator.seed that is not model.predictor"),
+        ("mask = [2, 4]", "num_gradients = 1", "model.num_gradients >= 2, got 1"),
         ("num_epochs = 2", "num_epochs = 0", "model.predictor.num_epochs >= 1"),
         ("num_epochs = 2", "epochs = 2", "the unknown key model.predictor.epochs"),
         (
@@ -297,24 +346,25 @@ def test_labels_are_needed(monkeypatch):
 
 
 def test_a_classifier_is_not_asked_before_its_turn(monkeypatch):
-    """The evaluator has no part in training."""
+    """The evaluator has no part in training; a copy of the task asks for none again."""
     asked = []
 
-    def recall(settings, examples, masks, origin, screen, title):
+    def train(settings, examples, masks, screen, title):
         asked.append(title)
-        weights = classifier(task, len(title))
-        return Trained(weights, np.ones(1), np.ones(1))
+        return Trained(classifier(task, len(title)), np.ones(1), np.ones(1))
 
-    monkeypatch.setattr(attention.classifier, "recall", recall)
+    monkeypatch.setattr(frozen, "train", train)
     task = make()
     data = task.data()
     chosen = task.batches(jnp.asarray(0), 1, data)[0]
     state = init(task)
     examples = task.batch(jax.random.key(0), chosen, data)
-    task.loss(state.params, jax.random.key(0), examples, state.step)
+    key = jax.random.key(0)
+    jax.eval_shape(task.loss, state.params, key, examples, state.step)
     assert asked == ["predictor"]
-    losses = jnp.zeros(1)
-    assert set(task.metrics(state, losses, data)) >= {
+    task = at_config(task, dataclasses.replace(task.config, seed=5))
+    metrics = jax.eval_shape(task.metrics, state, jnp.zeros(1), data)
+    assert set(metrics) >= {
         "share",
         "accuracy",
         "hard_objective",
@@ -322,3 +372,21 @@ def test_a_classifier_is_not_asked_before_its_turn(monkeypatch):
     row = {"loss": 1.0, "share": 0.5, "accuracy": 0.5, "log_variance": 0.0}
     task.final_metrics(state, [row])
     assert asked == ["predictor", "evaluator"]
+
+
+def test_what_would_fail_at_the_end_fails_at_the_start(monkeypatch, kept):
+    """A damaged evaluator, before minutes of training and before a folder is opened."""
+    weights = {"output": {"kernel": np.zeros((64, 10)), "bias": np.zeros(10)}}
+    trained = Trained(weights, np.ones(1), np.ones(1))
+    monkeypatch.setattr(frozen, "train", lambda *args: trained)
+    make().classifiers.evaluator  # noqa: B018
+    (path,) = kept.iterdir()
+    path.write_bytes(path.read_bytes() + b"?")
+    with pytest.raises(UsageError, match=rf"{path}.*its checksum differs"):
+        make()
+    path.unlink()
+    kept.rmdir()
+    kept.write_text("important")
+    with pytest.raises(UsageError, match="Set JAXDISCRETE_CACHE to another"):
+        make()
+    assert kept.read_text() == "important"

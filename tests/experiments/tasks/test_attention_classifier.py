@@ -6,22 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from rich.console import Console
 
 from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.data.settings import Data
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.networks import MLP, apply
-from jaxdiscrete.experiments.tasks.attention import classifier
+from jaxdiscrete.experiments.tasks.attention import classifier, frozen
 from jaxdiscrete.experiments.tasks.attention.network import AttentionNetwork
 from jaxdiscrete.experiments.tasks.attention.settings import Classifier, Settings
 
 SETTINGS = Classifier(hidden=(20, 10), num_epochs=30, batch_size=50, learning_rate=1e-2)
 DIGITS = load_dataset(Data(name="digits", binarization="threshold"))
 EXAMPLES = classifier.Examples(DIGITS.train, DIGITS.train_labels, 1.0)
-MASKS = AttentionNetwork(Settings(mask=(8, 8), predictor=SETTINGS), (8, 8), 10)
-ORIGIN = {"data": "digits"}
-SCREEN = Console(quiet=True)
 
 
 @pytest.fixture
@@ -30,8 +26,9 @@ def kept(tmp_path, monkeypatch):
     return tmp_path
 
 
-def recall(settings=SETTINGS, origin=ORIGIN):
-    return classifier.recall(settings, EXAMPLES, MASKS, origin, SCREEN, "predictor")
+def recall(settings=SETTINGS, title="digits"):
+    masks = AttentionNetwork(Settings(mask=(8, 8), predictor=settings), (8, 8), 10)
+    return frozen.FrozenClassifiers(masks, EXAMPLES, title).predictor
 
 
 def test_a_frozen_network_does_what_the_trained_one_does():
@@ -74,7 +71,7 @@ def test_it_is_trained_once_and_then_read(kept, monkeypatch):
     history = first.history("predictor")
     assert history["predictor_loss_epoch_10"] == pytest.approx(first.loss[9])
     assert history["predictor_accuracy"] == pytest.approx(first.accuracy[-1])
-    monkeypatch.setattr(classifier, "train", None)
+    monkeypatch.setattr(frozen, "train", None)
     again = recall()
     jax.tree.map(np.testing.assert_array_equal, first, again)
 
@@ -90,11 +87,11 @@ def test_other_settings_are_another_classifier(kept, monkeypatch, change):
         weights = {"output": {"kernel": np.zeros((2, 2)), "bias": np.zeros(2)}}
         return classifier.Trained(weights, np.zeros(1), np.zeros(1))
 
-    monkeypatch.setattr(classifier, "train", train)
+    monkeypatch.setattr(frozen, "train", train)
     other = dataclasses.replace(SETTINGS, **change)
     for settings in (SETTINGS, other, SETTINGS, other):
         recall(settings)
-    recall(origin={"data": "mnist"})
+    recall(title="mnist")
     assert asked == [SETTINGS, other, SETTINGS]
 
 
@@ -104,7 +101,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_training(
     path = tmp_path / "file"
     path.write_text("important")
     monkeypatch.setenv("JAXDISCRETE_CACHE", str(path))
-    monkeypatch.setattr(classifier, "train", None)
+    monkeypatch.setattr(frozen, "train", None)
     with pytest.raises(UsageError, match="Set JAXDISCRETE_CACHE to another"):
         recall()
     assert path.read_text() == "important"
@@ -114,7 +111,7 @@ def test_nothing_is_kept_of_a_training_that_was_cut(kept, monkeypatch):
     def train(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(classifier, "train", train)
+    monkeypatch.setattr(frozen, "train", train)
     with pytest.raises(KeyboardInterrupt):
         recall()
     assert list(kept.iterdir()) == []

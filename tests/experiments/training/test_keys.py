@@ -19,6 +19,7 @@ def test_numbers_never_change():
         "METER": 7,
         "METER_PIXELS": 8,
         "METER_INIT": 9,
+        "VARIANCE": 10,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -10,11 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax.traverse_util import flatten_dict, unflatten_dict
 from rich.console import Console
 
 from jaxdiscrete.experiments.networks import Params
-from jaxdiscrete.experiments.output import kept
 from jaxdiscrete.experiments.tasks.attention.network import (
     AttentionNetwork,
     as_pixels,
@@ -29,10 +26,6 @@ MOMENTUM = 0.99
 EPSILON = 1e-3
 #: Also measured here, where published numbers are compared.
 EARLY_EPOCH = 10
-
-KIND = "classifier"
-#: Changes where the same settings come to mean another training.
-VERSION = 1
 
 
 class Network(nn.Module):
@@ -60,7 +53,7 @@ class Network(nn.Module):
 
 
 class Examples(NamedTuple):
-    """What it is trained on."""
+    """The images that it is trained on, and their classes."""
 
     rows: jax.Array | np.ndarray
     """uint8 ``[images, pixels]``."""
@@ -74,7 +67,7 @@ class Trained(NamedTuple):
     """A frozen classifier, and how it was trained."""
 
     weights: Params
-    """Of an MLP: the statistics of the normalisation are part of them."""
+    """Those of an MLP, of which the statistics of the normalisation are part."""
     loss: np.ndarray
     """Cross-entropy and penalty in nats, the mean over every epoch."""
     accuracy: np.ndarray
@@ -204,49 +197,6 @@ def train(
         for name in ("loss", "accuracy")
     }
     return Trained(freeze(state.variables), **curves)
-
-
-def recall(
-    settings: Classifier,
-    examples: Examples,
-    masks: AttentionNetwork,
-    origin: dict[str, Any],
-    screen: Console,
-    title: str,
-) -> Trained:
-    """A classifier of these settings that was kept, or else a new one, kept from now.
-
-    Args:
-      settings: of the classifier.
-      examples: images and labels.
-      masks: which knows their shape.
-      origin: of the examples, plain values that tell them from others.
-      screen: where progress is shown.
-      title: of the progress bar.
-
-    Returns:
-      The frozen classifier.
-
-    Raises:
-      UsageError: if a file is damaged, or the folder cannot be written to.
-      RunError: as :func:`train`.
-    """
-    known = {
-        "version": VERSION,
-        "mask": list(masks.settings.mask),
-        "classifier": dataclasses.asdict(settings),
-        "examples": origin,
-    }
-    arrays = kept.find(KIND, known)
-    if arrays is not None:
-        loss, accuracy = arrays.pop("loss"), arrays.pop("accuracy")
-        return Trained(unflatten_dict(arrays, sep="/"), loss, accuracy)
-    # Found only after training, this would cost the minutes of it.
-    kept.open_kept()
-    trained = train(settings, examples, masks, screen, title)
-    curves = {"loss": trained.loss, "accuracy": trained.accuracy}
-    kept.keep(KIND, known, flatten_dict(trained.weights, sep="/") | curves)
-    return trained
 
 
 def freeze(variables: dict[str, Any]) -> Params:

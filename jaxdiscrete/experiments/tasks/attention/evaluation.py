@@ -1,4 +1,4 @@
-"""What masks are worth: hard ones, on images that had no part in training."""
+"""Scores of hard masks, on images that had no part in training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK = 500
 
 
 class Seen(NamedTuple):
-    """What comes of one hard mask per image; one entry per image."""
+    """Scores of one hard mask per image; one entry per image."""
 
     objective: jax.Array
     """The predictor's log-probability of the label less the penalty, in nats."""
@@ -65,7 +65,7 @@ def look(
 
 
 class Tested(NamedTuple):
-    """What test images show."""
+    """Scores of test images under masks."""
 
     objective: jax.Array
     """By image, the mean over masks."""
@@ -74,7 +74,7 @@ class Tested(NamedTuple):
     probabilities: jax.Array
     """The evaluator's, ``[images, labels]``, under one mask each."""
     is_right_unmasked: jax.Array
-    """Whether the predictor names the label of the whole image."""
+    """True where the predictor names the label of the whole image."""
 
 
 def evaluate(

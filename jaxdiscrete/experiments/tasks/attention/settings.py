@@ -52,10 +52,12 @@ class Settings(Model):
     """Price of showing the whole image, in nats."""
     floor: float = bounded(1e-5, at_least=0)
     """Added to the probability of the label before the logarithm, which it bounds."""
+    num_gradients: int = bounded(20, at_least=2)
+    """Gradients in each measurement of the variance, at the end of a block."""
     predictor: Classifier = Classifier()
-    """What the masks are to satisfy."""
+    """The classifier that the masks are to satisfy."""
     evaluator: Classifier = Classifier(seed=1)
-    """What scores them in the end."""
+    """The classifier that scores them in the end."""
 
     @property
     def layer_size(self) -> tuple[int, int]:
@@ -63,11 +65,17 @@ class Settings(Model):
         return math.prod(self.mask), 2
 
     def check(self, config: Config) -> None:
-        """Raises where mask, pixels or estimator are none that this task can use."""
+        """Raises where seeds, mask, pixels or estimator are of no use to this task."""
         if len(self.mask) != 2:
             raise UsageError(
                 "Expected model.mask to be a height and a width, got "
                 f"{len(self.mask)} numbers. Give two, at most those of the images."
+            )
+        if self.evaluator.seed == self.predictor.seed:
+            raise UsageError(
+                "Expected model.evaluator.seed that is not model.predictor.seed, got "
+                f"{self.evaluator.seed} in both: masks are scored by a network that "
+                "had no part in training. Change one of them."
             )
         if config.data.binarization in (None, "dynamic"):
             raise UsageError(

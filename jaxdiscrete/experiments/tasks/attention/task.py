@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
 from jaxdiscrete.experiments.data.load import load_dataset
@@ -18,12 +16,13 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import LatentSpec
 from jaxdiscrete.experiments.networks import Params
 from jaxdiscrete.experiments.output.figures import Picture
-from jaxdiscrete.experiments.tasks.attention import classifier
+from jaxdiscrete.experiments.tasks.attention.classifier import Examples
 from jaxdiscrete.experiments.tasks.attention.evaluation import (
     evaluate,
     look,
     summarise,
 )
+from jaxdiscrete.experiments.tasks.attention.frozen import FrozenClassifiers
 from jaxdiscrete.experiments.tasks.attention.network import (
     AttentionNetwork,
     as_pixels,
@@ -35,12 +34,12 @@ from jaxdiscrete.experiments.training.images import NUM_IMAGES, one_per_class
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
-from jaxdiscrete.experiments.training.state import TrainState
+from jaxdiscrete.experiments.training.state import TrainState, gradient_log_variance
 from jaxdiscrete.experiments.training.task import Metrics
 
 
 class Data(NamedTuple):
-    """What training and evaluation after a block read, on the device."""
+    """Everything that a block reads, on the device."""
 
     train: jax.Array
     labels: jax.Array
@@ -62,7 +61,12 @@ class AttentionTask(DatasetTask):
     """Masks of the settings, for images with labels.
 
     No choice is made on held-out images, so that all but the test images train.
+
+    Args:
+      classifiers: both of them, which copies of the task share.
     """
+
+    classifiers: FrozenClassifiers = dataclasses.field(kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,7 +94,7 @@ class AttentionTask(DatasetTask):
     @property
     def white(self) -> float:
         """The stored value that is a pixel of one."""
-        return 255.0 if self.dataset.is_grey else 1.0
+        return self.classifiers.examples.white
 
     def floats(self, rows: jax.Array) -> jax.Array:
         """Images from stored ones, from 0 to 1."""
@@ -99,43 +103,20 @@ class AttentionTask(DatasetTask):
     @functools.cached_property
     def network(self) -> AttentionNetwork:
         """The network that chooses, and what a classifier makes of it."""
-        num_classes = int(self._train_labels.max()) + 1
-        return AttentionNetwork(self.settings, self.image_shape, num_classes)
-
-    @property
-    def _train_labels(self) -> np.ndarray:
-        assert self.dataset.train_labels is not None
-        return self.dataset.train_labels
-
-    @functools.cached_property
-    def predictor(self) -> classifier.Trained:
-        """The classifier that the masks are to satisfy."""
-        return self._classifier("predictor", self.settings.predictor)
-
-    @functools.cached_property
-    def evaluator(self) -> classifier.Trained:
-        """The classifier that scores them, which training never asks."""
-        return self._classifier("evaluator", self.settings.evaluator)
-
-    def _classifier(self, name: str, settings: Classifier) -> classifier.Trained:
-        """A classifier that is trained unless it was before."""
-        dataset, labels = self.dataset, self._train_labels
-        digest = hashlib.sha256(dataset.train.tobytes() + labels.tobytes())
-        return classifier.recall(
-            settings,
-            classifier.Examples(dataset.train, labels, self.white),
-            self.network,
-            {"data": self.title, "checksum": digest.hexdigest()},
-            Console(),
-            name,
-        )
+        masks = self.classifiers.masks
+        return dataclasses.replace(masks, settings=self.settings)
 
     def data(self) -> Data:
-        """Training images with labels, a subset for evaluation, and the predictor."""
+        """Training images with labels, a subset for evaluation, and the predictor.
+
+        Raises:
+          RunError: if a loss of the predictor's training is not finite.
+        """
         count = self.config.evaluation.num_examples
-        train, labels = self.dataset.train, self._train_labels
+        train, labels = map(np.asarray, self.classifiers.examples[:2])
         parts = (train, labels, *(shuffled_subset(a, count) for a in (train, labels)))
-        return Data(*self.placement.replicate((*parts, self.predictor.weights)))
+        weights = self.classifiers.predictor.weights
+        return Data(*self.placement.replicate((*parts, weights)))
 
     def init(self, key: jax.Array) -> Params:
         """Initial parameters of the network that chooses.
@@ -240,6 +221,35 @@ class AttentionTask(DatasetTask):
         }
         return means | self.log_variances(state)
 
+    def log_variances(self, state: TrainState) -> Metrics:
+        """The gradient's variance at a state, over fresh masks of the same images.
+
+        Two estimators at the same parameters and step are measured with the same keys.
+
+        Args:
+          state: with the estimator's parameters.
+
+        Returns:
+          ``log_variance``, averaged over the parameters of the network that chooses.
+        """
+        key = jax.random.fold_in(stream(self.config.seed, Stream.VARIANCE), state.step)
+        count = self.config.training.batch_size
+        rows, labels = (
+            jnp.asarray(shuffled_subset(part, count))
+            for part in map(np.asarray, self.classifiers.examples[:2])
+        )
+        weights = jax.tree.map(jnp.asarray, self.classifiers.predictor.weights)
+        batch = Batch(self.floats(rows), labels, weights)
+        # That of the last step, whose value the schedules have.
+        step = state.step - 1
+
+        def gradient(key: jax.Array) -> Any:
+            return jax.grad(self.loss)(state.params, key, batch, step)["model"]
+
+        # One after the other: a batch of masks is large.
+        keys = jax.random.split(key, self.settings.num_gradients)
+        return {"log_variance": gradient_log_variance(jax.lax.map(gradient, keys))}
+
     def final_metrics(
         self, state: TrainState, rows: list[dict[str, Any]]
     ) -> dict[str, float]:
@@ -261,8 +271,8 @@ class AttentionTask(DatasetTask):
         tested = jax.jit(evaluate, static_argnums=(0, 7))(
             self.network,
             state.params["model"],
-            self.predictor.weights,
-            self.evaluator.weights,
+            self.classifiers.predictor.weights,
+            self.classifiers.evaluator.weights,
             stream(self.config.seed, Stream.FINAL),
             x,
             jnp.asarray(labels),
@@ -271,7 +281,7 @@ class AttentionTask(DatasetTask):
         final = {"objective": -rows[-1]["loss"]} | summarise(tested, labels)
         final["objective_gap"] = final["objective"] - final["test_objective"]
         for name in ("predictor", "evaluator"):
-            final |= getattr(self, name).history(name)
+            final |= getattr(self.classifiers, name).history(name)
         final |= {m: rows[-1][m] for m in ("share", "accuracy", "log_variance")}
         return {key: float(value) for key, value in final.items()}
 
@@ -284,10 +294,9 @@ class AttentionTask(DatasetTask):
         Returns:
           By file name.
         """
-        assert self.dataset.test_labels is not None
-        images = shuffled_subset(self.dataset.test, len(self.dataset.test) - 1)
-        labels = shuffled_subset(self.dataset.test_labels, len(images))
-        chosen = images[one_per_class(labels, NUM_IMAGES)]
+        labels = self.dataset.test_labels
+        assert labels is not None
+        chosen = self.dataset.test[one_per_class(labels, NUM_IMAGES)]
         x = self.floats(jnp.asarray(chosen))
         key = stream(self.config.seed, Stream.FIGURES)
         return draw(self.network, state.params["model"], key, x)
@@ -304,7 +313,8 @@ def make(config: Config, placement: Placement) -> AttentionTask:
       The task.
 
     Raises:
-      UsageError: if the data cannot be used, or have no labels.
+      UsageError: if the data cannot be used or have no labels, or a classifier cannot
+        be read or kept.
     """
     dataset = load_dataset(config.data)
     train, valid = dataset.train_labels, dataset.valid_labels
@@ -313,8 +323,14 @@ def make(config: Config, placement: Placement) -> AttentionTask:
             "Expected a data set with labels for model.task = 'attention', got "
             f"{dataset.title}. Set data.name to digits, mnist or fashion_mnist."
         )
-    dataset = dataset._replace(
-        train=np.concatenate([dataset.train, dataset.valid]),
-        train_labels=np.concatenate([train, valid]),
-    )
-    return AttentionTask(config, dataset, placement)
+    rows = np.concatenate([dataset.train, dataset.valid])
+    labels = np.concatenate([train, valid])
+    dataset = dataset._replace(train=rows, train_labels=labels)
+    settings = cast(Settings, config.model)
+    masks = AttentionNetwork(settings, dataset.image_shape, int(labels.max()) + 1)
+    # The stored value that is a pixel of one.
+    white = 255.0 if dataset.is_grey else 1.0
+    classifiers = FrozenClassifiers(masks, Examples(rows, labels, white), dataset.title)
+    task = AttentionTask(config, dataset, placement, classifiers=classifiers)
+    classifiers.check()
+    return task

@@ -22,7 +22,7 @@ class Rows(NamedTuple):
     logit: jax.Array
     """Log-odds of the first of two classes."""
     matters: jax.Array
-    """Whether the label depends on a feature, ``[rows, features]``."""
+    """True where the label depends on a feature, ``[rows, features]``."""
 
 
 def draw(problem: str, key: jax.Array, num_rows: int) -> Rows:

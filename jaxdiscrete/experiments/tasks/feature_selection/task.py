@@ -64,7 +64,7 @@ class SelectionTask(TaskWithoutData):
 
     @functools.cached_property
     def network(self) -> SelectionNetwork:
-        """What chooses and what sees."""
+        """The networks that choose and see."""
         return SelectionNetwork(self.settings)
 
     def init(self, key: jax.Array) -> Params:
