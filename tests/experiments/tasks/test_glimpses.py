@@ -122,7 +122,9 @@ NVIL = {"baseline_hidden": (3,), "centre": False, "normalize": False}
     ("name", "settings", "cost"),
     [
         ("nvil", NVIL, "every"),
-        ("reinforce_loo", {"num_samples": 2}, "last"),
+        pytest.param(
+            "reinforce_loo", {"num_samples": 2}, "last", marks=pytest.mark.thorough
+        ),
         pytest.param(
             "reinforce_whole_sequence", {}, "every", marks=pytest.mark.thorough
         ),
@@ -294,6 +296,7 @@ def test_places_reach_from_edge_to_edge():
     np.testing.assert_array_equal(places[-1], image[-4:, -4:].ravel())
 
 
+@pytest.mark.thorough
 def test_all_places_are_as_likely_at_first_and_stay_so_untrained():
     task = make("untrained")
     state, data = init(task), task.data()
