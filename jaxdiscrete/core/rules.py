@@ -8,13 +8,14 @@ enters ``jax.custom_vjp``: it runs in plain JAX, so closures over traced arrays,
 * :func:`attach_objective` carries the objective of a baseline or critic to its
   parameters.
 * :func:`refuse_gradient` makes a derivative that would silently be zero an error.
+* :func:`identity_on_the_value` leaves a mark in the program, for who follows it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -212,3 +213,19 @@ def refuse_gradient(value: jax.Array, message: str) -> jax.Array:
 def _refuse_gradient_jvp(message: str, primals: Any, tangents: Any) -> Any:
     del primals, tangents
     raise TypeError(message)
+
+
+def identity_on_the_value(
+    identity: Callable[[jax.Array], jax.Array],
+) -> Callable[[jax.Array], jax.Array]:
+    """An identity that the value goes through, and the derivative past it.
+
+    Args:
+      identity: returns what it is given, in a way that can be recognised.
+
+    Returns:
+      The same, with itself in the program of the value alone.
+    """
+    mark = jax.custom_jvp(identity)
+    mark.defjvp(lambda primals, tangents: (mark(*primals), *tangents))
+    return mark
