@@ -8,7 +8,6 @@ enters ``jax.custom_vjp``: it runs in plain JAX, so closures over traced arrays,
 * :func:`attach_objective` carries the objective of a baseline or critic to its
   parameters.
 * :func:`refuse_gradient` makes a derivative that would silently be zero an error.
-* :func:`identity_on_the_value` leaves a mark in the program, for who follows it.
 """
 
 from __future__ import annotations
@@ -215,17 +214,15 @@ def _refuse_gradient_jvp(message: str, primals: Any, tangents: Any) -> Any:
     raise TypeError(message)
 
 
-def identity_on_the_value(
-    identity: Callable[[jax.Array], jax.Array],
-) -> Callable[[jax.Array], jax.Array]:
-    """An identity that the value goes through, and the derivative past it.
+def on_the_value(mark: Callable[[jax.Array], jax.Array]) -> Callable[..., jax.Array]:
+    """An identity that is called on a value, and not on its derivative.
 
     Args:
-      identity: returns what it is given, in a way that can be recognised.
+      mark: what a reader of the program looks for; returns its argument.
 
     Returns:
-      The same, with itself in the program of the value alone.
+      The same, past which the derivative goes unmarked.
     """
-    mark = jax.custom_jvp(identity)
-    mark.defjvp(lambda primals, tangents: (mark(*primals), *tangents))
-    return mark
+    call = jax.custom_jvp(mark)
+    call.defjvp(lambda primals, tangents: (call(*primals), *tangents))
+    return call

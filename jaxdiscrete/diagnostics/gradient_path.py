@@ -123,7 +123,7 @@ class GradientPath:
 
 
 def remedy_of_nonlinearity(name: str) -> str:
-    """What to do where a loss is not linear in an estimate, but through ``name``."""
+    """Says what to do where a loss depends on an estimate through ``name``."""
     return (
         f"The loss depends on the value of an estimate through {name}, which is not "
         "linear: its mean is not that of the expectation. Put the function inside f if "

@@ -64,7 +64,8 @@ def train(
     if resume:
         like = jax.eval_shape(lambda: step.init(task))
         state = placement.replicate(checkpoints.restore(folder, like))
-        rows = files.read_metrics(folder, int(state.step))
+        block = config.training.steps_per_block
+        rows = files.read_metrics(folder, int(state.step), block)
         screen.print(f"{folder.name}: resumed after step {int(state.step)}")
     else:
         state = placement.jit(lambda: step.init(task))()
