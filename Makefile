@@ -7,8 +7,9 @@ PACKAGE := .
 EXTRAS := adapters,experiments,lint,notebooks,recipes,test
 CONSTRAINT :=
 EDITABLE := $(if $(filter .,$(PACKAGE)),--editable)
-# Two processes: the suite is bound by compilation, which one core does at a time.
-PYTEST := $(BIN)/pytest -n 2
+# Two processes: the suite is bound by compilation, which one core does at a time. Files
+# stay together, since their tests share fixtures and programs, until a process is idle.
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 # What can differ between versions of Python and JAX, and that is not the mathematics.
 RULES := tests/core/test_rules.py tests/battery/test_nesting.py tests/battery/test_sharding.py
 PROPERTIES := tests/battery/test_properties.py tests/battery/test_transforms.py

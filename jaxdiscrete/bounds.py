@@ -125,7 +125,9 @@ def multi_sample_nvil(
       num_samples: ``K >= 1``. Static.
       baseline: scalar, or ``baseline(*args) -> scalar`` with its inputs stopped; by
         the definition of NVIL fitted by the squared error
-        :math:`\frac12(\hat L - b)^2`. Default: none.
+        :math:`\frac12(\hat L - b)^2`. Default: none. What it
+        shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       chunk_size: how many samples run at a time, as in :func:`reinforce_loo`.
         Default: all at once.
       sharding: where the samples lie, as in :func:`reinforce_loo`. Default: as the

@@ -45,12 +45,12 @@ def bounded_memory():
 
 
 def is_large():
-    """Whether this process holds 1.5 GiB; yes where that cannot be told."""
+    """Whether this process holds 1.9 GiB; yes where that cannot be told."""
     try:
         pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     except OSError:
         return True
-    return pages * os.sysconf("SC_PAGE_SIZE") > 1.5 * 2**30
+    return pages * os.sysconf("SC_PAGE_SIZE") > 1.9 * 2**30
 
 
 @pytest.fixture

@@ -158,3 +158,53 @@ def test_bad_input(change, error, match):
     given = {"estimate": estimate, "oracle": estimate, "key": KEY, "q": Q}
     with pytest.raises(error, match=match):
         jd.testing.assert_unbiased(**(given | {"num_gradients": 2} | change))
+
+
+def shared_loss(transform):
+    """A loss of a trunk that the model shares with what trains a control variate."""
+
+    def loss(params, key, stop):
+        features = jnp.tanh(params["trunk"])
+        of_control = jnp.dot(params["head"], stop(features))
+        q = jd.Bernoulli(features)
+        return transform(of_control)(key, q) + jnp.sum(params["trunk"] ** 2)
+
+    return loss
+
+
+SHARED = {
+    "baseline": lambda b: jd.reinforce(total, baseline=lambda: b),
+    "least squares": lambda b: jd.rebar(
+        total, temperature=0.5, baseline=jd.least_squares(lambda: b)
+    ),
+    "nvil": lambda b: jd.nvil(total, baseline=lambda: b),
+    "temperature": lambda b: jd.rebar(total, temperature=jnp.exp(b)),
+    "scale": lambda b: jd.rebar(total, temperature=0.5, scale=b),
+    "critic": lambda b: jd.relax(total, lambda z: b * z.sum(), temperature=0.5),
+}
+
+
+def total(z):
+    return jnp.sum((z - 0.45) ** 2)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_shared_features_are_found(name):
+    loss = shared_loss(SHARED[name])
+    params = {"trunk": jnp.array([0.5, -1.0]), "head": jnp.array([0.3, 0.8])}
+    check = jd.testing.assert_control_variates_are_separate
+    check(loss, params, KEY, jax.lax.stop_gradient)
+    check(jax.jit(loss, static_argnums=2), params, KEY, jax.lax.stop_gradient)
+    match = r"params\['trunk'\], trained by both.*Stop what a baseline"
+    with pytest.raises(AssertionError, match=match):
+        check(loss, params, KEY, lambda h: h)
+    with pytest.raises(AssertionError, match=match):
+        check(jax.jit(loss, static_argnums=2), params, KEY, lambda h: h)
+
+
+def test_bad_input_of_separate_control_variates():
+    check = jd.testing.assert_control_variates_are_separate
+    with pytest.raises(TypeError, match="Expected params of"):
+        check(lambda p: p.sum(), jnp.arange(3))
+    with pytest.raises(ValueError, match="loss to return one real scalar"):
+        check(lambda p: p, jnp.ones(3))

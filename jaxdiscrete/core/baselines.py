@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.checks import check_args_are_arrays, check_real_scalar
-from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.numbers import check_finite
 from jaxdiscrete.core.precision import in_float32
@@ -39,6 +39,8 @@ def least_squares(baseline: ArrayLike | Callable[..., ArrayLike]) -> LeastSquare
 
     Args:
       baseline: a scalar, or ``baseline(*args) -> scalar`` with its inputs stopped.
+        What it shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
 
     Returns:
       An argument for ``baseline=``.
@@ -65,7 +67,14 @@ class BaselineValue(NamedTuple):
     by_error: jax.Array | None = None
 
     def subtract_from(self, signal: jax.Array) -> jax.Array:
-        """The signal less the baseline."""
+        """The signal less the baseline.
+
+        Args:
+          signal: one number, or one per sample, stopped.
+
+        Returns:
+          Of the signal's shape and dtype.
+        """
         for value in self:
             if value is not None:
                 signal = signal - value.astype(signal.dtype)
@@ -77,6 +86,9 @@ class BaselineValue(NamedTuple):
         Args:
           value: scalar, of the estimate.
           signal: what the baseline predicts, stopped.
+
+        Returns:
+          ``value``; where nothing is fitted by squared error, as it came.
         """
         if self.by_error is None:
             return value
@@ -93,6 +105,14 @@ def evaluate_scalar(
       what: what the user calls it, for error messages.
       value: the scalar or function.
       args: arguments of the estimate.
+
+    Returns:
+      The scalar, live in what the function closes over.
+
+    Raises:
+      ValueError: if a number is not finite, or has a shape.
+      TypeError: if it is no real number, or if ``args`` hide arrays that cannot be
+        stopped.
     """
     if not callable(value):
         check_finite(what, value)
@@ -111,20 +131,49 @@ def evaluate_scalar(
 def check_scalar_given(
     what: str, value: ArrayLike | Callable[..., Any] | None, args: tuple[Any, ...]
 ) -> None:
-    """Raises where :func:`evaluate_scalar` would, without computing."""
+    """Raises where :func:`evaluate_scalar` would, without computing.
+
+    Args:
+      what: what the user calls it, for error messages.
+      value: the scalar or function; None passes.
+      args: arguments of the estimate.
+
+    Raises:
+      TypeError, ValueError: as :func:`evaluate_scalar`.
+    """
     if value is not None:
         jax.eval_shape(lambda: evaluate_scalar(what, value, args))
 
 
 def check_baseline(baseline: Baseline | None, args: tuple[Any, ...]) -> None:
-    """Raises where :func:`evaluate_baseline` would, without computing."""
+    """Raises where :func:`evaluate_baseline` would, without computing.
+
+    Args:
+      baseline: as the user gave it.
+      args: arguments of the estimate.
+
+    Raises:
+      TypeError, ValueError: as :func:`evaluate_scalar`.
+    """
     jax.eval_shape(lambda: evaluate_baseline(baseline, args))
 
 
 def evaluate_baseline(
     baseline: Baseline | None, args: tuple[Any, ...]
 ) -> BaselineValue:
-    """The baseline of an estimate, told apart by how it is trained."""
+    """The baseline of an estimate, told apart by how it is trained.
+
+    Args:
+      baseline: as the user gave it; None is no baseline.
+      args: arguments of the estimate, which a baseline that is a function reads
+        stopped.
+
+    Returns:
+      Its value, in at least float32.
+
+    Raises:
+      TypeError, ValueError: as :func:`evaluate_scalar`.
+    """
     if baseline is None:
         return BaselineValue()
     if isinstance(baseline, LeastSquares):

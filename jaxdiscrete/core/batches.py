@@ -12,13 +12,30 @@ from jaxdiscrete.core.typing import PyTree
 
 
 def check_chunk_size(name: str, chunk_size: int | None) -> None:
-    """Raises unless ``chunk_size`` is None or a positive integer."""
+    """Raises unless ``chunk_size`` is None or a positive integer.
+
+    Args:
+      name: the estimator, for the message.
+      chunk_size: as the user gave it.
+
+    Raises:
+      TypeError: if it is something else than an integer.
+      ValueError: if it is below one.
+    """
     if chunk_size is not None:
         check_count(name, "chunk_size", chunk_size, 1, "Ask for one or more.")
 
 
 def place(xs: PyTree, sharding: jax.sharding.Sharding | None) -> PyTree:
-    """``xs``; what is computed from them lies where ``sharding`` says."""
+    """``xs``; what is computed from them lies where ``sharding`` says.
+
+    Args:
+      xs: pytree of arrays, each with one leading axis that the sharding splits.
+      sharding: of that axis; None leaves it to the compiler.
+
+    Returns:
+      The same values.
+    """
     if sharding is None:
         return xs
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), xs)
@@ -27,7 +44,16 @@ def place(xs: PyTree, sharding: jax.sharding.Sharding | None) -> PyTree:
 def sample_keys(
     key: jax.Array, num_samples: int, sharding: jax.sharding.Sharding | None
 ) -> jax.Array:
-    """One key per sample, placed."""
+    """One key per sample, placed.
+
+    Args:
+      key: PRNG key.
+      num_samples: how many. Static.
+      sharding: of the samples, as in :func:`place`.
+
+    Returns:
+      Keys along a leading axis.
+    """
     return place(jax.random.split(key, num_samples), sharding)
 
 

@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdiscrete.core.cuts import way_of
 from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.latents import draw, is_array, is_single_leaf, latents
 from jaxdiscrete.core.typing import PyTree
+from jaxdiscrete.core.ways import CALLBACK
 
 _DIFFERENTIABLE_REMEDY = (
     "Write f without rounding, comparisons, integer casts or stop_gradient on z, or "
@@ -20,7 +22,15 @@ _DIFFERENTIABLE_REMEDY = (
 
 
 def check_function(what: str, fn: Any) -> None:
-    """Raises unless ``fn`` can be called."""
+    """Raises unless ``fn`` can be called.
+
+    Args:
+      what: what the user calls the function.
+      fn: what was given for it.
+
+    Raises:
+      TypeError: if it is no function.
+    """
     if not callable(fn):
         raise TypeError(
             f"Expected {what} to be a function, got {type(fn).__name__}. Pass the "
@@ -29,7 +39,15 @@ def check_function(what: str, fn: Any) -> None:
 
 
 def check_key(name: str, key: Any) -> None:
-    """Raises unless ``key`` is one PRNG key, typed or raw."""
+    """Raises unless ``key`` is one PRNG key, typed or raw.
+
+    Args:
+      name: the estimator, for the message.
+      key: the first argument of its estimate.
+
+    Raises:
+      TypeError: if it is no key, or several.
+    """
     remedy = "Make one with jax.random.key(0); batch the estimate with jax.vmap."
     if not is_array(key):
         raise TypeError(
@@ -65,12 +83,24 @@ def check_scalar(
       fn: the function.
       x: its first argument, or the shapes and dtypes of it.
       args: its other arguments.
+
+    Raises:
+      TypeError, ValueError: as :func:`check_real_scalar`.
     """
     check_real_scalar(what, jax.eval_shape(lambda y: fn(y, *args), x))
 
 
 def check_real_scalar(what: str, out: Any) -> None:
-    """Raises unless what a function returned is one real floating scalar."""
+    """Raises unless what a function returned is one real floating scalar.
+
+    Args:
+      what: what the user calls the function.
+      out: its result, or the shapes and dtypes of it.
+
+    Raises:
+      TypeError: if it is no single array or number, or not of a floating dtype.
+      ValueError: if it has a shape.
+    """
     is_number = is_single_leaf(out) and isinstance(
         out, jax.Array | jax.ShapeDtypeStruct | np.ndarray | np.generic | int | float
     )
@@ -104,9 +134,7 @@ def _describe(out: Any) -> str:
 def check_differentiable(
     name: str, what: str, f: Callable[..., Any], z: PyTree, args: Sequence[Any]
 ) -> None:
-    """Raises where f uses a latent but its derivative there is zero by construction.
-
-    It looks at whole leaves of z: f that rounds one coordinate and not another passes.
+    """Raises where part of what f makes of z has a derivative of zero by construction.
 
     Args:
       name: the estimator, for the message.
@@ -114,22 +142,30 @@ def check_differentiable(
       f: ``f(z, *args) -> scalar``.
       z: shapes and dtypes of a sample.
       args: the other arguments of ``f``.
+
+    Raises:
+      TypeError: if no derivative can reach a leaf of z that f uses, or if f calls
+        Python.
     """
+    cut, cause = CALLBACK, None
     try:
-        paths = derivative_paths(f, z, args)
+        cut = way_of(f, z, args).cut
     except (TypeError, ValueError) as error:
         if not any(text in str(error) for text in _NO_DERIVATIVE):
             raise
+        cause = error
+    if cut == CALLBACK:
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
             "function that calls Python (jaxdiscrete.black_box, jax.pure_callback), "
             f"through which JAX has no derivative. {_DIFFERENTIABLE_REMEDY}"
-        ) from error
-    if any(used and not path for used, path in paths):
+        ) from cause
+    if cut:
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be differentiable in z, got a "
-            "function whose derivative is zero by construction: what it contributes "
-            f"would silently vanish. {_DIFFERENTIABLE_REMEDY}"
+            f"function that depends on z through {cut}, whose derivative is zero by "
+            "construction: what it contributes would silently vanish. "
+            f"{_DIFFERENTIABLE_REMEDY}"
         )
 
 
@@ -138,6 +174,14 @@ def check_log_prob(name: str, q: PyTree) -> None:
 
     It is traced on fresh parameters, so that a q that the caller has stopped passes. A
     distribution with a ``validate`` of its own vouches for its log_prob.
+
+    Args:
+      name: the estimator, for the message.
+      q: pytree of distributions, frozen.
+
+    Raises:
+      TypeError: if log_prob returns anything but real numbers, or if no derivative of
+        it reaches any parameter.
     """
     for d in latents(q):
         if not hasattr(d, "validate"):
@@ -188,6 +232,9 @@ def check_parameters(name: str, what: str, parameters: PyTree) -> None:
       name: the function, for the message.
       what: what the user calls the pytree.
       parameters: what a gradient is taken with respect to.
+
+    Raises:
+      TypeError: if it is empty, or holds anything else.
     """
     leaves = jax.tree.leaves(parameters)
     if not leaves:
@@ -207,7 +254,15 @@ def check_parameters(name: str, what: str, parameters: PyTree) -> None:
 
 
 def check_args_are_arrays(what: str, args: Sequence[Any]) -> None:
-    """Raises where an argument hides arrays whose gradient cannot be stopped."""
+    """Raises where an argument hides arrays whose gradient cannot be stopped.
+
+    Args:
+      what: what reads the arguments stopped, for the message.
+      args: the arguments of an estimate behind q.
+
+    Raises:
+      TypeError: if a leaf is neither an array nor a number, a truth value or a text.
+    """
     for leaf in jax.tree.leaves(args):
         if not is_array(leaf) and not isinstance(leaf, bool | int | float | str):
             raise TypeError(

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.programs import outputs_reached_from
 from jaxdiscrete.core.rules import second_order_allowed
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.core.varying import match_varying
@@ -24,15 +25,6 @@ class Dependence(NamedTuple):
 
     is_used: bool
     has_path: bool
-
-
-def outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
-    """Tells which outputs of a jaxpr depend on one of its inputs."""
-    reached = {id(source)}
-    for eqn in jaxpr.eqns:
-        if any(id(v) in reached for v in eqn.invars):
-            reached.update(id(v) for v in eqn.outvars)
-    return [id(v) in reached for v in jaxpr.outvars]
 
 
 def derivative_paths(

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxdiscrete.core.checking import checking, is_checking
 from jaxdiscrete.core.checks import check_differentiable, check_key, check_log_prob
 from jaxdiscrete.core.latents import draw, freeze
-from jaxdiscrete.core.leaving import leaving
+from jaxdiscrete.core.marks import credited, estimated, leaving
 from jaxdiscrete.core.needs import SAMPLER, Needs, check_latents
 from jaxdiscrete.core.objective import ObjectiveWithAux, value_of, with_aux
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import RELAXED_SAMPLES, check_not_given, key_of
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 
-# A context of JAX, so that what it caches of a jitted f while a check looks at it is
-# not what it uses afterwards.
-_checking = jax.make_user_context(False)
-
 #: ``body(objective, key, q, args) -> (value, aux)``.
 Body = Callable[
     [ObjectiveWithAux, jax.Array, PyTree, tuple[Any, ...]], tuple[jax.Array, Any]
 ]
-
-
-def is_checking() -> bool:
-    """Tells whether f is traced for a check, so that no gradient of it is wanted."""
-    return bool(_checking.value)
-
-
-@contextlib.contextmanager
-def checking() -> Iterator[None]:
-    """Estimators inside f then check nothing again, and make no control variate.
-
-    The check of an outer estimator runs whatever the inner ones would check. Without
-    this, d nested estimators would call the innermost f 2^d times.
-    """
-    with _checking(True):
-        yield
 
 
 def estimator(
@@ -92,7 +72,8 @@ def estimator(
                     check_differentiable(name, "f", value_of(objective), shapes, args)
                 else:
                     jax.eval_shape(lambda z: objective(z, *args)[0], shapes)
-        value, aux = body(objective, key, q, args)
+        value, aux = body(objective, key, credited(q), args)
+        value = estimated(value)
         if not has_aux:
             return value
         # A relaxed sample carries its derivative with it.
@@ -102,6 +83,14 @@ def estimator(
 
 
 def with_path_to(value: jax.Array, q: PyTree) -> jax.Array:
-    """``value`` as it depends on q, for a check that follows derivatives."""
+    """``value`` as it depends on q, for a check that follows derivatives.
+
+    Args:
+      value: scalar.
+      q: pytree of distributions.
+
+    Returns:
+      The same scalar, with a gradient of zeros to every array of q.
+    """
     leaves = [x for x in jax.tree.leaves(q) if isinstance(x, jax.Array)]
     return attach_gradient(value, leaves, [jnp.zeros_like(x) for x in leaves])

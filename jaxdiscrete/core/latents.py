@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.marks import frozen
 from jaxdiscrete.core.numbers import check_finite
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.sample import GivenSample
@@ -22,7 +23,14 @@ def is_sampler(x: Any) -> bool:
 
 
 def flatten(q: PyTree) -> tuple[list[Any], Any]:
-    """The distributions of ``q`` and the structure around them."""
+    """The distributions of ``q`` and the structure around them.
+
+    Args:
+      q: pytree of distributions.
+
+    Returns:
+      A list in tree order, and the treedef in which each of them is one leaf.
+    """
     return jax.tree.flatten(q, is_leaf=is_sampler)
 
 
@@ -37,14 +45,32 @@ def is_single_leaf(tree: PyTree) -> bool:
 
 
 def map_latents(fn: Callable[..., Any], q: PyTree, *rest: PyTree) -> PyTree:
-    """Applies ``fn`` to every distribution and what stands in its place in rest."""
+    """Applies ``fn`` to every distribution and what stands in its place in rest.
+
+    Args:
+      fn: ``fn(d, *entries)``.
+      q: pytree of distributions.
+      rest: pytrees that have q's structure, or more below it.
+
+    Returns:
+      The results, in q's structure.
+    """
     return jax.tree.map(fn, q, *rest, is_leaf=is_sampler)
 
 
 def map_to_pairs(
     fn: Callable[..., tuple[Any, Any]], q: PyTree, *rest: PyTree
 ) -> tuple[PyTree, list[Any]]:
-    """Maps as :func:`map_latents` a fn of two results, the second ones in a list."""
+    """Maps as :func:`map_latents` a fn of two results, the second ones in a list.
+
+    Args:
+      fn: ``fn(d, *entries) -> (one, other)``.
+      q: pytree of distributions.
+      rest: pytrees that have q's structure, or more below it.
+
+    Returns:
+      The first results in q's structure, and the second ones in tree order.
+    """
     leaves, treedef = flatten(q)
     columns = [treedef.flatten_up_to(x) for x in rest]
     pairs = [fn(*row) for row in zip(leaves, *columns, strict=True)]
@@ -59,7 +85,15 @@ def split_for(key: jax.Array, q: PyTree) -> PyTree:
 
 
 def draw(key: jax.Array | GivenSample, q: PyTree) -> PyTree:
-    """One hard sample of every distribution, without a gradient path."""
+    """One hard sample of every distribution, without a gradient path.
+
+    Args:
+      key: PRNG key, or the sample itself where it was drawn elsewhere.
+      q: pytree of distributions.
+
+    Returns:
+      A pytree of q's structure, stopped.
+    """
     if isinstance(key, GivenSample):
         return freeze(key.z)
     q = freeze(q)
@@ -67,7 +101,15 @@ def draw(key: jax.Array | GivenSample, q: PyTree) -> PyTree:
 
 
 def draw_relaxed(key: jax.Array, q: PyTree) -> PyTree:
-    """One pre-squashed relaxed sample of every distribution, reparametrised."""
+    """One pre-squashed relaxed sample of every distribution, reparametrised.
+
+    Args:
+      key: PRNG key.
+      q: pytree of distributions with a relaxation.
+
+    Returns:
+      A pytree of q's structure, differentiable in its parameters.
+    """
     return map_latents(lambda d, k: d.relaxed_sample(k), q, split_for(key, q))
 
 
@@ -82,7 +124,15 @@ def mean(q: PyTree) -> PyTree:
 
 
 def log_prob(q: PyTree, z: PyTree) -> jax.Array:
-    """The joint log-probability, a scalar in at least float32."""
+    """The joint log-probability, a scalar in at least float32.
+
+    Args:
+      q: pytree of distributions.
+      z: one sample of each.
+
+    Returns:
+      The sum over all variables of all distributions.
+    """
     leaves, treedef = flatten(q)
     terms = [
         jnp.sum(jnp.asarray(parameters_in_float32(d).log_prob(value)))
@@ -92,7 +142,15 @@ def log_prob(q: PyTree, z: PyTree) -> jax.Array:
 
 
 def score(q: PyTree, z: PyTree) -> PyTree:
-    """The gradient of the joint log-probability with respect to every leaf of q."""
+    """The gradient of the joint log-probability with respect to every leaf of q.
+
+    Args:
+      q: pytree of distributions.
+      z: one sample of each.
+
+    Returns:
+      A pytree of q's structure, with parameters in at least float32.
+    """
     return jax.grad(lambda wide_q: log_prob(wide_q, z))(parameters_in_float32(q))
 
 
@@ -103,12 +161,17 @@ def is_array(x: Any) -> bool:
 
 def freeze(tree: PyTree) -> PyTree:
     """Stops gradients through every floating array; other leaves pass unchanged."""
-    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if is_array(x) else x, tree)
+    return jax.tree.map(lambda x: frozen(x) if is_array(x) else x, tree)
 
 
 def has_parameters(d: Any) -> bool:
-    """Tells whether the leaves of a distribution are its parameters."""
-    return isinstance(d, Reparametrisable | Finite)
+    """Tells whether the leaves of a distribution are its parameters.
+
+    Another class says so by an attribute ``leaves_are_parameters``.
+    """
+    if isinstance(d, Reparametrisable | Finite):
+        return True
+    return bool(getattr(d, "leaves_are_parameters", False))
 
 
 def parameters_in_float32(q: PyTree) -> PyTree:
@@ -161,7 +224,7 @@ def broadcast_to_latents(name: str, value: PyTree, q: PyTree) -> PyTree:
       name: what ``value`` is, for the error message.
       value: one number, an array of the latent's shape (its batch shape, or its
         sample shape), or a pytree of those with the structure of ``q``.
-      q: pytree of distributions with a relaxation.
+      q: pytree of distributions; one without a relaxation takes one number.
 
     Returns:
       A pytree of the structure of ``q``: scalars, or arrays that broadcast against
@@ -177,7 +240,20 @@ def broadcast_to_latents(name: str, value: PyTree, q: PyTree) -> PyTree:
 
 
 def split_over_latents(name: str, value: PyTree, q: PyTree) -> list[Any]:
-    """One entry of ``value`` per distribution, whatever its shape, in a list."""
+    """One entry of ``value`` per distribution, whatever its shape, in a list.
+
+    Args:
+      name: what ``value`` is, for the error message.
+      value: one number or array, or a pytree of those with the structure of ``q``.
+      q: pytree of distributions.
+
+    Returns:
+      The entries in tree order.
+
+    Raises:
+      TypeError: if ``value`` is None.
+      ValueError: if its structure does not fit, or if a number is not finite.
+    """
     leaves, treedef = flatten(q)
     if value is None:
         raise TypeError(f"Expected {name} to be a number or an array, got None.")
@@ -198,10 +274,18 @@ def split_over_latents(name: str, value: PyTree, q: PyTree) -> list[Any]:
     return values
 
 
-def _fit(name: str, value: ArrayLike, d: Reparametrisable) -> ArrayLike:
+def _fit(name: str, value: ArrayLike, d: Sampler) -> ArrayLike:
     shape = np.shape(value)
+    if shape == ():
+        return value
+    if not isinstance(d, Reparametrisable):
+        raise ValueError(
+            f"Expected {name} to be one number for {type(d).__name__}, whose "
+            "parameters need not have the shape of its sample, got shape "
+            f"{shape}. Train one number."
+        )
     sample_shape = jax.eval_shape(d.sample, jax.random.key(0)).shape
-    if shape in ((), sample_shape):
+    if shape == sample_shape:
         return value
     if shape == d.batch_shape:
         extra = (1,) * (len(sample_shape) - len(shape))

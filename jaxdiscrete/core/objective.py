@@ -56,7 +56,7 @@ def value_and_slope(
 
 def as_signal(value: jax.Array) -> jax.Array:
     """The value as a weight of the score: stopped, in at least float32."""
-    return in_float32(jax.lax.stop_gradient(value))
+    return in_float32(freeze(value))
 
 
 def attach_signal(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -27,6 +27,7 @@ from jaxdiscrete.core.typing import PyTree
 # and only its own contexts are part of the key.
 _inside_library_objective = jax.make_user_context(False)
 _value_is_live = jax.make_user_context(False)
+_control_variates_are_held = jax.make_user_context(False)
 
 
 @contextlib.contextmanager
@@ -54,6 +55,13 @@ def value_stays_live() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def control_variates_are_held() -> Iterator[None]:
+    """Lets nothing be trained by the objective of a control variate."""
+    with _control_variates_are_held(True):
+        yield
+
+
 @jax.custom_jvp
 def _refuse_derivative(x: PyTree, witness: PyTree) -> PyTree:
     del witness
@@ -67,7 +75,9 @@ def _refuse_derivative_jvp(primals: Any, tangents: Any) -> Any:
         "Expected a first derivative of a jaxdiscrete estimate, got a second one. "
         "The gradient of an estimate is itself a sample whose derivative is not the "
         "Hessian of the expectation. Differentiate jaxdiscrete.exact, or estimate "
-        "the Hessian from an objective whose gradient you write out."
+        "the Hessian from an objective whose gradient you write out. To use the "
+        "gradient as a constant, give jax.grad a q that is stopped already: what is "
+        "stopped afterwards comes too late."
     )
 
 
@@ -142,7 +152,6 @@ def _attach_gradient_bwd(residuals: Any, ct: jax.Array) -> tuple[Any, ...]:
 attach_gradient.defvjp(_attach_gradient_fwd, _attach_gradient_bwd, symbolic_zeros=True)
 
 
-@jax.custom_vjp
 def attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
     """Returns ``value``; under differentiation ``objective`` receives ``|ct|``.
 
@@ -156,6 +165,13 @@ def attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
     Returns:
       ``value``.
     """
+    if _control_variates_are_held.value:
+        return value
+    return _attach_objective(value, objective)
+
+
+@jax.custom_vjp
+def _attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
     del objective
     return value
 
@@ -164,7 +180,7 @@ def _attach_objective_fwd(
     value: jax.Array, objective: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     if _value_is_live.value:
-        value = value + attach_objective(_zero_like(value), objective)
+        value = value + _attach_objective(_zero_like(value), objective)
     return value, objective
 
 
@@ -174,7 +190,7 @@ def _attach_objective_bwd(
     return ct, _first_order_only(jnp.abs(ct).astype(objective.dtype), objective)
 
 
-attach_objective.defvjp(_attach_objective_fwd, _attach_objective_bwd)
+_attach_objective.defvjp(_attach_objective_fwd, _attach_objective_bwd)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -196,3 +212,17 @@ def refuse_gradient(value: jax.Array, message: str) -> jax.Array:
 def _refuse_gradient_jvp(message: str, primals: Any, tangents: Any) -> Any:
     del primals, tangents
     raise TypeError(message)
+
+
+def on_the_value(mark: Callable[[jax.Array], jax.Array]) -> Callable[..., jax.Array]:
+    """An identity that is called on a value, and not on its derivative.
+
+    Args:
+      mark: what a reader of the program looks for; returns its argument.
+
+    Returns:
+      The same, past which the derivative goes unmarked.
+    """
+    call = jax.custom_jvp(mark)
+    call.defjvp(lambda primals, tangents: (call(*primals), *tangents))
+    return call

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -11,7 +11,9 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_parameters, check_scalar
 from jaxdiscrete.core.dataflow import derivative_paths
-from jaxdiscrete.core.leaving import LEFT_THROUGH_AUX, leaving_is_marked
+from jaxdiscrete.core.linearity import nonlinearity
+from jaxdiscrete.core.marks import LEFT_THROUGH_AUX, marks_are_made
+from jaxdiscrete.core.programs import called_program, carry_of
 from jaxdiscrete.core.typing import PyTree
 
 #: How a value depends on a parameter. PATH: with a derivative. The name of a
@@ -29,6 +31,7 @@ _CUSTOM = ("custom_jvp_call", "custom_vjp_call", "call_hi_primitive")
 #: Floating functions whose derivative is zero.
 _STEPS = frozenset({"round", "floor", "ceil", "sign"})
 _COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+_PRODUCTS = frozenset({"mul", "div", "dot_general"})
 _WORDS = {
     PATH: "stop_gradient",
     "convert_element_type": "a cast to integers",
@@ -92,14 +95,20 @@ class GradientPath:
 
     Attributes:
       leaves: one entry per leaf of the parameters.
+      nonlinearity: an operation that is not linear, through which the loss depends on
+        the value of an estimate; empty where there is none.
     """
 
     leaves: tuple[LeafPath, ...]
+    nonlinearity: str = ""
 
     @property
     def ok(self) -> bool:
-        """Tells whether ``jax.grad`` reaches every leaf, and on every way."""
-        return all(leaf.ok for leaf in self.leaves)
+        """Tells whether ``jax.grad`` has the mean that it seems to have.
+
+        It reaches every leaf, on every way, and the loss is linear in its estimates.
+        """
+        return all(leaf.ok for leaf in self.leaves) and not self.nonlinearity
 
     def __str__(self) -> str:
         lines = [str(leaf) for leaf in self.leaves]
@@ -108,7 +117,19 @@ class GradientPath:
             lines.append(_REMEDY_OF_AUX)
         elif cuts - {_WORDS[PATH]}:
             lines.append(_REMEDY)
+        if self.nonlinearity:
+            lines.append(remedy_of_nonlinearity(self.nonlinearity))
         return "\n".join(lines)
+
+
+def remedy_of_nonlinearity(name: str) -> str:
+    """Says what to do where a loss depends on an estimate through ``name``."""
+    return (
+        f"The loss depends on the value of an estimate through {name}, which is not "
+        "linear: its mean is not that of the expectation. Put the function inside f if "
+        "its expectation is meant; for the logarithm of a mean of weights take "
+        "jaxdiscrete.bounds.vimco; for a function of an expectation, jaxdiscrete.exact."
+    )
 
 
 def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> GradientPath:
@@ -123,10 +144,15 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     stops one way and keeps another is taken to mean it, as in a straight-through
     gradient.
 
-    For an objective of a sample, ``gradient_path(f, z)`` says whether f is
-    differentiable in z, which :func:`jaxdiscrete.rebar` and others need.
+    A function of an estimate that is not linear, such as its logarithm or a clipped
+    value, is reported: its mean is not that of the expectation. A product of two
+    estimates passes, and is right where their keys are independent.
 
-    It looks at whole leaves, and trusts the custom derivatives that it meets.
+    It looks at whole leaves, and trusts the custom derivatives that it meets. Two
+    things it cannot read: jumps of f, which
+    :func:`jaxdiscrete.testing.assert_differentiable` finds, and a leaf that is trained
+    by the loss and by a control variate at once, which
+    :func:`jaxdiscrete.testing.assert_control_variates_are_separate` finds.
 
     Args:
       loss: ``loss(params, *args) -> scalar``, what ``jax.grad`` was called with.
@@ -163,92 +189,111 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     def scalar(*leaves: jax.Array) -> jax.Array:
         return jnp.asarray(loss(jax.tree.unflatten(treedef, leaves), *args))
 
-    with leaving_is_marked():
+    with marks_are_made():
         jaxpr = jax.make_jaxpr(scalar)(*leaves).jaxpr
     paths = derivative_paths(lambda leaves: scalar(*leaves), leaves, ())
+    together = _Follower()
+    together.follow(jaxpr, [frozenset({PATH})] * len(leaves))
     found = []
     for i, (is_used, has_path) in enumerate(paths):
         start = [frozenset({PATH}) if i == j else _NOTHING for j in range(len(leaves))]
-        cuts = _follow(jaxpr, start)[0] - {PATH}
+        follower = _Follower(together.selections)
+        cuts = follower.follow(jaxpr, start)[0] - {PATH}
         if has_path:
             cuts = frozenset(cut for cut in cuts if not cut.startswith(STOPPED))
         name = "params" + jax.tree_util.keystr(flat[i][0])
         words = {cut.removeprefix(STOPPED) for cut in cuts}
         in_words = sorted({_WORDS.get(word, word) for word in words})
         found.append(LeafPath(name, is_used, has_path, tuple(in_words)))
-    return GradientPath(tuple(found))
+    return GradientPath(tuple(found), nonlinearity(jaxpr))
 
 
-def _follow(jaxpr: Any, inputs: list[Marks]) -> list[Marks]:
-    """The marks of the outputs of a program, from those of its inputs."""
-    marks: dict[int, Marks] = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
+class _Follower:
+    """Follows marks through a program.
 
-    def read(v: Any) -> Marks:
-        return marks.get(id(v), _NOTHING)
+    Attributes:
+      selections: the equations that look up entries of something with a derivative. A
+        lookup there is a selection, as of a branch, whatever chose the place.
+    """
 
-    for eqn in jaxpr.eqns:
-        outputs = _apply(eqn, [read(v) for v in eqn.invars])
-        marks.update(zip(map(id, eqn.outvars), outputs, strict=True))
-    return [read(v) for v in jaxpr.outvars]
+    def __init__(self, selections: Iterable[int] = ()) -> None:
+        self.selections = set(selections)
+
+    def follow(self, jaxpr: Any, inputs: list[Marks]) -> list[Marks]:
+        """The marks of the outputs of a program, from those of its inputs."""
+        marks: dict[int, Marks] = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
+
+        def read(v: Any) -> Marks:
+            return marks.get(id(v), _NOTHING)
+
+        for eqn in jaxpr.eqns:
+            outputs = self._apply(eqn, [read(v) for v in eqn.invars])
+            marks.update(zip(map(id, eqn.outvars), outputs, strict=True))
+        return [read(v) for v in jaxpr.outvars]
+
+    def _apply(self, eqn: Any, inputs: list[Marks]) -> list[Marks]:
+        """The marks of what one equation computes."""
+        name = eqn.primitive.name
+        together = _NOTHING.union(*inputs)
+        if eqn.params.get("name") == LEFT_THROUGH_AUX:
+            is_hard = together - {PATH, STOPPED}
+            return [together | {UNCREDITED} if is_hard else together]
+        if name.startswith(_CUSTOM) and PATH in together:
+            # The rule, and not the program under it, decides what is differentiated:
+            # this is how an estimator accounts for its hard samples. Not for those of
+            # others, which its value depends on.
+            uncredited = self._uncredited(eqn, inputs)
+            return [frozenset({PATH}) | marks for marks in uncredited]
+        if name in ("select_n", "cond"):
+            # max(x, 0) compares too, but is as continuous as its cases.
+            cases = _NOTHING.union(*inputs[1:])
+            together = (cases or together) | (inputs[0] & {UNCREDITED})
+        if name in ("gather", "dynamic_slice"):
+            if PATH in inputs[0]:
+                self.selections.add(id(eqn))
+            if id(eqn) in self.selections:
+                together = inputs[0] | (together & {UNCREDITED})
+        if name in _PRODUCTS:
+            together = _NOTHING.union(*_factors(inputs))
+        inner = called_program(eqn)
+        if inner is not None:
+            return self._follow_inner(eqn, inner, inputs)
+        return [_after(name, v.aval, together) for v in eqn.outvars]
+
+    def _uncredited(self, eqn: Any, inputs: list[Marks]) -> list[Marks]:
+        """Finds the results of a rule that depend on what left through aux."""
+        only = [marks & {UNCREDITED} for marks in inputs]
+        inner = called_program(eqn)
+        if inner is None:
+            return [_NOTHING.union(*only)] * len(eqn.outvars)
+        return self.follow(inner, only)
+
+    def _follow_inner(self, eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
+        """Follows what a call runs, and what a scan carries until nothing is new."""
+        outputs = self.follow(inner, inputs)
+        first, count = carry_of(eqn) if eqn.primitive.name == "scan" else (0, 0)
+        while True:
+            before = inputs[first : first + count]
+            carried = [a | b for a, b in zip(before, outputs, strict=False)]
+            if carried == before:
+                return outputs
+            inputs = [*inputs[:first], *carried, *inputs[first + count :]]
+            outputs = self.follow(inner, inputs)
 
 
-def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
-    """The marks of what one equation computes."""
-    name = eqn.primitive.name
-    together = _NOTHING.union(*inputs)
-    if eqn.params.get("name") == LEFT_THROUGH_AUX:
-        is_hard = together - {PATH, STOPPED}
-        return [together | {UNCREDITED} if is_hard else together]
-    if name.startswith(_CUSTOM) and PATH in together:
-        # The rule, and not the program under it, decides what is differentiated:
-        # this is how an estimator accounts for its hard samples. Not for those of
-        # others, which its value depends on.
-        return [frozenset({PATH}) | marks for marks in _uncredited(eqn, inputs)]
-    if name in ("select_n", "cond"):
-        # max(x, 0) compares too, but is as continuous as its cases.
-        cases = _NOTHING.union(*inputs[1:])
-        together = (cases or together) | (inputs[0] & {UNCREDITED})
-    inner = _program_of(eqn, "jaxpr")
-    if inner is not None:
-        return _follow_inner(eqn, inner, inputs)
-    return [_after(name, v.aval, together) for v in eqn.outvars]
+def _factors(inputs: list[Marks]) -> list[Marks]:
+    """The marks of the factors of a product.
 
-
-def _program_of(eqn: Any, *names: str) -> Any:
-    """The program that an equation calls with its own operands, or None."""
-    # The last one is that of a rule under JAX_CUSTOM_VJP3.
-    traced = getattr(eqn.params.get("_prim"), "traced", None)
-    for inner in (*map(eqn.params.get, names), getattr(traced, "jaxpr", None)):
-        inner = getattr(inner, "jaxpr", inner)
-        if inner is not None and (
-            len(inner.invars) == len(eqn.invars)
-            and len(inner.outvars) == len(eqn.outvars)
-        ):
-            return inner
-    return None
-
-
-def _uncredited(eqn: Any, inputs: list[Marks]) -> list[Marks]:
-    """Finds the results of a rule that depend on what left through aux."""
-    only = [marks & {UNCREDITED} for marks in inputs]
-    inner = _program_of(eqn, "call_jaxpr", "fun_jaxpr")
-    if inner is None:
-        return [_NOTHING.union(*only)] * len(eqn.outvars)
-    return _follow(inner, only)
-
-
-def _follow_inner(eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
-    """Follows as :func:`_follow` does, and what a scan carries until nothing is new."""
-    outputs = _follow(inner, inputs)
-    first, count = eqn.params.get("num_consts", 0), eqn.params.get("num_carry", 0)
-    while True:
-        carried = [
-            a | b for a, b in zip(inputs[first : first + count], outputs, strict=False)
-        ]
-        if carried == inputs[first : first + count]:
-            return outputs
-        inputs = [*inputs[:first], *carried, *inputs[first + count :]]
-        outputs = _follow(inner, inputs)
+    A hard factor chooses among multiples of one with a derivative: this is how a
+    log-probability depends on its sample.
+    """
+    is_live = [PATH in marks for marks in inputs]
+    if not any(is_live):
+        return inputs
+    return [
+        marks if yes else marks & {UNCREDITED}
+        for marks, yes in zip(inputs, is_live, strict=True)
+    ]
 
 
 def _after(name: str, aval: Any, marks: Marks) -> Marks:

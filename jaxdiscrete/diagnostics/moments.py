@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from jaxdiscrete.core.checks import check_scalar
-from jaxdiscrete.core.dataflow import outputs_reached_from
 from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.programs import outputs_reached_from
 from jaxdiscrete.core.typing import Estimator, PyTree
 
 #: What float32 may change in a mean, relative to the largest gradient.

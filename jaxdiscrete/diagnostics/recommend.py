@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxdiscrete.core.cuts import way_of
 from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.facts import ESTIMATORS
 from jaxdiscrete.core.latents import draw, freeze, latents
@@ -28,6 +29,7 @@ from jaxdiscrete.core.typing import (
 )
 from jaxdiscrete.coupled.antithetic import disarm
 from jaxdiscrete.coupled.arms import arms
+from jaxdiscrete.diagnostics.derivative_gap import TOLERANCE, derivative_gap
 from jaxdiscrete.enumeration.exact import exact
 from jaxdiscrete.multi_sample.double_cv import double_cv
 from jaxdiscrete.multi_sample.reinforce_loo import reinforce_loo
@@ -80,6 +82,7 @@ class _Facts(NamedTuple):
     num_states: int | None
     is_differentiable: bool
     is_finite_between: bool
+    is_finite_at_samples: bool
     sentences: tuple[str, str]
 
 
@@ -99,8 +102,10 @@ def recommend(
        or :func:`jaxdiscrete.reinmax` where f is not finite between the hard values;
     3. one call of f, whatever f is: :func:`jaxdiscrete.nvil`;
     4. f is differentiable: :func:`jaxdiscrete.rebar` for two or three calls if it is
-       finite between the hard values, else :func:`jaxdiscrete.double_cv`;
-    5. f is a black box: :func:`jaxdiscrete.disarm` and, for four calls or more,
+       finite between the hard values, else :func:`jaxdiscrete.double_cv` if its
+       derivative is finite at them;
+    5. f is a black box, or jumps between the hard values:
+       :func:`jaxdiscrete.disarm` and, for four calls or more,
        :func:`jaxdiscrete.arms` for binary variables,
        :func:`jaxdiscrete.reinforce_loo` for all others.
 
@@ -108,9 +113,11 @@ def recommend(
     one another, of which later ones see what earlier ones did, are a
     :func:`jaxdiscrete.sequential` or a :func:`jaxdiscrete.program`, whatever f is.
 
-    f is differentiated without computing, and evaluated with its derivative at a few
-    relaxed samples if that succeeds. It is advice from the papers, not a measurement:
-    :func:`jaxdiscrete.measure` has that for your f.
+    The program of f is read first. If its derivative loses nothing there, it is
+    evaluated at a few hard and relaxed samples and between them, where it must add up
+    to the differences of f, as in :func:`jaxdiscrete.testing.assert_differentiable`.
+    It is advice from the papers, not a measurement: :func:`jaxdiscrete.measure` has
+    that for your f.
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
@@ -134,7 +141,8 @@ def recommend(
       >>> print(choice)
       Use jaxdiscrete.disarm(f, num_samples=2)
         because q has binary variables with about 2^20 joint states
-        because the derivative of f in z is zero by construction
+        because f depends on z through a rounding, whose derivative is zero by
+        construction
         because two calls of f are assumed, since no budget was given
         because binary samples can be drawn as opposites, which beats independent ones
         or jaxdiscrete.reinforce_loo(f, num_samples=2), which is simpler
@@ -166,7 +174,7 @@ def _examine(f: Objective, q: PyTree, args: tuple[Any, ...]) -> _Facts:
     if not all(isinstance(d, Relaxable) and isinstance(d, Enumerable) for d in leaves):
         has = "q offers less than jaxdiscrete.Relaxable"
         sentence = "a derivative of f in z could not be used"
-        return _Facts(kind, False, None, False, False, (has, sentence))
+        return _Facts(kind, False, None, False, False, False, (has, sentence))
     num_states = math.prod(d.num_states for d in leaves)
     size = (
         f"{num_states:,}"
@@ -174,36 +182,57 @@ def _examine(f: Objective, q: PyTree, args: tuple[Any, ...]) -> _Facts:
         else f"about 2^{math.log2(num_states):.0f}"
     )
     has = f"q has {kind} variables with {size} joint states"
-    is_differentiable, is_finite, sentence = _derivative_of(f, q, args)
-    return _Facts(kind, True, num_states, is_differentiable, is_finite, (has, sentence))
+    found = _derivative_of(f, q, args)
+    sentences = (has, found.sentence)
+    return _Facts(kind, True, num_states, *found[:3], sentences)
 
 
-def _derivative_of(
-    f: Objective, q: PyTree, args: tuple[Any, ...]
-) -> tuple[bool, bool, str]:
-    """Tells whether f has a derivative in z, also between the hard values, in words."""
+class _Derivative(NamedTuple):
+    exists: bool
+    is_finite_between: bool
+    is_finite_at_samples: bool
+    sentence: str
+
+
+def _no_derivative(because: str) -> _Derivative:
+    return _Derivative(False, False, False, because)
+
+
+def _derivative_of(f: Objective, q: PyTree, args: tuple[Any, ...]) -> _Derivative:
+    """Tells whether f has a derivative in z, and where it can be evaluated."""
     z = jax.eval_shape(lambda k: draw(k, q), jax.random.key(0))
     try:
-        paths = derivative_paths(f, z, args)
+        derivative_paths(f, z, args)
+        way = way_of(f, z, args)
     # Whatever a function meets that JAX has no derivative of, callbacks and loops
     # among them, makes it a black box.
     except (TypeError, ValueError, NotImplementedError) as error:
         reason = re.split(r"[.:\n]", str(error))[0][:60]
-        return False, False, f"JAX has no derivative of f ({reason})"
-    if any(is_used and not has_path for is_used, has_path in paths):
-        return False, False, "the derivative of f in z is zero by construction"
-    if _is_finite_between(f, q, args):
-        return True, True, "f is differentiable in z, also between the hard values"
-    return (
-        True,
-        False,
-        "f is differentiable in z, but not finite between the hard values",
-    )
+        return _no_derivative(f"JAX has no derivative of f ({reason})")
+    if way.cut:
+        return _no_derivative(
+            f"f depends on z through {way.cut}, whose derivative is zero by "
+            "construction"
+        )
+    at_samples = _is_finite_with(straight_through(f), q, args)
+    relaxed = gumbel_softmax(f, temperature=_PROBE_TEMPERATURE)
+    if not _is_finite_with(relaxed, q, args):
+        sentence = "f is differentiable in z, but not finite between the hard values"
+        return _Derivative(True, False, at_samples, sentence)
+    # The derivative of an estimate is that of its expectation and not of its value.
+    if not way.is_credited:
+        gap = derivative_gap(f, jax.random.key(0), q, args)
+        if gap > TOLERANCE:
+            return _no_derivative(
+                "f jumps between the hard values, or its derivative is not its own "
+                f"there: it misses {gap:.0%} of a difference"
+            )
+    sentence = "f is differentiable in z, also between the hard values"
+    return _Derivative(True, True, at_samples, sentence)
 
 
-def _is_finite_between(f: Objective, q: PyTree, args: tuple[Any, ...]) -> bool:
-    """Tells whether f and its derivative are finite at a few relaxed samples."""
-    estimate = gumbel_softmax(f, temperature=_PROBE_TEMPERATURE)
+def _is_finite_with(estimate: Estimator, q: PyTree, args: tuple[Any, ...]) -> bool:
+    """Tells whether an estimate and its gradient are finite for a few keys."""
     compute = jax.jit(lambda k: jax.value_and_grad(estimate, argnums=1)(k, q, *args))
     keys = jax.random.split(jax.random.key(0), _PROBES)
     found = jax.tree.leaves([compute(k) for k in keys])
@@ -215,7 +244,8 @@ def _choose(facts: _Facts, budget: int | None, allow_bias: bool) -> Recommendati
     if facts.num_states is not None and facts.num_states <= limit:
         reason = f"up to {limit:,} calls of f are affordable: enumerate"
         return _advise(exact, "", {}, reason)
-    if allow_bias and facts.is_differentiable:
+    has_some = facts.is_finite_between or facts.is_finite_at_samples
+    if allow_bias and facts.is_differentiable and has_some:
         return _biased(facts)
     if budget == 1:
         return _one_call(facts)
@@ -223,7 +253,8 @@ def _choose(facts: _Facts, budget: int | None, allow_bias: bool) -> Recommendati
     affordable = f"{calls:,} calls of f are affordable"
     if budget is None:
         affordable = "two calls of f are assumed, since no budget was given"
-    if facts.is_differentiable:
+    is_relaxed = facts.is_finite_between and calls < MANY_CALLS
+    if facts.is_differentiable and (is_relaxed or facts.is_finite_at_samples):
         return _differentiable(facts, calls, affordable)
     return _black_box(facts, calls, affordable)
 

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch
-from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.facts import NEIGHBOURS, facts
 from jaxdiscrete.core.latents import draw, flatten, freeze, latents, pull_through
 from jaxdiscrete.core.needs import BINARY, FINITE, Needs

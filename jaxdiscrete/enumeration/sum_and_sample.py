@@ -59,7 +59,8 @@ def sum_and_sample(
         REINFORCE.
       baseline: c, a scalar or ``baseline(*args) -> scalar`` with its inputs stopped,
         trained by the variance; in :func:`least_squares` by the squared error of f(b).
-        Default: none.
+        Default: none. What it shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       chunk_size: at how many states f runs at a time, each chunk recomputed in the
         backward pass. Static. Default: all at once.
       sharding: where the states lie, as in :func:`reinforce_loo`. Default: as the

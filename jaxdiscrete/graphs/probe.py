@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxdiscrete.core.estimator import is_checking
+from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.latents import is_array
+from jaxdiscrete.core.marks import no_marks_are_made
 from jaxdiscrete.core.needs import check_latents
 from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.sample import GivenSample, given_sample
@@ -56,7 +57,8 @@ def check_site(
         return transform(objective)(given_sample(z, jax.random.key(0)), q, *inputs)
 
     try:
-        program = jax.make_jaxpr(run)(z).jaxpr
+        with no_marks_are_made():
+            program = jax.make_jaxpr(run)(z).jaxpr
     except (NotImplementedError, ValueError) as error:
         if "callback" not in str(error):
             raise

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.checks import check_key, check_real_scalar
-from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import draw, freeze
-from jaxdiscrete.core.leaving import leaving
+from jaxdiscrete.core.marks import estimated, leaving
 from jaxdiscrete.core.needs import check_latents
 from jaxdiscrete.core.numbers import known_value
 from jaxdiscrete.core.precision import at_least_float32
@@ -183,6 +183,7 @@ def program(
             total = _total(key, sites, costs, weights)
         except jax.errors.UnexpectedTracerError as error:
             raise TypeError(_INSIDE) from error
+        total = estimated(total)
         return (total, leaving(aux)) if has_aux else total
 
     return estimate
@@ -248,7 +249,7 @@ def _total(
     # the number of additions is linear.
     later = [jnp.zeros((), dtype)]
     for value in reversed(values):
-        later.append(later[-1] + jax.lax.stop_gradient(value))
+        later.append(later[-1] + freeze(value))
     after = later[::-1]
     for i, site in enumerate(sites):
         credit = after[site.num_costs_before]

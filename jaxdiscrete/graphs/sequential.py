@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
+from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.checks import check_key, check_real_scalar
-from jaxdiscrete.core.estimator import is_checking
 from jaxdiscrete.core.latents import freeze
-from jaxdiscrete.core.leaving import leaving
+from jaxdiscrete.core.marks import estimated, leaving
 from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.graphs.credit import (
@@ -197,7 +197,7 @@ def sequential(
         ).astype(dtype)
         if actions is not None:
             zeros = zeros * of_costs
-        value = (costs.sum() + zeros.sum()) / num_samples
+        value = estimated((costs.sum() + zeros.sum()) / num_samples)
         if not has_aux:
             return value
         aux = (last, (steps.cost, steps.aux))

@@ -55,5 +55,5 @@ def site_estimate(
     )
     # An estimator of higher derivatives knows nothing of the other sites, so a second
     # one would be wrong: the rule refuses it.
-    zero = match_varying(jnp.zeros_like(estimate), jax.lax.stop_gradient(estimate))
+    zero = match_varying(jnp.zeros_like(estimate), freeze(estimate))
     return attach_gradient(zero, [estimate], [jnp.ones_like(zero)])

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.core.signatures import key_keyword, takes_key_first
@@ -17,10 +18,15 @@ def as_sampler(distribution: Any) -> Sampler:
 
     Any object with ``log_prob(z)`` and a ``sample`` that takes a PRNG key, first or by
     the name ``key``, ``seed``, ``rng_key`` or ``rng``. The estimators that need only
-    ``sample`` and ``log_prob`` take it: :func:`reinforce` without a baseline that is
-    trained by the variance, :func:`nvil`, :func:`reinforce_loo`. z is what the
-    distribution draws, often an integer; an array of log-probabilities is summed, over
-    batch and event alike.
+    ``sample`` and ``log_prob`` take it: :func:`reinforce`, :func:`nvil`,
+    :func:`reinforce_loo`. z is what the distribution draws, an integer, a real number;
+    an array of log-probabilities is summed, over batch and event alike.
+
+    A distribution that is a pytree of floating arrays, as those of the three libraries
+    are where no parameter is an integer, also goes where a variance is minimised with
+    respect to parameters, or a control has a mean: :func:`control_variate`,
+    :func:`reinforce_optimal_baseline`, a ``baseline=`` of :func:`reinforce` that is
+    trained by the second moment.
 
     **Build the distribution inside the function that is differentiated**, from its
     parameters. The result is a pytree where the distribution is one, but its leaves
@@ -127,6 +133,14 @@ class _PytreeAdapter(_Adapter):
     keyword: str | None = dataclasses.field(metadata={"static": True})
     shapes: tuple[Shape, ...] = dataclasses.field(metadata={"static": True})
     declared: str = dataclasses.field(metadata={"static": True})
+
+    @property
+    def leaves_are_parameters(self) -> bool:
+        """Tells whether all that it stores can be differentiated."""
+        leaves = jax.tree.leaves(self.distribution)
+        return bool(leaves) and all(
+            jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in leaves
+        )
 
 
 def _leaves(distribution: Any) -> list[Any] | None:

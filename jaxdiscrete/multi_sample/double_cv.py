@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.batches import check_chunk_size
-from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import (
     broadcast_to_latents,
@@ -17,15 +13,11 @@ from jaxdiscrete.core.latents import (
     score,
 )
 from jaxdiscrete.core.needs import RELAXABLE
-from jaxdiscrete.core.numbers import check_count
-from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import linear_form
-from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
-from jaxdiscrete.core.varying import freeze_varying
-from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.multi_sample.mechanism import Samples, multi_sample_with_slopes
 from jaxdiscrete.multi_sample.others import less_mean_of_others, mean_of_others
-from jaxdiscrete.score_function.mechanism import add_gradients, attach_and_train
+from jaxdiscrete.score_function.mechanism import add_gradients
 
 
 @facts(
@@ -94,62 +86,46 @@ def double_cv(
       M. K. Titsias, J. Shi, Double control variates for gradient estimation in
       discrete latent variable models, 2022.
     """
-    remedy = "The slope at each sample comes from the others."
-    check_count("double_cv", "num_samples", num_samples, 2, remedy)
-    check_chunk_size("double_cv", chunk_size)
 
-    def body(
-        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
-    ) -> tuple[jax.Array, Any]:
-        eta = broadcast_to_latents("scale", scale, q)
-        z, values, slopes, aux = samples_with_slopes(
-            objective,
-            key,
-            q,
-            args,
-            num_samples=num_samples,
-            chunk_size=chunk_size,
-            sharding=sharding,
-        )
-        if is_checking():
-            return with_path_to(values.mean(), q), aux
-        signals = as_signal(values)
-        frozen_q = freeze_varying(q, signals[0])
-        scores = jax.vmap(lambda x: score(frozen_q, x))(z)
-        means, pull_through_mean = jax.vjp(mean, parameters_in_float32(frozen_q))
+    def parameters(q: PyTree) -> tuple[PyTree]:
+        return (broadcast_to_latents("scale", scale, q),)
+
+    def gradient(samples: Samples, eta: PyTree) -> PyTree:
+        q, z, signals, slopes = samples
+        scores = jax.vmap(lambda x: score(q, x))(z)
+        means, pull_through_mean = jax.vjp(mean, parameters_in_float32(q))
         slopes = jax.tree.map(lambda s, m: s.astype(m.dtype), slopes, means)
         deviations = jax.vmap(
             lambda x: jax.tree.map(lambda a, m: a.astype(m.dtype) - m, x, means)
         )(z)
 
-        def frozen_part(eta: PyTree) -> PyTree:
-            def scale_one(slope: PyTree) -> PyTree:
-                return jax.tree.map(
-                    lambda c, s: jnp.asarray(c).astype(s.dtype) * s, eta, slope
-                )
+        def scale_one(slope: PyTree) -> PyTree:
+            return jax.tree.map(
+                lambda c, s: jnp.asarray(c).astype(s.dtype) * s, eta, slope
+            )
 
-            scaled = jax.vmap(scale_one)(slopes)
-            controls = jax.vmap(_dot)(jax.tree.map(mean_of_others, scaled), deviations)
-            h = signals - controls.astype(signals.dtype)
-            weights = less_mean_of_others(h) / num_samples
-            weighted = jax.vmap(
-                lambda w, x: jax.tree.map(lambda s: w.astype(s.dtype) * s, x)
-            )(weights, scores)
-            g = jax.tree.map(lambda s: s.sum(axis=0), weighted)
-            average = jax.tree.map(lambda s: s.mean(axis=0), scaled)
-            return add_gradients(g, pull_through_mean(average)[0])
+        scaled = jax.vmap(scale_one)(slopes)
+        controls = jax.vmap(_dot)(jax.tree.map(mean_of_others, scaled), deviations)
+        h = signals - controls.astype(signals.dtype)
+        weights = less_mean_of_others(h) / num_samples
+        weighted = jax.vmap(
+            lambda w, x: jax.tree.map(lambda s: w.astype(s.dtype) * s, x)
+        )(weights, scores)
+        g = jax.tree.map(lambda s: s.sum(axis=0), weighted)
+        average = jax.tree.map(lambda s: s.mean(axis=0), scaled)
+        return add_gradients(g, pull_through_mean(average)[0])
 
-        value = attach_and_train(values.mean(), q, frozen_part, (eta,), like=signals[0])
-        return value, aux
-
-    return estimator(
+    return multi_sample_with_slopes(
         "double_cv",
         f,
-        body,
+        gradient,
+        parameters=parameters,
+        num_samples=num_samples,
+        remedy="The slope at each sample comes from the others.",
+        chunk_size=chunk_size,
+        sharding=sharding,
         needs=RELAXABLE,
         has_aux=has_aux,
-        differentiates=True,
-        draws_its_own=SEVERAL_SAMPLES,
     )
 
 

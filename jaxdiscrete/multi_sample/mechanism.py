@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
-from jaxdiscrete.core.estimator import estimator
+from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.latents import draw, freeze, log_prob
 from jaxdiscrete.core.needs import SAMPLER, Needs
 from jaxdiscrete.core.numbers import check_count
@@ -17,6 +19,7 @@ from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
+from jaxdiscrete.score_function.mechanism import attach_and_train
 
 #: ``statistic(q, z) -> scalar``, of the frozen q and one sample.
 Statistic = Callable[[PyTree, PyTree], jax.Array]
@@ -92,34 +95,99 @@ def multi_sample(
     )
 
 
-def samples_with_slopes(
-    objective: ObjectiveWithAux,
-    key: jax.Array,
-    q: PyTree,
-    args: tuple[Any, ...],
-    *,
-    num_samples: int,
-    chunk_size: int | None,
-    sharding: jax.sharding.Sharding | None,
-) -> tuple[PyTree, jax.Array, PyTree, Any]:
-    """Independent samples with the value and the derivative of f at each.
+class Samples(NamedTuple):
+    """Independent samples of q and what f says there, all stopped.
 
-    Args:
-      objective: f, differentiable in z.
-      key: PRNG key.
-      q: pytree of distributions.
-      args: the other arguments of f.
-      num_samples: how many.
-      chunk_size: how many run at a time, None for all.
-      sharding: of the sample axis.
-
-    Returns:
-      ``(z, values, slopes, aux)``, each with a leading axis of samples. The values are
-      live, samples and slopes are stopped.
+    Attributes:
+      q: the distributions.
+      z: samples along a leading axis.
+      signals: the value of f at each, in at least float32.
+      slopes: the derivative of f in z at each.
     """
 
-    def one(k: jax.Array) -> Any:
-        z = draw(k, q)
-        return z, *value_and_slope(objective, z, args)
+    q: PyTree
+    z: PyTree
+    signals: jax.Array
+    slopes: PyTree
 
-    return over_batch(one, sample_keys(key, num_samples, sharding), chunk_size)
+
+def multi_sample_with_slopes(
+    name: str,
+    f: Objective,
+    frozen_part: Callable[..., PyTree],
+    *,
+    num_samples: int,
+    remedy: str,
+    chunk_size: int | None,
+    sharding: jax.sharding.Sharding | None,
+    needs: Needs,
+    has_aux: bool,
+    parameters: Callable[[PyTree], tuple[Any, ...]] = lambda q: (),
+    live_control: Callable[[Samples, tuple[Any, ...]], PyTree] | None = None,
+    check: Callable[[PyTree, PyTree, tuple[Any, ...]], None] | None = None,
+) -> Estimator:
+    """Builds an estimator of several samples with the derivative of f at each.
+
+    The value is the mean of f. The gradient with respect to q is ``frozen_part`` less
+    ``live_control``, and what these are made of is trained by the second moment.
+
+    Args:
+      name: public name of the estimator, for error messages.
+      f: the objective, differentiable in z.
+      frozen_part: ``(samples, *parameters) -> g``: a pytree of q's structure. Nothing
+        that it closes over receives a gradient.
+      num_samples: how many, at least two. Static.
+      remedy: what to do with fewer.
+      chunk_size: how many run at a time, None for all. Static.
+      sharding: of the sample axis; None leaves it to the compiler.
+      needs: what it needs of the distributions in q.
+      has_aux: whether f returns ``(value, aux)``.
+      parameters: from q to the other arguments of ``frozen_part``. Default: none.
+      live_control: ``(samples, args) -> g``, a term whose closed-over arrays are
+        trained as well. Default: none.
+      check: ``(q, shapes of z, args)``, raises before any compute.
+
+    Returns:
+      ``estimate(key, q, *args)``.
+    """
+    check_count(name, "num_samples", num_samples, 2, remedy)
+    check_chunk_size(name, chunk_size)
+
+    def body(
+        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
+    ) -> tuple[jax.Array, Any]:
+        trained = parameters(q)
+
+        def one(k: jax.Array) -> Any:
+            z = draw(k, q)
+            return z, *value_and_slope(objective, z, args)
+
+        keys = sample_keys(key, num_samples, sharding)
+        z, values, slopes, aux = over_batch(one, keys, chunk_size)
+        if is_checking():
+            return with_path_to(values.mean(), q), aux
+        signals = as_signal(values)
+        samples = Samples(freeze_varying(q, signals[0]), z, signals, slopes)
+        control = None
+        if live_control is not None:
+            control = functools.partial(live_control, samples, args)
+        value = attach_and_train(
+            values.mean(),
+            q,
+            functools.partial(frozen_part, samples),
+            trained,
+            control,
+            like=signals[0],
+        )
+        return value, aux
+
+    return estimator(
+        name,
+        f,
+        body,
+        needs=needs,
+        has_aux=has_aux,
+        differentiates=True,
+        draws_its_own=SEVERAL_SAMPLES,
+        check=check,
+    )

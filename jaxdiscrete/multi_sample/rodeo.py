@@ -10,21 +10,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.core.batches import check_chunk_size
 from jaxdiscrete.core.checks import check_args_are_arrays, check_scalar
-from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
-from jaxdiscrete.core.latents import flatten, freeze, latents, log_odds, pull_through
+from jaxdiscrete.core.latents import (
+    freeze,
+    latents,
+    log_odds,
+    map_latents,
+    pull_through,
+)
 from jaxdiscrete.core.needs import BINARY
-from jaxdiscrete.core.numbers import check_count
-from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.precision import at_least_float32
-from jaxdiscrete.core.sample import SEVERAL_SAMPLES
-from jaxdiscrete.core.typing import Critic, Estimator, Objective, PyTree
-from jaxdiscrete.core.varying import freeze_varying
-from jaxdiscrete.multi_sample.mechanism import samples_with_slopes
+from jaxdiscrete.core.typing import Critic, Estimator, Finite, Objective, PyTree
+from jaxdiscrete.multi_sample.mechanism import Samples, multi_sample_with_slopes
 from jaxdiscrete.multi_sample.others import less_mean_of_others, mean_of_others
-from jaxdiscrete.score_function.mechanism import attach_and_train
 
 
 @facts(
@@ -104,72 +103,57 @@ def rodeo(
       J. Shi, Y. Zhou, J. Hwang, M. K. Titsias, L. Mackey, Gradient estimation with
       discrete Stein operators, 2022.
     """
-    remedy = "The control variate of each sample comes from the others."
-    check_count("rodeo", "num_samples", num_samples, 2, remedy)
-    check_chunk_size("rodeo", chunk_size)
 
     def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
         check_args_are_arrays("surrogate", args)
         scalar = jax.ShapeDtypeStruct((), _dtype(q))
         check_scalar("surrogate", lambda x, *r: surrogate(x, x, *r), scalar, args)
 
-    def body(
-        objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
-    ) -> tuple[jax.Array, Any]:
+    def gradient(q: PyTree, bits: jax.Array, weights: jax.Array) -> PyTree:
+        scores = bits - jax.nn.sigmoid(_logits(q, bits.dtype))
+        row = jnp.mean(weights * scores, axis=0)
+        return pull_through(log_odds, q, _unravel(row, q))
+
+    def leave_one_out(samples: Samples) -> PyTree:
+        bits = _bits(samples.q, samples.z, _dtype(samples.q))
+        advantages = less_mean_of_others(samples.signals).astype(bits.dtype)
+        return gradient(samples.q, bits, advantages[:, None])
+
+    def stein(samples: Samples, args: tuple[Any, ...]) -> PyTree:
+        q, z, signals, slopes = samples
         frozen_args, dtype = freeze(args), _dtype(q)
-        z, values, slopes, aux = samples_with_slopes(
-            objective,
-            key,
-            q,
-            args,
-            num_samples=num_samples,
-            chunk_size=chunk_size,
-            sharding=sharding,
-        )
-        if is_checking():
-            return with_path_to(values.mean(), q), aux
-        signals = as_signal(values)
-        frozen_q = freeze_varying(q, signals[0])
-        logits = _ravel([log_odds(d)[None] for d in latents(frozen_q)], dtype)[0]
-        bits, flips = _bits_and_flips(frozen_q, z, slopes, dtype)
-        scores = bits - jax.nn.sigmoid(logits)[None]
-        flip_probabilities = jax.nn.sigmoid((1.0 - 2.0 * bits) * logits[None])
+        bits, flips = _bits(q, z, dtype), _flips(q, slopes, dtype)
+        flip_probabilities = jax.nn.sigmoid((1.0 - 2.0 * bits) * _logits(q, dtype))
 
         def of_pair(value: jax.Array, change: jax.Array) -> jax.Array:
             return jnp.asarray(surrogate(value, change, *frozen_args)).astype(dtype)
 
-        def gradient(weights: jax.Array) -> PyTree:
-            row = jnp.mean(weights * scores, axis=0)
-            return pull_through(log_odds, frozen_q, _unravel(row, q))
-
-        def leave_one_out() -> PyTree:
-            advantages = less_mean_of_others(signals)
-            return gradient(advantages.astype(dtype)[:, None])
-
-        def stein() -> PyTree:
-            h, at_flips = _surrogate_values(
-                of_pair, signals.astype(dtype), flips, bits, flip_probabilities > 0
-            )
-            moved = jnp.mean(flip_probabilities * (at_flips - h[:, None]), axis=1)
-            shared = mean_of_others(moved) - moved
-            # Of A applied to h times the score, this is what the sum over flips leaves.
-            return gradient(shared[:, None] + at_flips / at_flips.shape[1])
-
-        value = attach_and_train(
-            values.mean(), q, leave_one_out, (), stein, like=signals[0]
+        h, at_flips = _surrogate_values(
+            of_pair, signals.astype(dtype), flips, bits, flip_probabilities > 0
         )
-        return value, aux
+        moved = jnp.mean(flip_probabilities * (at_flips - h[:, None]), axis=1)
+        shared = mean_of_others(moved) - moved
+        # Of A applied to h times the score, this is what the sum over flips leaves.
+        return gradient(q, bits, shared[:, None] + at_flips / at_flips.shape[1])
 
-    return estimator(
+    return multi_sample_with_slopes(
         "rodeo",
         f,
-        body,
+        leave_one_out,
+        live_control=stein,
+        num_samples=num_samples,
+        remedy="The control variate of each sample comes from the others.",
+        chunk_size=chunk_size,
+        sharding=sharding,
         needs=BINARY,
         has_aux=has_aux,
-        differentiates=True,
-        draws_its_own=SEVERAL_SAMPLES,
         check=check,
     )
+
+
+def _logits(q: PyTree, dtype: Any) -> jax.Array:
+    """The log-odds of every bit: ``[1, variables]``."""
+    return _ravel([log_odds(d)[None] for d in latents(q)], dtype)
 
 
 def _dtype(q: PyTree) -> Any:
@@ -177,34 +161,31 @@ def _dtype(q: PyTree) -> Any:
     return at_least_float32(*(x.dtype for x in shapes))
 
 
-def _bits_and_flips(
-    q: PyTree, z: PyTree, slopes: PyTree, dtype: Any
-) -> tuple[jax.Array, jax.Array]:
-    """Samples as bits, and the first-order change of f from a bit of 0 to 1.
+def _bits(q: PyTree, z: PyTree, dtype: Any) -> jax.Array:
+    """Samples, along a leading axis, as bits: ``[samples, variables]``."""
+    bits = map_latents(lambda d, x: jax.vmap(d.to_classes)(x), q, z)
+    return _ravel(bits, dtype)
+
+
+def _flips(q: PyTree, slopes: PyTree, dtype: Any) -> jax.Array:
+    """The first-order change of f from a bit of 0 to 1, where it has these slopes.
 
     Args:
       q: pytree of binary distributions.
-      z: samples along a leading axis.
-      slopes: the derivative of f there.
-      dtype: of the results.
+      slopes: the derivative of f at samples along a leading axis.
+      dtype: of the result.
 
     Returns:
-      Two arrays ``[samples, variables]``.
+      ``[samples, variables]``.
     """
-    leaves, treedef = flatten(q)
-    bits, flips = [], []
-    columns = zip(
-        leaves, treedef.flatten_up_to(z), treedef.flatten_up_to(slopes), strict=True
-    )
-    for d, x, slope in columns:
-        bits.append(jax.vmap(d.to_classes)(x))
+
+    def one(d: Finite, slope: jax.Array) -> jax.Array:
         step = d.from_classes(jnp.ones(d.batch_shape, jnp.int32))
         step -= d.from_classes(jnp.zeros(d.batch_shape, jnp.int32))
         change = slope.astype(dtype) * step.astype(dtype)[None]
-        flips.append(
-            change.reshape(*change.shape[: 1 + len(d.batch_shape)], -1).sum(-1)
-        )
-    return _ravel(bits, dtype), _ravel(flips, dtype)
+        return change.reshape(*change.shape[: 1 + len(d.batch_shape)], -1).sum(-1)
+
+    return _ravel(map_latents(one, q, slopes), dtype)
 
 
 def _surrogate_values(

@@ -72,7 +72,8 @@ def gumbel_softmax(
     variables take the logistic form :math:`\sigma((a + l)/\lambda)`. Unbiased for the
     relaxed objective, biased for the discrete one, less so at low temperature,
     where the variance grows. One call of ``f``, at the relaxed sample: f must be
-    differentiable in z, and meaningful between the hard values.
+    differentiable in z, and meaningful between the hard values, without jumps
+    (:func:`jaxdiscrete.testing.assert_differentiable` looks for them).
 
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.

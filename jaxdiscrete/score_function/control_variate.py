@@ -19,7 +19,7 @@ from jaxdiscrete.core.latents import (
     parameters_in_float32,
     score,
 )
-from jaxdiscrete.core.needs import RELAXABLE
+from jaxdiscrete.core.needs import PARAMETERS
 from jaxdiscrete.core.typing import Critic, Estimator, Objective, PyTree
 from jaxdiscrete.score_function.mechanism import (
     Draw,
@@ -29,7 +29,7 @@ from jaxdiscrete.score_function.mechanism import (
 )
 
 
-@facts(needs=RELAXABLE, reference="any b with a tractable mean")
+@facts(needs=PARAMETERS, reference="any b with a tractable mean")
 def control_variate(
     f: Objective,
     control: Critic,
@@ -51,6 +51,9 @@ def control_variate(
     from ``args``, is constant, also when it was computed from the same q (an expansion
     point, say), and receives no gradient.
 
+    q may be continuous: a Gaussian, say, in :func:`as_sampler`, with the second-order
+    expansion of f at its mean as the control, the delta method.
+
     Args:
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       control: b, as ``control(z, *args) -> scalar``.
@@ -58,7 +61,9 @@ def control_variate(
       scale: :math:`\eta`; one number, an array of the latent's shape, or a pytree of
         q's structure. Arrays are trained by the variance. Default: 1.
       baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
-        squared error in :func:`least_squares`. Default: none.
+        squared error in :func:`least_squares`. Default: none. What it
+        shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
         leaves through aux gets no credit for what happens to it later: see
         :func:`jaxdiscrete.sequential`.
@@ -69,7 +74,8 @@ def control_variate(
 
     Raises:
       TypeError, ValueError: when called, if f, control or mean does not return one real
-        scalar, or if q gives only ``log_prob``.
+        scalar, if q gives only ``log_prob``, or if a wrapped distribution is given more
+        than one ``scale``.
 
     Example:
       >>> q = jd.Bernoulli(jnp.array([0.5, -0.5]))
@@ -109,6 +115,7 @@ def control_variate(
         control=h,
         parameters=lambda q: broadcast_to_latents("scale", scale, q),
         baseline=baseline,
+        needs=PARAMETERS,
         has_aux=has_aux,
         check=check,
     )

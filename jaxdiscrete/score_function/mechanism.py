@@ -19,8 +19,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
+from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.checks import check_differentiable
-from jaxdiscrete.core.estimator import estimator, is_checking, with_path_to
+from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.latents import freeze, is_sampler, score
 from jaxdiscrete.core.needs import RELAXABLE, Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, value_of

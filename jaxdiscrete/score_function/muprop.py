@@ -103,7 +103,9 @@ def muprop(
       linear_scale: :math:`s_1`, in the same forms. Default: 1. With 0 only the value
         at the mean is subtracted.
       baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
-        squared error in :func:`least_squares`. Default: none.
+        squared error in :func:`least_squares`. Default: none. What it
+        shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       relaxed_f: what is expanded in place of f, of the same signature without aux.
         Default: f.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
@@ -192,7 +194,9 @@ def muprop_second_order(
       linear_scale: scale of the linear term. Default: 1.
       quadratic_scale: scale of the quadratic term. Default: 1.
       baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
-        squared error in :func:`least_squares`. Default: none.
+        squared error in :func:`least_squares`. Default: none. What it
+        shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       relaxed_f: what is expanded in place of f, of the same signature without aux.
         Default: f.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What

@@ -46,7 +46,9 @@ def nvil(
       f: ``f(z, *args) -> scalar`` for one sample ``z``.
       baseline: scalar, or ``baseline(*args) -> scalar`` with its inputs stopped; by
         the definition of NVIL fitted as by :func:`least_squares`. A scalar array
-        trained by SGD is a moving-average baseline. Default: none.
+        trained by SGD is a moving-average baseline. Default: none. What it
+        shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       centre: scalar array c, in units of f. Default: none.
       variance: scalar array v, in squared units of f. Default: no normalisation.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What

@@ -49,7 +49,8 @@ def rebar(
 
     Unbiased for every temperature, scale and relaxation. Two calls of ``f`` and one
     derivative, with :func:`independent_noise` three and two: f must be differentiable
-    in z, and meaningful between the hard values.
+    in z, and meaningful between the hard values, without jumps
+    (:func:`jaxdiscrete.testing.assert_differentiable` looks for them).
 
     ``jax.grad`` with respect to temperature, scale and baseline is the gradient of
     the estimator's second moment, hence of its variance: of the squared norm of the
@@ -63,7 +64,9 @@ def rebar(
       scale: :math:`\eta`, in the same forms; the gradient of each latent has its own.
         Arrays are trained. Default: 1.
       baseline: scalar or ``baseline(*args) -> scalar``, trained by the variance, or by
-        squared error in :func:`least_squares`. Default: none.
+        squared error in :func:`least_squares`. Default: none. What it
+        shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       relaxed_f: what the control variate evaluates in place of f, of the same
         signature without aux; for instance a hierarchical model relaxed below this
         layer. Default: f.

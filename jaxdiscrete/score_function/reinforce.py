@@ -36,7 +36,9 @@ def reinforce(
       baseline: scalar, or ``baseline(*args) -> scalar`` with its inputs stopped.
         ``jax.grad`` with respect to it, or to what it closes over, is the gradient of
         the estimator's second moment :math:`(f - b)^2|\nabla\log q|^2`; wrapped in
-        :func:`least_squares`, that of a squared error. Default: none.
+        :func:`least_squares`, that of a squared error. Default: none. What it
+        shares with the model must be stopped, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       has_aux: whether f returns ``(scalar, aux)``; the estimate then does too. What
         leaves through aux gets no credit for what happens to it later: see
         :func:`jaxdiscrete.sequential`.

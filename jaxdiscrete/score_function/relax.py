@@ -61,7 +61,8 @@ def relax(
       critic: ``critic(z, *args) -> scalar``, differentiable in the relaxed z: any
         callable, such as a flax module's apply over its parameters. ``args`` are
         stopped; features it shares with the model through a closure must be stopped
-        by the caller.
+        by the caller, which
+        :func:`jaxdiscrete.testing.assert_control_variates_are_separate` checks.
       temperature: :math:`\lambda > 0`, as in :func:`rebar`.
       baseline: as in :func:`rebar`. Default: none.
       relaxation: as in :func:`rebar`. Default: Concrete.

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, sample_keys
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
 from jaxdiscrete.core.latents import freeze
-from jaxdiscrete.core.leaving import leaving
+from jaxdiscrete.core.marks import leaving
 from jaxdiscrete.core.needs import SOLVER
 from jaxdiscrete.core.numbers import check_count, check_positive
 from jaxdiscrete.core.objective import value_and_slope, with_aux

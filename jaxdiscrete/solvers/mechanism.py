@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from jaxdiscrete.core.checking import checking, is_checking
 from jaxdiscrete.core.checks import check_differentiable, check_parameters
-from jaxdiscrete.core.estimator import checking, is_checking
 from jaxdiscrete.core.objective import ObjectiveWithAux, value_of
 from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.typing import PyTree, Shape

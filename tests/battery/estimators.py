@@ -1,5 +1,7 @@
 """Every estimator of the library, one line each, for the common battery."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -34,6 +36,7 @@ def log_mean_exp(values):
     return jax.nn.logsumexp(values) - jnp.log(values.size * jnp.ones(()))
 
 
+@functools.cache
 def bound_of(num_samples):
     """The multi-sample bound itself, by enumeration of every tuple of samples."""
 
@@ -326,11 +329,18 @@ MAIN = [name for name, entry in ALL.items() if not entry.variant]
 UNBIASED = [name for name, entry in ALL.items() if entry.unbiased]
 FIRST = first_of_each_package(MAIN)
 BARE = [name for name, entry in ALL.items() if entry.bare]
-everything = pytest.mark.parametrize("name", MAIN)
 per_package = pytest.mark.parametrize("name", once_per_package(MAIN))
+#: Of the ways in which a gradient is attached: trained by its second moment, through
+#: the log-probabilities of samples, and to the leaves of q.
+per_mechanism = pytest.mark.parametrize(
+    "name", daily(["rebar", "reinforce_loo", "disarm"], MAIN)
+)
 first_order = pytest.mark.parametrize(
     "name",
-    once_per_package([n for n in MAIN if n in UNBIASED and not ALL[n].higher_order]),
+    daily(
+        ["rebar", "reinforce_loo", "disarm"],
+        [n for n in MAIN if n in UNBIASED and not ALL[n].higher_order],
+    ),
 )
 
 

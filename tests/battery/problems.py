@@ -62,10 +62,16 @@ def mixed_f(z, t=1.0):
     return t * (4.0 * a + jnp.sum(weights * b) + a * b[0, 1] - b[1, 0] ** 2 - 2.5)
 
 
+#: From a kind to an objective and distributions.
+PROBLEMS = {
+    "three": lambda kind: (three_f, kind.three),
+    "mixed": lambda kind: (mixed_f, kind.mixed),
+}
+
+
 def problem(name, which):
     """An objective and distributions of the kind that the estimator takes."""
-    kind = KINDS[ALL[name].kind]
-    return {"three": (three_f, kind.three), "mixed": (mixed_f, kind.mixed)}[which]
+    return PROBLEMS[which](KINDS[ALL[name].kind])
 
 
 def three(name):

@@ -56,7 +56,7 @@ def test_every_transform_with_a_baseline_is_here():
     assert names == {*BUILD, "nvil", "dice", "least_squares", "score_function_loss"}
 
 
-@pytest.mark.parametrize("name", BUILD)
+@pytest.mark.parametrize("name", daily(DAILY, BUILD))
 def test_a_plain_baseline_is_trained_by_the_second_moment(name):
     def second_moment(b, key):
         gradient = jax.grad(BUILD[name](b), argnums=1)(key, Q)
@@ -76,7 +76,7 @@ def test_a_plain_baseline_is_trained_by_the_second_moment(name):
     np.testing.assert_allclose(received, expected, rtol=2e-3, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", BUILD)
+@pytest.mark.parametrize("name", daily(DAILY, BUILD))
 def test_in_least_squares_it_is_fitted_by_squared_error(name):
     """And the gradient to q is the same as with a plain one of that value."""
     b = jnp.array(0.8)

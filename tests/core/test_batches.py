@@ -102,16 +102,7 @@ def gradients(name, *options):
 
 
 #: One for each place in which f is called at several samples.
-DAILY = {
-    "reinforce_loo",
-    "double_cv",
-    "disarm",
-    "bounds.vimco",
-    "unordered_set",
-    "exact",
-    "imle",
-    "monte_carlo",
-}
+DAILY = {"reinforce_loo", "double_cv", "disarm", "unordered_set", "exact", "imle"}
 
 
 @pytest.mark.parametrize("name", daily(DAILY, [*BUILD, *MONTE_CARLO]))
@@ -126,7 +117,7 @@ def test_chunks_change_nothing(name):
 PLACED = sorted(takes("sharding") - {"arm"} | set(MONTE_CARLO))
 
 
-@pytest.mark.parametrize("name", daily(DAILY & set(PLACED), PLACED))
+@pytest.mark.parametrize("name", daily(["disarm", "double_cv", "monte_carlo"], PLACED))
 def test_placement_changes_nothing(name):
     mesh = Mesh(np.array(jax.devices()[:4]), ("samples",))
     sharding = NamedSharding(mesh, PartitionSpec("samples"))
@@ -149,7 +140,7 @@ def test_bad_chunks(name, chunk_size, error, match):
 
 @pytest.mark.parametrize(
     "name",
-    daily(["disarm", "exact"], ["disarm", "unordered_set", "exact", "double_cv"]),
+    daily(["disarm"], ["disarm", "unordered_set", "exact", "double_cv"]),
 )
 def test_memory_is_that_of_one_chunk(name):
     many = {"disarm": 64, "unordered_set": 64, "double_cv": 64}

@@ -6,6 +6,7 @@ import pytest
 
 import jaxdiscrete as jd
 from jaxdiscrete.core.rules import attach_gradient, attach_objective, value_stays_live
+from tests.helpers.parameters import daily
 from tests.helpers.trees import assert_close
 
 
@@ -71,7 +72,7 @@ PATHWISE = [
 ]
 
 
-@pytest.mark.parametrize("outer", PATHWISE)
+@pytest.mark.parametrize("outer", daily(PATHWISE[2:4], PATHWISE))
 def test_no_silent_hessian_through_the_cache_of_a_jitted_objective(outer):
     key = jax.random.key(0)
 
@@ -104,7 +105,7 @@ def test_a_critic_may_contain_an_estimator():
     assert bool(jnp.isfinite(jax.jit(jax.grad(loss))(jnp.array(1.0))))
 
 
-@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+@pytest.mark.parametrize("impl", daily(["rbg"], ["rbg", "unsafe_rbg"]))
 def test_other_generators(impl):
     key = jax.random.key(0, impl=impl)
     q = {"a": jd.Bernoulli(jnp.zeros(3)), "b": jd.OneHotCategorical(jnp.zeros(4))}

@@ -71,6 +71,7 @@ def test_no_pair_of_carms_weighs_more_than_one():
         assert weights.max(axis=(0, 1)).min() < 0.9
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("num_samples", [2, 4])
 def test_carms_gains_for_one_variable(num_samples):
     q = jd.OneHotCategorical(jnp.array([0.3, -0.4, 0.0, 1.0]))

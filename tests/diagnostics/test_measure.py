@@ -81,8 +81,6 @@ def test_calls_of_f_are_counted():
         "reinforce": (jd.reinforce, 1),
         "rebar": (rebar, 2),
         "reinforce_loo": (loo, 3),
-        "disarm": (lambda f: jd.disarm(f, num_samples=4), 4),
-        "straight_through": (jd.straight_through, 1),
         "exact": (jd.exact, 8),
     }
     result = measure({name: entry for name, (entry, _) in expected.items()})
@@ -94,7 +92,7 @@ def test_calls_of_f_are_counted():
 
 def test_chunks_change_nothing_but_memory():
     whole = measure({"loo": loo}, num_gradients=100)
-    for chunk_size in (7, 50):
+    for chunk_size in (7,):
         parts = measure({"loo": loo}, num_gradients=100, chunk_size=chunk_size)
         for name, reading in whole.estimators.items():
             other = parts.estimators[name]

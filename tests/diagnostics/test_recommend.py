@@ -28,6 +28,9 @@ SMOOTH = over_leaves(lambda z: jnp.sum((z - 0.45) ** 2))
 HARD_ONLY = over_leaves(lambda z: jnp.sum(z + jnp.sqrt(z * (z - 1.0) + 1e-9)))
 ROUNDED = over_leaves(lambda z: jnp.sum(jnp.round(z)))
 BLACK_BOX = over_leaves(host)
+STOPPED_MAXIMUM = over_leaves(lambda z: jax.lax.stop_gradient(jnp.max(z)))
+JUMP = over_leaves(lambda z: jnp.sum(jnp.where(z > 0.5, 3.0 + z, z)))
+STEEP = over_leaves(lambda z: jnp.sum(jnp.sqrt(z)))
 
 CASES = [
     # f, q, budget, allow_bias, name, options in the code
@@ -43,6 +46,9 @@ CASES = [
     (ROUNDED, BITS, 3, True, "disarm", "num_samples=2"),
     (ROUNDED, BITS, 7, False, "arms", "num_samples=7"),
     (ROUNDED, CLASSES, 7, False, "reinforce_loo", "num_samples=7"),
+    (JUMP, BITS, None, False, "disarm", "num_samples=2"),
+    (STEEP, BITS, 4, False, "arms", "num_samples=4"),
+    (STEEP, CLASSES, 4, True, "gumbel_softmax", "temperature=0.5"),
     (BLACK_BOX, MIXED, None, False, "reinforce_loo", "num_samples=2"),
     (BLACK_BOX, BITS, 1, True, "nvil", "baseline"),
     (SMOOTH, jd.Bernoulli(jnp.zeros(8)), None, False, "exact", "(f)"),
@@ -80,7 +86,11 @@ def test_the_transform_can_be_used_at_once(case):
     [
         (SMOOTH, "f is differentiable in z, also between the hard values"),
         (HARD_ONLY, "f is differentiable in z, but not finite between the hard values"),
-        (ROUNDED, "the derivative of f in z is zero by construction"),
+        (
+            ROUNDED,
+            "f depends on z through a rounding, whose derivative is zero by "
+            "construction",
+        ),
         (BLACK_BOX, "JAX has no derivative of f (Pure callbacks do not support JVP)"),
     ],
 )
@@ -89,6 +99,23 @@ def test_what_f_allows_is_a_reason(f, reason):
     assert reason in choice.reasons
     assert "q has mixed variables with about 2^24 joint states" in choice.reasons
     assert "2 calls of f are affordable" in choice.reasons
+
+
+@pytest.mark.parametrize("f", [STOPPED_MAXIMUM, JUMP])
+def test_what_reading_cannot_see_is_probed(f):
+    jumps = (
+        "f jumps between the hard values, or its derivative is not its own there: it "
+        "misses "
+    )
+    assert any(r.startswith(jumps) for r in jd.recommend(f, MIXED, budget=2).reasons)
+
+
+def test_an_estimate_inside_f_is_not_probed():
+    def f(z):
+        inner = jd.reinforce(lambda y: jnp.sum(y * z))
+        return inner(KEY, jd.Bernoulli(z))
+
+    assert jd.recommend(f, BITS).name == "rebar"
 
 
 def test_a_bare_sampler_is_scored():
@@ -102,7 +129,7 @@ def test_a_bare_sampler_is_scored():
 def test_arguments_reach_the_objective():
     f = lambda z, weights: jnp.dot(z, weights)  # noqa: E731
     assert jd.recommend(f, BITS, jnp.ones(12)).name == "rebar"
-    assert jd.recommend(f, BITS, jnp.full(12, jnp.nan)).name == "double_cv"
+    assert jd.recommend(f, BITS, jnp.full(12, jnp.nan)).name == "disarm"
 
 
 @pytest.mark.parametrize(

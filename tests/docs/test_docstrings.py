@@ -25,8 +25,6 @@ CORE = [
 DAILY = [
     f"jaxdiscrete.{name}"
     for name in (
-        "bounds",
-        "core.typing",
         "coupled.arsm",
         "diagnostics.gradient_path",
         "distributions.bernoulli",
@@ -35,10 +33,8 @@ DAILY = [
         "graphs.given",
         "interop.adapters",
         "multi_sample.monte_carlo",
-        "multi_sample.reinforce_loo",
         "pathwise.gumbel_softmax",
         "score_function.nvil",
-        "score_function.rebar",
         "solvers.imle",
         "testing",
     )

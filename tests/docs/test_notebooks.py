@@ -70,7 +70,8 @@ def test_nothing_of_the_machine_is_stored(path):
 
 
 # Measurements take minutes.
-SLOW = {"choosing_an_estimator", "hard_attention", "sequences"}
+SLOW = {"choosing_an_estimator", "continuous_variables", "hard_attention", "sequences"}
+NEEDED = {"continuous_variables": ("numpyro", "sklearn")}
 RUNS = [
     pytest.param(
         p,
@@ -83,7 +84,8 @@ RUNS = [
 
 @pytest.mark.parametrize("path", RUNS)
 def test_notebook_runs(path, tmp_path):
-    for module in ("nbclient", "nbformat", "ipykernel", "matplotlib"):
+    needed = NEEDED.get(path.stem, ())
+    for module in ("nbclient", "nbformat", "ipykernel", "matplotlib", *needed):
         pytest.importorskip(module, reason=f"running a notebook needs {module}")
     copy = Path(shutil.copy(path, tmp_path))
     # Without a folder of real data, on the digits that are part of scikit-learn.

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.helpers.statistics import gradient_samples
-from tests.helpers.trees import assert_close, flat
+from tests.helpers.parameters import daily
+from tests.helpers.statistics import exact_gradient, gradient_samples
+from tests.helpers.trees import assert_close
 
 KEY = jax.random.key(0)
 ROWS = jnp.array([[0.3, -0.2, 0.5], [1.0, 0.0, -jnp.inf]])
@@ -23,10 +24,6 @@ def coupled_f(z):
     x = side_by_side(z)
     weights = jnp.sin(jnp.arange(float(x.size**2))).reshape(x.size, x.size)
     return 3.0 * jnp.sum(jnp.outer(x, x) * weights) + jnp.exp(x[0] + x[3] - x[4])
-
-
-def exact_gradient(f, q):
-    return flat(jax.grad(jd.exact(f), 1)(KEY, q))
 
 
 def test_functions_that_are_sums_over_variables_have_no_variance():
@@ -87,6 +84,7 @@ def test_it_is_reinforce_given_the_other_variables():
                 )
 
 
+@pytest.mark.thorough
 def test_variance_is_at_most_that_of_reinforce():
     ours = gradient_samples(jd.local_expectation(coupled_f), MIXED, num=50_000)
     reinforce = gradient_samples(jd.reinforce(coupled_f), MIXED, num=50_000)
@@ -94,7 +92,7 @@ def test_variance_is_at_most_that_of_reinforce():
     assert np.all(ours[:, -1] == 0)  # the masked class
 
 
-@pytest.mark.parametrize("chunk_size", [None, 2])
+@pytest.mark.parametrize("chunk_size", daily([2], [None, 2]))
 def test_measure_valued_is_the_local_expectation_of_bits(chunk_size):
     ours = gradient_samples(
         jd.measure_valued(coupled_f, chunk_size=chunk_size), BITS, num=50
@@ -116,7 +114,7 @@ def test_measure_valued_is_the_formula_of_its_docstring():
     np.testing.assert_allclose(gradient.logits, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("chunk_size", [1, 3, 5, 100])
+@pytest.mark.parametrize("chunk_size", daily([3], [1, 3, 5, 100]))
 def test_chunks_give_the_same_gradient(chunk_size):
     def loss(q, theta, chunk_size):
         f = lambda z: theta * coupled_f(z)  # noqa: E731

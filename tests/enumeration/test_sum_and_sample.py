@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
+from tests.helpers.parameters import daily
 from tests.helpers.sets import STATES, distance, set_probabilities, toy
 from tests.helpers.statistics import K_SIGMA, exact_gradient, gradient_samples
 from tests.helpers.trees import assert_close
@@ -25,6 +26,7 @@ def rest_variance(enumerated, eta):
     return (p[rest] / mass @ (terms - mean) ** 2).sum()
 
 
+@pytest.mark.thorough
 def test_partial_enumeration_has_the_variance_of_its_rest():
     eta = -4.0
     order = np.argsort(-toy(eta)[0], kind="stable")
@@ -122,7 +124,7 @@ def test_baseline_must_be_one_scalar(transform):
             transform(bad)(KEY, jd.Bernoulli(jnp.zeros(3)))
 
 
-@pytest.mark.parametrize("offset", [0.0, 1e5, 1e6])
+@pytest.mark.parametrize("offset", daily([1e6], [0.0, 1e5, 1e6]))
 @pytest.mark.parametrize(
     "complete",
     [

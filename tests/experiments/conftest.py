@@ -1,4 +1,4 @@
-"""Real data where there is some."""
+"""Real data where there is some, and configuration files of a test."""
 
 import os
 from collections.abc import Callable
@@ -29,3 +29,15 @@ def real_data() -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a configuration file, and says where it is."""
+
+    def write_toml(text: str) -> Path:
+        path = tmp_path / "run.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_toml

@@ -37,7 +37,13 @@ def with_seed(config, seed):
     return dataclasses.replace(config, seed=seed)
 
 
+def load_config(path):
+    """The one run of a file."""
+    (config,) = load_runs(path).values()
+    return config
+
+
 def restore(path, folder):
     """The newest state of a run that a file with one estimator describes."""
-    (config,) = load_runs(path).values()
-    return checkpoints.restore(folder, init(make_task(config)))
+    task = make_task(load_config(path))
+    return checkpoints.restore(folder, jax.eval_shape(lambda: step.init(task)))

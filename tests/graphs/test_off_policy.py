@@ -1,5 +1,7 @@
 """Decisions of another policy, with either kind of weights."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,8 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.graphs.problems import (
+    MAIN,
     NUM_STEPS,
-    ONE_OF_EACH,
     PARAMS,
     START,
     TRANSFORMS,
@@ -20,6 +22,7 @@ from tests.graphs.problems import (
 from tests.graphs.test_program import PARAMS as HIERARCHY
 from tests.graphs.test_program import SITES, costs, hierarchy
 from tests.graphs.test_program import exact as exact_hierarchy
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased
 
 
@@ -50,10 +53,16 @@ def recorded(loss, num, num_samples=1):
     return gradients(sample, PARAMS, num=num)
 
 
+PER_DECISION, WHOLE_SEQUENCE = jd.per_decision_weights, jd.whole_sequence_weights
+
+
 @pytest.mark.parametrize(
-    "weights", [jd.per_decision_weights, jd.whole_sequence_weights]
+    ("name", "weights"),
+    daily(
+        [("baseline", PER_DECISION), ("relax", WHOLE_SEQUENCE)],
+        list(itertools.product(MAIN, [PER_DECISION, WHOLE_SEQUENCE])),
+    ),
 )
-@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_recorded_decisions(name, weights):
     """Of another policy, with either kind of weights."""
 
@@ -110,10 +119,11 @@ def acting(model, key, *args):
 
 
 @pytest.mark.parametrize(
-    "weights", [jd.per_decision_weights, jd.whole_sequence_weights]
-)
-@pytest.mark.parametrize(
-    "name", ["mixed", pytest.param("relax", marks=pytest.mark.thorough)]
+    ("name", "weights"),
+    daily(
+        [("mixed", PER_DECISION)],
+        list(itertools.product(["mixed", "relax"], [PER_DECISION, WHOLE_SEQUENCE])),
+    ),
 )
 def test_recorded_decisions_of_a_program(name, weights):
     """Of different kinds and shapes, with costs before and after each."""

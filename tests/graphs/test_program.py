@@ -97,7 +97,7 @@ def exact(params):
     return total
 
 
-@pytest.mark.parametrize("name", daily([next(iter(SITES)), "mixed"], SITES))
+@pytest.mark.parametrize("name", daily(["mixed"], SITES))
 def test_a_hierarchy_of_different_shapes(name):
     estimate = jd.program(hierarchy(SITES[name]))
     _, samples = gradients(lambda p, k: estimate(k, p), PARAMS, num=200_000)
@@ -147,9 +147,9 @@ def equations(num_sites):
 
 
 def test_the_program_is_linear_in_the_sites():
-    (small, few), (large, many) = equations(20), equations(40)
+    (small, few), (large, many) = equations(6), equations(12)
     assert large <= 2.2 * small
-    assert (few, many) == (40, 80)
+    assert (few, many) == (12, 24)
 
 
 def test_tracing_makes_no_error_whose_text_walks_through_the_program(monkeypatch):

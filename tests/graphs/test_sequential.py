@@ -21,6 +21,7 @@ from tests.graphs.problems import (
     gradients,
     loss_of_chain,
 )
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased, total_variance
 from tests.helpers.trees import assert_close
 
@@ -128,7 +129,7 @@ def categorical_chain(params):
     return policy, step
 
 
-@pytest.mark.parametrize("name", ["reinforce", "relax"])
+@pytest.mark.parametrize("name", daily(["relax"], ["reinforce", "relax"]))
 def test_categorical_and_mixed_decisions(name):
     params = {
         "logits": jnp.array([[0.4, -0.2, 0.0], [0.1, 0.3, -0.5]]),

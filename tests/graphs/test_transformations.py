@@ -15,6 +15,7 @@ from tests.graphs.problems import (
     loss_of_stopping,
 )
 from tests.helpers.memory import temporary_bytes
+from tests.helpers.parameters import daily
 from tests.helpers.trees import assert_close
 
 
@@ -45,14 +46,22 @@ LOSSES = {"program": loss_of_program, "sequential": loss_of_relax}
 
 
 @pytest.mark.parametrize("what", LOSSES)
+@pytest.mark.thorough
+def test_gradients_agree_without_compilation(what):
+    differentiate = jax.value_and_grad(LOSSES[what])
+    key = jax.random.key(7)
+    expected = jax.jit(differentiate)(PARAMS, key)
+    assert_close(differentiate(PARAMS, key), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("what", daily(["sequential"], LOSSES))
 def test_gradients_agree_under_every_transformation(what):
-    """A loop, jit, vmap, a scan of rematerialised losses, the gradient of a batch."""
+    """A loop, vmap, a scan of rematerialised losses, the gradient of a batch."""
     differentiate = jax.value_and_grad(LOSSES[what])
     keys = jax.random.split(jax.random.key(7), 3)
     compiled = jax.jit(differentiate)
     rows = [compiled(PARAMS, k) for k in keys]
     rows = jax.tree.map(lambda *x: jnp.stack(x), *rows)
-    assert_close(differentiate(PARAMS, keys[0]), compiled(PARAMS, keys[0]), rtol=1e-4)
 
     @jax.jit
     def others(params, keys):
@@ -68,7 +77,7 @@ def test_gradients_agree_under_every_transformation(what):
     assert_close(of_mean, jax.tree.map(lambda x: x.mean(0), rows), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("what", LOSSES)
+@pytest.mark.parametrize("what", daily(["sequential"], LOSSES))
 def test_every_precision(what, x64):
     """float64 and bfloat16 beside float32, in one process and with the same draws."""
     rounded = jax.tree.map(lambda x: x.astype(jnp.bfloat16), PARAMS)
@@ -87,7 +96,6 @@ def test_every_precision(what, x64):
 
 
 def test_rollouts_over_devices_give_the_same_gradients():
-    """Placed, and in chunks: what K rollouts are."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:4]), ("rollouts",))
     spec = jax.sharding.PartitionSpec("rollouts")
     placed = jax.sharding.NamedSharding(mesh, spec)
@@ -104,7 +112,6 @@ def test_rollouts_over_devices_give_the_same_gradients():
     assert_close(over_devices, expected, rtol=1e-4)
     # Not one device doing everything: rollouts meet across devices.
     assert "all-reduce" in text or "all-gather" in text
-    assert_close(run(chunk_size=3)[0], expected, rtol=1e-4)
 
 
 def test_chunks_of_rollouts_need_the_memory_of_one():
@@ -128,10 +135,10 @@ def test_second_derivatives_are_refused():
     """DiCE has them, but no site knows of the others."""
     loss = loss_of_chain(jd.dice)
     with pytest.raises(TypeError, match="Expected a first derivative"):
-        jax.hessian(loss)(PARAMS, jax.random.key(0))
+        jax.eval_shape(jax.hessian(loss), PARAMS, jax.random.key(0))
 
 
-@pytest.mark.parametrize("name", ["baseline", "relax"])
+@pytest.mark.parametrize("name", daily(["relax"], ["baseline", "relax"]))
 def test_checkpointed_steps_give_the_same_gradients(name):
     def loss(params, key, wrap):
         policy, step = chain(params)
@@ -158,7 +165,7 @@ SHARDED = {
 }
 
 
-@pytest.mark.parametrize("what", SHARDED)
+@pytest.mark.parametrize("what", daily(["program", "masks"], SHARDED))
 def test_shard_map_gives_the_same_gradients(what):
     loss = SHARDED[what]
     keys = jax.random.key_data(jax.random.split(jax.random.key(1), 8))

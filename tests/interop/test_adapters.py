@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from tests.helpers.statistics import assert_unbiased, map_in_chunks
+from tests.helpers.parameters import daily
+from tests.helpers.statistics import K_SIGMA, assert_unbiased, map_in_chunks
 from tests.helpers.trees import assert_close
 
 # Warnings of TFP in use, not of this library.
@@ -128,7 +129,10 @@ CASES = {
         mean_of_bits,
     ),
 }
-all_cases = pytest.mark.parametrize("name", CASES)
+#: A bit, a joint one of classes, and one that is not finite, each of one library.
+all_cases = pytest.mark.parametrize(
+    "name", daily(["distrax_bernoulli", "tfp_one_hot", "numpyro_poisson"], CASES)
+)
 
 
 def loss_of(name, num_samples=4):
@@ -276,6 +280,40 @@ def test_an_estimator_that_relaxes_refuses_it():
     q = jd.as_sampler(distrax().Bernoulli(logits=LOGITS))
     with pytest.raises(TypeError, match=r"no relaxation\. Use jaxdiscrete\.reinforce_"):
         jd.rebar(linear, temperature=0.5, scale=1.0)(KEY, q)
+
+
+@pytest.mark.parametrize("of", [distrax, numpyro, tfp])
+def test_a_gaussian_may_have_a_control_whose_mean_is_known(of):
+    """One that equals f leaves nothing of the score, and its scale can be trained."""
+    mean_of_f = lambda loc, scale: jnp.sum(loc**2 + scale**2 + loc)  # noqa: E731
+    f = lambda z: jnp.sum(z**2 + z)  # noqa: E731
+    mean = lambda q: mean_of_f(q.distribution.loc, q.distribution.scale)  # noqa: E731
+
+    @functools.partial(jax.grad, argnums=(0, 1))
+    def gradient(logits, scale, key):
+        q = jd.as_sampler(of().Normal(logits, jnp.exp(-logits)))
+        return jd.control_variate(f, f, mean, scale=scale)(key, q)
+
+    exact = jax.grad(lambda x: mean_of_f(x, jnp.exp(-x)))(LOGITS)
+    each = jax.jit(jax.vmap(gradient, (None, None, 0)))
+    found = {}
+    for scale in (0.5, 1.0):
+        keys = jax.random.split(KEY, 4_000)
+        to_logits, to_scale = each(LOGITS, scale, keys)
+        found[scale] = to_scale.mean() / (to_scale.std() / 4_000**0.5)
+    np.testing.assert_allclose(to_logits, jnp.tile(exact, (4_000, 1)), rtol=1e-3)
+    assert abs(found[1.0]) < K_SIGMA
+    assert found[0.5] < -K_SIGMA
+
+
+def test_controls_need_parameters_and_one_scale(no_compute):
+    q = jd.as_sampler(numpyro().Normal(LOGITS, 1.0))
+    mean = lambda q: jnp.sum(q.distribution.loc)  # noqa: E731
+    with pytest.raises(ValueError, match=r"scale to be one number for .*got shape \(3"):
+        jd.control_variate(jnp.sum, jnp.sum, mean, scale=jnp.ones(3))(KEY, q)
+    counts = jd.as_sampler(numpyro().Binomial(4, probs=0.3))
+    with pytest.raises(TypeError, match=r"control_variate, got _Pytree.*has only s"):
+        jd.control_variate(jnp.sum, jnp.sum, mean)(KEY, counts)
 
 
 class Coin:

@@ -7,6 +7,7 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.helpers.memory import temporary_bytes
+from tests.helpers.parameters import daily
 from tests.helpers.statistics import gradient_samples
 from tests.helpers.trees import assert_close
 from tests.multi_sample.problems import KEY, Q, f, variance
@@ -117,7 +118,7 @@ def test_leave_one_out_refuses_one_sample(num_samples):
             transform(jnp.sum, num_samples=num_samples)
 
 
-@pytest.mark.parametrize("constant", [0.2, 1e6 + 0.1])
+@pytest.mark.parametrize("constant", daily([1e6 + 0.1], [0.2, 1e6 + 0.1]))
 def test_equal_rewards_have_no_gradient(constant):
     estimate = jd.reinforce_loo(lambda z: constant + 0.0 * z.sum(), num_samples=8)
     gradient = jax.grad(estimate, argnums=1)

@@ -109,6 +109,7 @@ def test_calls_of_the_control():
     assert len(calls) == 4 * 3 * (3 + 1)
 
 
+@pytest.mark.thorough
 def test_training_the_control_takes_variance_away():
     """From zero, where it is leave-one-out, on a function that is far from linear."""
     size, keys = 8, jax.random.split(jax.random.key(3), 100)

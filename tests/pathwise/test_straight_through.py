@@ -69,7 +69,13 @@ def test_decoupled_at_forward_temperature_one_is_straight_through_gumbel_softmax
 
 
 @pytest.mark.parametrize("q", [Q, B])
-@pytest.mark.parametrize("forward", [0.6, jnp.array([3.0, 0.6])])
+@pytest.mark.parametrize(
+    "forward",
+    [
+        pytest.param(0.6, marks=pytest.mark.thorough),
+        jnp.array([3.0, 0.6]),
+    ],
+)
 def test_decoupled_samples_at_one_temperature_and_differentiates_at_another(q, forward):
     def f(z):
         return slopes(z), z

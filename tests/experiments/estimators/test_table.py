@@ -12,6 +12,7 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import LatentSpec
 from jaxdiscrete.experiments.estimators.score_function import Rebar, Reinforce
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS, find_estimator
+from tests.helpers.parameters import daily
 
 #: They take scores and a solver in place of a distribution, and models have none.
 WITHOUT_A_DISTRIBUTION = {"imle", "perturbed_optimizer"}
@@ -38,24 +39,33 @@ def test_an_unknown_name_is_refused_with_those_there_are():
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "expected"),
-    [
-        ("reinforce", {}, 1),
-        ("rebar", {"num_repeats": 3}, 6),
-        ("relax", {}, 1),
-        ("relax_rebar", {}, 2),
-        ("reinforce_loo", {"num_samples": 5}, 5),
-        ("disarm", {"num_samples": 4}, 4),
-        ("partial_enumeration", {"num_states": 3}, 4),
-        ("local_expectation", {}, 1 + 3),
-        ("exact", {}, 8),
-        ("gumbel_rao", {}, 1),
-        ("reinforce_baseline_at_ones", {}, 2),
-    ],
+    ("name", "expected"),
+    daily(
+        [("relax_rebar", 2), ("disarm", 4), ("reinforce_baseline_at_ones", 2)],
+        [
+            ("reinforce", 1),
+            ("rebar", 6),
+            ("relax", 1),
+            ("relax_rebar", 2),
+            ("reinforce_loo", 5),
+            ("disarm", 4),
+            ("partial_enumeration", 4),
+            ("local_expectation", 1 + 3),
+            ("exact", 8),
+            ("gumbel_rao", 1),
+            ("reinforce_baseline_at_ones", 2),
+        ],
+    ),
 )
-def test_calls_of_f_are_those_of_one_gradient(name, settings, expected):
+def test_calls_of_f_are_those_of_one_gradient(name, expected):
     """The table's number for three bits, and how often f really runs."""
-    estimator = ESTIMATORS[name](**settings)
+    settings = {
+        "rebar": {"num_repeats": 3},
+        "reinforce_loo": {"num_samples": 5},
+        "disarm": {"num_samples": 4},
+        "partial_enumeration": {"num_states": 3},
+    }
+    estimator = ESTIMATORS[name](**settings.get(name, {}))
     assert estimator.calls_of_f(3, 2) == expected
     nothing, step = jnp.zeros(0), jnp.zeros((), jnp.int32)
     q = jd.Bernoulli(jnp.array([0.3, -0.2, 0.5]))

@@ -84,14 +84,12 @@ GRADIENTS = [
 ]
 
 
-#: One run of the layers, every way to nest and to relax, and every kind of model.
+#: One run of the layers, several samples, nested and relaxed, and other models.
 DAILY = [
-    ("two_layers", "nvil"),
-    *(("one_layer", name) for name in ("nvil", "muprop")),
-    *(("two_layers", name) for name in ("loo", "rebar", "relax")),
+    ("one_layer", "muprop"),
+    *(("two_layers", name) for name in ("nvil", "loo")),
     ("two_layers_analytic", "rebar"),
-    ("categorical", "loo"),
-    ("structured", "rebar"),
+    ("structured", "loo"),
 ]
 
 
@@ -114,7 +112,7 @@ def test_gradients_are_those_of_the_exact_bound(which, name):
 @pytest.mark.parametrize(
     ("which", "name"),
     daily(
-        [("two_layers", "rebar"), ("structured", "loo")],
+        [("two_layers", "rebar")],
         list(
             itertools.product(
                 ["two_layers", "two_layers_analytic", "structured"], ["loo", "rebar"]
@@ -152,23 +150,23 @@ def test_enumeration_as_an_estimator_is_exact(which):
     assert_close(got, jax.jit(exact)(parameters(case)), rtol=1e-4)
 
 
-def test_gradients_of_control_variates_stay_in_their_layer():
+@pytest.mark.parametrize("name", daily(["relax"], ["nvil", "rebar", "relax"]))
+def test_gradients_of_control_variates_stay_in_their_layer(name):
     """Each layer's own signal trains it: all of its parameters have a gradient."""
     case = CASES["two_layers"]
-    for name in ("nvil", "rebar", "relax"):
-        chosen, options = UNBIASED[name]
-        estimator, cv = build(case, chosen, **options)
-        model, params = network(case), parameters(case)
+    chosen, options = UNBIASED[name]
+    estimator, cv = build(case, chosen, **options)
+    model, params = network(case), parameters(case)
 
-        def loss(cv, key, estimator=estimator, model=model, params=params):
-            return objective.loss(model, params, cv, estimator, key, IMAGE)
+    def loss(cv, key):
+        return objective.loss(model, params, cv, estimator, key, IMAGE)
 
-        rows = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(
-            cv, jax.random.split(jax.random.key(0), 100)
-        )
-        for path, row in jax.tree_util.tree_leaves_with_path(rows):
-            assert np.all(np.isfinite(row)), (name, path)
-            assert np.any(row != 0, axis=0).all(), (name, path)
+    rows = jax.jit(jax.vmap(jax.grad(loss), (None, 0)))(
+        cv, jax.random.split(jax.random.key(0), 100)
+    )
+    for path, row in jax.tree_util.tree_leaves_with_path(rows):
+        assert np.all(np.isfinite(row)), path
+        assert np.any(row != 0, axis=0).all(), path
 
 
 # One run of the layers
@@ -270,7 +268,7 @@ PATHWISE = ("gumbel_softmax", "straight_through", "straight_through_gumbel_softm
 @pytest.mark.parametrize(
     ("which", "name"),
     daily(
-        [("two_layers", "gumbel_softmax"), ("concrete", "gumbel_softmax")],
+        [("two_layers", "gumbel_softmax")],
         [
             *(("two_layers", name) for name in PATHWISE),
             *((w, "gumbel_softmax") for w in ("categorical", "structured", "concrete")),
@@ -327,7 +325,7 @@ def test_bounds_of_hard_samples_are_those_of_enumeration(which, num_samples):
 
 @pytest.mark.parametrize(
     ("num_classes", "depth"),
-    daily([(2, 1), (3, 2)], list(itertools.product([2, 3], [1, 2]))),
+    daily([(3, 2)], list(itertools.product([2, 3], [1, 2]))),
 )
 def test_concrete_densities_are_normalised(num_classes, depth):
     """With a decoder that ignores z, the mean of p(z) / q(z | x) over q is one."""

@@ -31,12 +31,21 @@ def drawn(monkeypatch):
     return kept
 
 
-def test_images(tmp_path):
-    images = np.zeros((2, 3, 8))
+def test_images(tmp_path, drawn):
+    images = np.arange(48).reshape(2, 3, 8) / 48
     path = tmp_path / "images.png"
     figures.save_picture(path, Picture(images, ["a", "b"], "title"), (2, 4))
     assert path.read_bytes()[:4] == b"\x89PNG"
     assert [p.name for p in tmp_path.iterdir()] == ["images.png"]
+    (ax,) = drawn[0].axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    shown = np.ma.filled(ax.images[0].get_array(), np.nan)
+    # Every image at its row and column, with a line between and around them.
+    assert shown.shape == (2 * 3 + 1, 3 * 5 + 1)
+    np.testing.assert_array_equal(shown[4:6, 6:10], images[1, 1].reshape(2, 4))
+    assert np.isnan(shown[::3]).all()
+    assert np.isnan(shown[:, ::5]).all()
+    assert not np.isnan(shown[1:3, 1:5]).any()
 
 
 def test_one_run_shows_both_bounds(tmp_path, drawn):

@@ -52,6 +52,7 @@ def test_the_oracle_is_the_gradient_by_hand(talk, measured):
     np.testing.assert_allclose(measured.oracle.mean, gradient, atol=1e-6)
 
 
+@pytest.mark.thorough
 def test_unbiased_estimators_agree_with_the_exact_gradient(talk, measured):
     checked = set()
     for name, estimator in talk.runs.items():
@@ -61,6 +62,7 @@ def test_unbiased_estimators_agree_with_the_exact_gradient(talk, measured):
     assert checked == UNBIASED
 
 
+@pytest.mark.thorough
 def test_gumbel_softmax_trades_bias_for_variance(runs):
     low, high = (runs[f"gumbel_softmax_{t}"].final for t in ("0.2", "2"))
     noise = low["bias"].standard_error + high["bias"].standard_error
@@ -76,15 +78,27 @@ def test_straight_through_is_biased(runs):
     assert ratio == pytest.approx(bias.mean / bias.standard_error)
 
 
-def test_the_critical_temperature_is_among_them(talk, runs):
+def test_the_critical_temperature_is_among_them(talk):
     critical = jd.critical_temperature(4)
-    assert f"rebar_{critical:g}" in runs
-    assert len(runs) == 3 * 3 + 5
-    settings = runs[f"rebar_{critical:g}"].settings
-    assert settings["estimator.temperature"] == critical
-    assert settings["grid.num_gradients"] == 20_000
+    assert talk.runs[f"rebar_{critical:g}"].temperature == critical
+    assert len(talk.runs) == 3 * 3 + 5
 
 
+def test_what_is_measured_has_its_settings_and_its_calls(talk):
+    few = dataclasses.replace(talk.settings, num_gradients=2_000, temperatures=(2.0,))
+    two = {n: talk.estimators[n] for n in ("reinforce_loo", "gumbel_softmax")}
+    talk = dataclasses.replace(talk, settings=few, estimators=two)
+    found = grid.measure(talk).estimators
+    assert set(found) == set(talk.runs)
+    names = ("reinforce_loo", "gumbel_softmax_2")
+    loo, relaxed = (grid.as_run(talk.runs[n], talk, found[n]) for n in names)
+    assert loo.calls_of_f == 4
+    assert found["reinforce_loo"].max_abs_z < 4.5 < found["gumbel_softmax_2"].max_abs_z
+    assert relaxed.settings["grid.num_gradients"] == 2_000
+    assert relaxed.final["bias"].mean > loo.final["bias"].mean
+
+
+@pytest.mark.thorough
 def test_variances_are_means_over_the_logits(measured, runs):
     variance = measured.estimators["reinforce"].variance.mean()
     got = runs["reinforce"].final["log_variance"].mean

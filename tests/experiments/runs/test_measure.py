@@ -17,6 +17,7 @@ from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import checkpoints
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from tests.experiments.helpers import init, restore
+from tests.helpers.parameters import daily
 
 TINY = """
 [model]
@@ -65,7 +66,7 @@ def fails(capsys, args, message, code=2):
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("run", ["one", "two"])
+@pytest.mark.parametrize("run", daily(["one"], ["one", "two"]))
 def test_a_run_is_measured_against_enumeration(trained, run, capsys):
     names = ("nvil", "gumbel_softmax")
     args = ("--num-images", 3, "--num-gradients", 400, "--estimators", *names)

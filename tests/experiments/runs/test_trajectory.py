@@ -62,37 +62,37 @@ def training_log(config, blocks=2):
     return rows
 
 
-def test_followers_do_not_move_the_driver():
-    """Alone and followed, its variance is that of a plain run of the same seed."""
-    configs = {
-        "first": config("nvil", baseline_hidden=(3,)),
-        "lead": config("rebar"),
-        "last": config("reinforce"),
-    }
+@pytest.mark.parametrize(
+    "followers",
+    [("first", "last"), pytest.param((), marks=pytest.mark.thorough)],
+    ids=["followed", "alone"],
+)
+def test_followers_do_not_move_the_driver(followers):
+    """Its variance is that of a plain run of the same seed, whoever follows."""
+    settings = {"first": ("nvil", {"baseline_hidden": (3,)}), "last": ("reinforce", {})}
+    configs = {"lead": config("rebar")}
+    for follower in followers:
+        name, options = settings[follower]
+        configs[follower] = config(name, **options)
     expected = training_log(configs["lead"])
-    alone = measure({"lead": configs["lead"]}, "lead")
-    followed = measure(configs, "lead")
-    for measured in (alone, followed):
-        assert measured.driver == "lead"
-        assert measured.steps == 40
-        assert measured.seeds == (3,)
-        assert measured.curve_steps == (20, 40)
-        np.testing.assert_allclose(
-            measured.log_variance["lead"],
-            [row["log_variance"] for row in expected],
-            rtol=1e-4,
-        )
-        for metric in METRICS:
-            got = measured.runs["lead"].metrics[metric]
-            assert got.mean == pytest.approx(expected[-1][metric], rel=1e-4)
-            assert got.standard_error is None
-    assert set(followed.runs) == set(followed.log_variance) == set(configs)
-    driver = followed.runs["lead"].metrics["log_variance"].mean
-    assert all(
-        run.metrics["log_variance"].mean != driver
-        for name, run in followed.runs.items()
-        if name != "lead"
+    measured = measure(configs, "lead")
+    assert measured.driver == "lead"
+    assert measured.steps == 40
+    assert measured.seeds == (3,)
+    assert measured.curve_steps == (20, 40)
+    np.testing.assert_allclose(
+        measured.log_variance["lead"],
+        [row["log_variance"] for row in expected],
+        rtol=1e-4,
     )
+    for metric in METRICS:
+        got = measured.runs["lead"].metrics[metric]
+        assert got.mean == pytest.approx(expected[-1][metric], rel=1e-4)
+        assert got.standard_error is None
+    assert set(measured.runs) == set(measured.log_variance) == set(configs)
+    driver = measured.runs["lead"].metrics["log_variance"].mean
+    for follower in followers:
+        assert measured.runs[follower].metrics["log_variance"].mean != driver
 
 
 def test_a_twin_of_the_driver_has_its_variance_and_other_noise():

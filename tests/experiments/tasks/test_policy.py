@@ -17,6 +17,8 @@ from jaxdiscrete.experiments.tasks.policy.task import discounted_to_go
 from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import step
 from jaxdiscrete.experiments.training.settings import Config, Training
+from tests.experiments.helpers import init
+from tests.helpers.parameters import daily
 from tests.helpers.trees import flat, flat_rows
 
 DISCOUNT, BONUS, LENGTH = 0.8, 0.3, 3
@@ -60,7 +62,7 @@ def short(name):
             entropy_bonus=BONUS,
         )
     )
-    return task, jax.jit(lambda: step.init(task))().params
+    return task, init(task).params
 
 
 def by_hand(task, params, actions):
@@ -89,7 +91,7 @@ def by_hand(task, params, actions):
     return len(states), flat(gradient), np.exp(log_prob)
 
 
-@pytest.mark.parametrize("name", ["reinforce", "nvil"])
+@pytest.mark.parametrize("name", daily(["nvil"], ["reinforce", "nvil"]))
 def test_gradients_are_those_of_the_episodes_by_hand(name):
     """Six episodes are possible; each occurs as often as it should."""
     task, params = short(name)
@@ -122,11 +124,11 @@ def test_gradients_are_those_of_the_episodes_by_hand(name):
 def test_a_batch_is_that_many_episodes():
     training = Training(num_steps=4, batch_size=5, steps_per_block=2)
     task = make_task(config(training=training, max_decisions=LENGTH))
-    params = step.init(task).params
+    params = init(task).params
     key = jax.random.key(1)
     starts = task.batch(key, jnp.zeros(0), None)
     assert starts.shape == (5, 4)
-    value = task.loss(params, key, starts, jnp.asarray(0))
+    value = jax.jit(task.loss)(params, key, starts, jnp.asarray(0))
     assert value == -LENGTH
 
 
@@ -140,7 +142,7 @@ def test_estimators_are_measured_on_the_same_episodes():
     found = []
     for name in ("reinforce", "nvil"):
         task, params = short(name)
-        state = step.init(task)._replace(params=params, step=jnp.asarray(1))
+        state = init(task)._replace(params=params, step=jnp.asarray(1))
         log_variances = jax.jit(task.log_variances)
         found.append(float(log_variances(state)["log_variance"]))
     zeros = jax.tree.map(jnp.zeros_like, params["control_variate"])
@@ -209,6 +211,12 @@ def test_estimators_that_decisions_cannot_have(name, settings):
         check(config(name, settings=settings))
 
 
+def test_credit_is_that_of_the_settings():
+    message = r"leaves the credit of decisions to model\.discount .*whole_sequence"
+    with pytest.raises(UsageError, match=message):
+        check(config("reinforce_whole_sequence", settings={}))
+
+
 def test_what_an_estimator_may_be():
     """All that are let through are taken by the library as well."""
     allowed = {}
@@ -227,6 +235,7 @@ def test_what_an_estimator_may_be():
         "reinforce_constant_baseline",
         "reinforce_running_optimal_baseline",
         "relax",
+        "untrained",
     }
     for task in allowed.values():
         params = jax.eval_shape(lambda task=task: step.init(task).params)

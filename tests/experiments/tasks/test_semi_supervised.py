@@ -94,6 +94,7 @@ def test_the_label_weight_scales_the_classifier_s_own_loss():
     np.testing.assert_allclose(losses[2] - losses[1], slope, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_more_samples_tighten_the_bound_and_the_accuracy_is_a_count():
     run = experiment()
     state = parameters(run)

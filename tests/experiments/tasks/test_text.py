@@ -117,6 +117,26 @@ def test_a_constant_reward_against_that_of_the_others_is_nothing(params):
         assert (leaf == 0).all()
 
 
+def test_random_rewards_differ_from_sentence_to_sentence(params):
+    """Rollouts that are compared with one another have rewards of their own."""
+    run = config("reinforce_loo", {"num_samples": 16}, reward="random", discount=0.0)
+    endless = dataclasses.replace(MODEL, ends=False)
+    episodes = Episodes(run, endless, DISCRIMINATOR)
+
+    def cost(generator, key):
+        at = params | {"generator": generator}
+        return episodes.estimate(at, {}, key, jnp.asarray(0))[0]
+
+    keys = jax.random.split(jax.random.key(6), 500)
+    each = jax.jit(jax.vmap(jax.value_and_grad(cost), (None, 0)))
+    costs, gradient = each(params["generator"], keys)
+    biases = np.asarray(gradient["output"]["bias"])
+    error = biases.std(0) / 500**0.5
+    assert (error > 1e-4).all()
+    assert (abs(biases.mean(0)) < 4.5 * error).all()
+    assert costs.std() > 0.02
+
+
 def test_the_log_odds_are_the_sum_of_what_words_add(params):
     """One-hot words one by one, beside a whole sentence of numbers."""
     judge, sentence = params["discriminator"], jnp.array([2, 1])
@@ -258,3 +278,24 @@ def test_the_command_line_says_it_in_one_line(options, expected, tmp_path, capsy
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"jaxdiscrete: {expected}")
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("coco", "text/image_coco.txt"),
+        ("seqgan_oracle_random", "seqgan_oracle/embedding.npz"),
+    ],
+)
+def test_damaged_files_are_one_line_and_stay(name, file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("JAXDISCRETE_DATA", str(tmp_path))
+    path, folder = tmp_path / file, tmp_path / "runs"
+    path.parent.mkdir()
+    path.write_bytes(b"a dog\n")
+    arguments = ["reproduce", f"text/{name}", "--short", "--output-dir", str(folder)]
+    assert run_command(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    expected = f"jaxdiscrete: Expected {path} as it was published, got a"
+    assert line.startswith(expected)
+    assert path.read_bytes() == b"a dog\n"
+    assert not list(folder.rglob("config.json"))

@@ -109,9 +109,7 @@ def test_the_exact_gradient_descends_the_loss():
     assert losses == sorted(losses, reverse=True)
 
 
-@pytest.mark.parametrize(
-    "name", daily(["reinforce_loo", "nvil", "rebar", "relax"], UNBIASED)
-)
+@pytest.mark.parametrize("name", daily(["nvil", "rebar"], UNBIASED))
 def test_first_steps_go_down_the_exact_gradient_on_average(name):
     target, logit, rate = 0.1, 0.3, 0.5
     settings = config(
@@ -133,7 +131,7 @@ def test_first_steps_go_down_the_exact_gradient_on_average(name):
 @pytest.mark.parametrize(
     "name",
     daily(
-        ["relax_rebar", "nvil"],
+        ["nvil"],
         ["rebar", "relax", "relax_rebar", "muprop", "nvil", "reinforce_loo"],
     ),
 )

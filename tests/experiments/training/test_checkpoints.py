@@ -104,7 +104,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
 
 # Killed runs
 
-NUM_STEPS = 30
+NUM_STEPS = 16
 MANY = f"""
 [model]
 num_latents = [2]
@@ -118,7 +118,7 @@ num_samples = 2
 num_examples = 20
 num_test_examples = 20
 [estimator]
-name = "rebar"
+name = "nvil"
 """
 
 
@@ -134,6 +134,31 @@ blocks_per_checkpoint = 1
 [estimator]
 name = "relax"
 critic_hidden = [3]
+"""
+
+TEXT = f"""
+[data]
+name = "agreement"
+[model]
+task = "text"
+embedding = 4
+hidden = 4
+discriminator_embedding = 4
+discriminator_hidden = 4
+start_steps = 20
+start_batch_size = 4
+start_block = 1
+[training]
+num_steps = {NUM_STEPS}
+batch_size = 4
+steps_per_block = 1
+blocks_per_checkpoint = 1
+[evaluation]
+num_examples = 4
+num_test_examples = 4
+[estimator]
+name = "reinforce_loo"
+num_samples = 4
 """
 
 
@@ -208,6 +233,7 @@ def kill_when(process, is_moment):
     while not is_moment():
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < limit
+        time.sleep(5e-4)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     process.stderr.close()
@@ -237,6 +263,7 @@ def is_writing(folder):
         pytest.param(POLICY, id="policy", marks=pytest.mark.thorough),
         pytest.param(ATTENTION, id="attention", marks=pytest.mark.thorough),
         pytest.param(FEATURES, id="feature_selection", marks=pytest.mark.thorough),
+        pytest.param(TEXT, id="text", marks=pytest.mark.thorough),
     ],
 )
 def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path, monkeypatch):
@@ -267,3 +294,27 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path, monkeypatch):
         for row in (a, b):
             assert row.pop("seconds") > 0 < row.pop("steps_per_second")
         assert a == b
+
+
+@pytest.mark.thorough
+def test_a_run_that_is_killed_in_its_start_begins_with_the_same(tmp_path, monkeypatch):
+    """Nothing of the run is there yet, and the start goes on where it was."""
+    path, cache = tmp_path / "text.toml", jax.config.jax_compilation_cache_dir
+    path.write_text(TEXT)
+    found = []
+    for name in ("whole", "killed"):
+        kept, folder = tmp_path / f"{name}-kept", tmp_path / name
+        monkeypatch.setenv("JAXDISCRETE_CACHE", str(kept))
+        if name == "killed":
+            process = start(path, folder, cache)
+            kill_when(
+                process, lambda kept=kept: any(map(steps_of, kept.glob("language*")))
+            )
+            (of_start,) = kept.glob("language_model-*")
+            assert 0 < steps_of(of_start) < 20
+            assert not folder.exists()
+        assert main(["train", str(path), "--output-dir", str(folder)]) == 0
+        (of_start,) = kept.glob("language_model-*")
+        assert steps_of(of_start) == 20
+        found.append(restore(path, folder))
+    assert_same(*found)

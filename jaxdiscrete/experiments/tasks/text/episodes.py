@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 import jaxdiscrete as jd
+from jaxdiscrete.experiments.estimators.sequences import PATHWISE
 from jaxdiscrete.experiments.language.discriminator import Discriminator
 from jaxdiscrete.experiments.language.model import LanguageModel
-from jaxdiscrete.experiments.tasks.text.settings import PATHWISE, Settings
+from jaxdiscrete.experiments.tasks.text.settings import Settings
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.task import Params
 
@@ -23,6 +24,9 @@ class Writer(NamedTuple):
     """The carry of the language model, which has read all words so far."""
     discriminator: Any
     has_ended: jax.Array
+    chance: jax.Array
+    """A key of the words so far, for rewards that are drawn: rollouts of one start
+    share all else that is random."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,28 +85,26 @@ class Episodes:
         estimator = self.config.estimator
 
         def transform(f: Any) -> jd.Estimator:
-            # The baseline of the others is that of the rollouts.
-            if estimator.name == "reinforce_loo":
-                return jd.reinforce(f)
-            return estimator.build(f, control_variate, step)
+            return estimator.build_decision(f, control_variate, step)
 
-        def policy(writer: Writer, noise: jax.Array) -> tuple[Any, tuple[Any, ...]]:
-            del noise
+        def policy(writer: Writer, time: jax.Array) -> tuple[Any, tuple[Any, ...]]:
+            del time
             return self._next_word(params, writer), (self.inputs(writer),)
 
-        def write(writer: Writer, z: jax.Array, noise: jax.Array) -> Any:
-            writer, cost = self._write(params, writer, z, noise)
+        def write(writer: Writer, z: jax.Array, time: jax.Array) -> Any:
+            del time
+            writer, cost = self._write(params, writer, z)
             return writer, (cost, jnp.argmax(z).astype(jnp.int32))
 
         def credit(costs: jax.Array) -> jax.Array:
             return jd.reward_to_go(costs, discount=self.settings.discount)
 
-        def is_open(writer: Writer, noise: jax.Array) -> jax.Array:
-            del noise
+        def is_open(writer: Writer, time: jax.Array) -> jax.Array:
+            del time
             return ~writer.has_ended
 
         active = is_open if self.model.ends else None
-        key_noise, key_words = jax.random.split(key)
+        key_chance, key_words = jax.random.split(key)
         estimate = jd.sequential(
             transform,
             policy,
@@ -112,8 +114,8 @@ class Episodes:
             num_samples=estimator.hard_samples,
             has_aux=True,
         )
-        noise = jax.random.uniform(key_noise, (self.model.num_steps,))
-        value, (_, (_, words)) = estimate(key_words, self._start(params), noise)
+        start, times = self._start(params, key_chance), jnp.arange(self.model.num_steps)
+        value, (_, (_, words)) = estimate(key_words, start, times)
         return value, self._ended(words.reshape(-1, self.model.num_steps))
 
     def _relaxed(
@@ -127,21 +129,22 @@ class Episodes:
         def body(writer: Writer, key: jax.Array) -> tuple[Writer, Any]:
             logits = self._next_word(params, writer).logits
             z = jd.sample_gumbel_softmax(key, logits, temperature, is_hard)
-            new, cost = self._write(params, writer, z, jnp.zeros(()))
+            new, cost = self._write(params, writer, z)
             return new, (
                 jnp.where(writer.has_ended, 0.0, cost),
                 jnp.argmax(z).astype(jnp.int32),
             )
 
         keys = jax.random.split(key, self.model.num_steps)
-        _, (costs, words) = jax.lax.scan(body, self._start(params), keys)
+        _, (costs, words) = jax.lax.scan(body, self._start(params, key), keys)
         return costs.sum(), self._ended(words[None])
 
-    def _start(self, params: Params) -> Writer:
+    def _start(self, params: Params, key: jax.Array) -> Writer:
         generator = params["generator"]
         first = generator["embedding"][0]
         carry = self.model.read(generator, self.model.start(), first)
-        return Writer(carry, self.discriminator.start(), jnp.zeros((), bool))
+        has_ended = jnp.zeros((), bool)
+        return Writer(carry, self.discriminator.start(), has_ended, key)
 
     def _next_word(self, params: Params, writer: Writer) -> jd.OneHotCategorical:
         logits = self.model.logits(params["generator"], writer.generator)
@@ -152,22 +155,23 @@ class Episodes:
         return jnp.concatenate([writer.generator[1], writer.discriminator[1]])
 
     def _write(
-        self, params: Params, writer: Writer, z: jax.Array, noise: jax.Array
+        self, params: Params, writer: Writer, z: jax.Array
     ) -> tuple[Writer, jax.Array]:
         """One more word, and its cost: a reward is a negated cost."""
         generator, settings = params["generator"], self.settings
         carry = self.model.read(generator, writer.generator, z @ generator["embedding"])
-        judging = writer.discriminator
+        judging, word = writer.discriminator, jax.lax.stop_gradient(jnp.argmax(z))
+        chance = jax.random.fold_in(writer.chance, word)
         if settings.reward == "discriminator":
             judging, added = self.discriminator.judge(
                 params["discriminator"], judging, z
             )
             reward = jnp.clip(added, -settings.reward_clip, settings.reward_clip)
         else:
-            reward = noise if settings.reward == "random" else jnp.full((), 0.5)
-        is_end = jax.lax.stop_gradient(jnp.argmax(z)) == 0
-        has_ended = writer.has_ended | (self.model.ends & is_end)
-        return Writer(carry, judging, has_ended), -reward
+            is_drawn = settings.reward == "random"
+            reward = jax.random.uniform(chance) if is_drawn else jnp.full((), 0.5)
+        has_ended = writer.has_ended | (self.model.ends & (word == 0))
+        return Writer(carry, judging, has_ended, chance), -reward
 
     def _ended(self, words: jax.Array) -> jax.Array:
         return jnp.where(self.model.counts(words), words, 0)
