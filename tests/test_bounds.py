@@ -144,3 +144,20 @@ def test_samples_over_devices_give_the_same_numbers(name):
     assert_close(compiled(*placed), expected)
     # Not one device doing everything: samples meet across devices.
     assert "all-reduce" in compiled.as_text() or "all-gather" in compiled.as_text()
+
+
+@pytest.mark.parametrize(
+    ("bound", "num_samples"),
+    [
+        (jd.bounds.vimco, 2),
+        (jd.bounds.vimco, 4),
+        (jd.bounds.local_disarm, 2),
+        (jd.bounds.local_disarm, 6),
+    ],
+)
+def test_no_infinity_inside(bound, num_samples):
+    """Whoever looks for infinities with jax_debug_infs would be stopped here."""
+    estimate = bound(lambda z: -jnp.sum((z - 0.4) ** 2), num_samples=num_samples)
+    with jax.debug_infs(True):
+        gradient = jax.grad(estimate, argnums=1)(KEY, jd.Bernoulli(jnp.zeros(3)))
+    assert jnp.all(jnp.isfinite(gradient.logits))

@@ -1,4 +1,4 @@
-"""Whether a function is traced for a check only, so that nothing need be computed."""
+"""The mark of a function that is traced for a check only, and never computed."""
 
 from __future__ import annotations
 

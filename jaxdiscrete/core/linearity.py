@@ -1,4 +1,4 @@
-"""Whether a loss is linear in the estimates that it is made of, read off its program.
+"""A loss is linear in the estimates that it is made of, or its program says where not.
 
 The mean of an estimate is an expectation and the mean of its gradient that gradient;
 the mean of its logarithm or square is neither.

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
+from jaxdiscrete.core.rules import on_the_value
 from jaxdiscrete.core.typing import PyTree
 
 #: The name of the call in a program through which aux leaves an estimator.
@@ -67,10 +68,7 @@ def frozen(x: ArrayLike) -> Any:
 def _marked(name: str, x: Any) -> Any:
     if not _is_followed.value or not isinstance(x, jax.Array):
         return x
-    # The mark is on the value, and not on the derivative that goes the same way.
-    mark = jax.custom_jvp(_called(name, lambda x: x))
-    mark.defjvp(lambda primals, tangents: (mark(*primals), *tangents))
-    return mark(x)
+    return on_the_value(_called(name, lambda x: x))(x)
 
 
 def _called(name: str, fn: Callable[[Any], jax.Array]) -> Callable[[Any], jax.Array]:

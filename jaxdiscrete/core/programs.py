@@ -1,4 +1,4 @@
-"""What a program of JAX shows: what calls what, and what depends on what."""
+"""Reading a program of JAX: what calls what, and what depends on what."""
 
 from __future__ import annotations
 

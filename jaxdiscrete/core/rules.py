@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -212,3 +212,17 @@ def refuse_gradient(value: jax.Array, message: str) -> jax.Array:
 def _refuse_gradient_jvp(message: str, primals: Any, tangents: Any) -> Any:
     del primals, tangents
     raise TypeError(message)
+
+
+def on_the_value(mark: Callable[[jax.Array], jax.Array]) -> Callable[..., jax.Array]:
+    """An identity that is called on a value, and not on its derivative.
+
+    Args:
+      mark: what a reader of the program looks for; returns its argument.
+
+    Returns:
+      The same, past which the derivative goes unmarked.
+    """
+    call = jax.custom_jvp(mark)
+    call.defjvp(lambda primals, tangents: (call(*primals), *tangents))
+    return call

@@ -110,19 +110,19 @@ def together(ways: Sequence[Way]) -> Way:
 
 
 def lost(way: Way, to: str) -> Way:
-    """What is left of a way where the derivative is lost."""
+    """A way behind a place where the derivative is lost."""
     cut = way.cut or way.choice or (to if way.has_derivative else "")
     return Way(is_credited=way.is_credited, cut=cut)
 
 
 def chosen(way: Way, by: str) -> Way:
-    """What is left of a way where it only chooses."""
+    """A way behind a place where the value only chooses."""
     choice = way.choice or (by if way.has_derivative else "")
     return way._replace(has_derivative=False, choice=choice)
 
 
 def credited(way: Way) -> Way:
-    """What is left of a way behind parameters that an estimator accounts for."""
+    """A way behind parameters that an estimator accounts for."""
     if way.cut or way.choice:
         return Way(is_credited=True, cut=way.cut or way.choice)
     return way if way.is_constant else Way(is_credited=True)

@@ -81,9 +81,11 @@ def local_disarm(
     def gradient(q: PyTree, z: PyTree, noise: None, signals: jax.Array) -> PyTree:
         log_weights = signals.reshape(2, num_pairs)
         pairs = jax.tree.map(lambda x: x.reshape(2, num_pairs, *x.shape[1:]), z)
-        held = jax.vmap(log_sum_of_others)(log_weights)
         # local[i, j, k]: the bound with pair k at its j-th, the others at their i-th.
-        local = jnp.logaddexp(held[:, None], log_weights[None])
+        local = jnp.stack([log_weights, log_weights])
+        if num_pairs > 1:
+            held = jax.vmap(log_sum_of_others)(log_weights)
+            local = jnp.logaddexp(held[:, None], log_weights[None])
 
         def one(pair: PyTree, bounds: jax.Array) -> PyTree:
             return disarm_gradient(q, pair, bounds)

@@ -1,4 +1,4 @@
-r"""Whether the derivative of f is that of f: it must add up to its differences.
+r"""The derivative of f must be that of f, and add up to its differences.
 
 .. math:: f(b) - f(a) = \int_0^1 \nabla f(a + t (b - a)) \cdot (b - a)\, dt
 

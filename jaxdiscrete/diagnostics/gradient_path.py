@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -31,6 +31,7 @@ _CUSTOM = ("custom_jvp_call", "custom_vjp_call", "call_hi_primitive")
 #: Floating functions whose derivative is zero.
 _STEPS = frozenset({"round", "floor", "ceil", "sign"})
 _COMPARISONS = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+_PRODUCTS = frozenset({"mul", "div", "dot_general"})
 _WORDS = {
     PATH: "stop_gradient",
     "convert_element_type": "a cast to integers",
@@ -122,7 +123,7 @@ class GradientPath:
 
 
 def remedy_of_nonlinearity(name: str) -> str:
-    """What to do where a loss is not linear in an estimate, but through ``name``."""
+    """Says what to do where a loss depends on an estimate through ``name``."""
     return (
         f"The loss depends on the value of an estimate through {name}, which is not "
         "linear: its mean is not that of the expectation. Put the function inside f if "
@@ -191,10 +192,13 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     with marks_are_made():
         jaxpr = jax.make_jaxpr(scalar)(*leaves).jaxpr
     paths = derivative_paths(lambda leaves: scalar(*leaves), leaves, ())
+    together = _Follower()
+    together.follow(jaxpr, [frozenset({PATH})] * len(leaves))
     found = []
     for i, (is_used, has_path) in enumerate(paths):
         start = [frozenset({PATH}) if i == j else _NOTHING for j in range(len(leaves))]
-        cuts = _follow(jaxpr, start)[0] - {PATH}
+        follower = _Follower(together.selections)
+        cuts = follower.follow(jaxpr, start)[0] - {PATH}
         if has_path:
             cuts = frozenset(cut for cut in cuts if not cut.startswith(STOPPED))
         name = "params" + jax.tree_util.keystr(flat[i][0])
@@ -204,62 +208,92 @@ def gradient_path(loss: Callable[..., Any], params: PyTree, *args: Any) -> Gradi
     return GradientPath(tuple(found), nonlinearity(jaxpr))
 
 
-def _follow(jaxpr: Any, inputs: list[Marks]) -> list[Marks]:
-    """The marks of the outputs of a program, from those of its inputs."""
-    marks: dict[int, Marks] = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
+class _Follower:
+    """Follows marks through a program.
 
-    def read(v: Any) -> Marks:
-        return marks.get(id(v), _NOTHING)
+    Attributes:
+      selections: the equations that look up entries of something with a derivative. A
+        lookup there is a selection, as of a branch, whatever chose the place.
+    """
 
-    for eqn in jaxpr.eqns:
-        outputs = _apply(eqn, [read(v) for v in eqn.invars])
-        marks.update(zip(map(id, eqn.outvars), outputs, strict=True))
-    return [read(v) for v in jaxpr.outvars]
+    def __init__(self, selections: Iterable[int] = ()) -> None:
+        self.selections = set(selections)
+
+    def follow(self, jaxpr: Any, inputs: list[Marks]) -> list[Marks]:
+        """The marks of the outputs of a program, from those of its inputs."""
+        marks: dict[int, Marks] = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
+
+        def read(v: Any) -> Marks:
+            return marks.get(id(v), _NOTHING)
+
+        for eqn in jaxpr.eqns:
+            outputs = self._apply(eqn, [read(v) for v in eqn.invars])
+            marks.update(zip(map(id, eqn.outvars), outputs, strict=True))
+        return [read(v) for v in jaxpr.outvars]
+
+    def _apply(self, eqn: Any, inputs: list[Marks]) -> list[Marks]:
+        """The marks of what one equation computes."""
+        name = eqn.primitive.name
+        together = _NOTHING.union(*inputs)
+        if eqn.params.get("name") == LEFT_THROUGH_AUX:
+            is_hard = together - {PATH, STOPPED}
+            return [together | {UNCREDITED} if is_hard else together]
+        if name.startswith(_CUSTOM) and PATH in together:
+            # The rule, and not the program under it, decides what is differentiated:
+            # this is how an estimator accounts for its hard samples. Not for those of
+            # others, which its value depends on.
+            uncredited = self._uncredited(eqn, inputs)
+            return [frozenset({PATH}) | marks for marks in uncredited]
+        if name in ("select_n", "cond"):
+            # max(x, 0) compares too, but is as continuous as its cases.
+            cases = _NOTHING.union(*inputs[1:])
+            together = (cases or together) | (inputs[0] & {UNCREDITED})
+        if name in ("gather", "dynamic_slice"):
+            if PATH in inputs[0]:
+                self.selections.add(id(eqn))
+            if id(eqn) in self.selections:
+                together = inputs[0] | (together & {UNCREDITED})
+        if name in _PRODUCTS:
+            together = _NOTHING.union(*_factors(inputs))
+        inner = called_program(eqn)
+        if inner is not None:
+            return self._follow_inner(eqn, inner, inputs)
+        return [_after(name, v.aval, together) for v in eqn.outvars]
+
+    def _uncredited(self, eqn: Any, inputs: list[Marks]) -> list[Marks]:
+        """Finds the results of a rule that depend on what left through aux."""
+        only = [marks & {UNCREDITED} for marks in inputs]
+        inner = called_program(eqn)
+        if inner is None:
+            return [_NOTHING.union(*only)] * len(eqn.outvars)
+        return self.follow(inner, only)
+
+    def _follow_inner(self, eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
+        """Follows what a call runs, and what a scan carries until nothing is new."""
+        outputs = self.follow(inner, inputs)
+        first, count = carry_of(eqn) if eqn.primitive.name == "scan" else (0, 0)
+        while True:
+            before = inputs[first : first + count]
+            carried = [a | b for a, b in zip(before, outputs, strict=False)]
+            if carried == before:
+                return outputs
+            inputs = [*inputs[:first], *carried, *inputs[first + count :]]
+            outputs = self.follow(inner, inputs)
 
 
-def _apply(eqn: Any, inputs: list[Marks]) -> list[Marks]:
-    """The marks of what one equation computes."""
-    name = eqn.primitive.name
-    together = _NOTHING.union(*inputs)
-    if eqn.params.get("name") == LEFT_THROUGH_AUX:
-        is_hard = together - {PATH, STOPPED}
-        return [together | {UNCREDITED} if is_hard else together]
-    if name.startswith(_CUSTOM) and PATH in together:
-        # The rule, and not the program under it, decides what is differentiated:
-        # this is how an estimator accounts for its hard samples. Not for those of
-        # others, which its value depends on.
-        return [frozenset({PATH}) | marks for marks in _uncredited(eqn, inputs)]
-    if name in ("select_n", "cond"):
-        # max(x, 0) compares too, but is as continuous as its cases.
-        cases = _NOTHING.union(*inputs[1:])
-        together = (cases or together) | (inputs[0] & {UNCREDITED})
-    inner = called_program(eqn)
-    if inner is not None:
-        return _follow_inner(eqn, inner, inputs)
-    return [_after(name, v.aval, together) for v in eqn.outvars]
+def _factors(inputs: list[Marks]) -> list[Marks]:
+    """The marks of the factors of a product.
 
-
-def _uncredited(eqn: Any, inputs: list[Marks]) -> list[Marks]:
-    """Finds the results of a rule that depend on what left through aux."""
-    only = [marks & {UNCREDITED} for marks in inputs]
-    inner = called_program(eqn)
-    if inner is None:
-        return [_NOTHING.union(*only)] * len(eqn.outvars)
-    return _follow(inner, only)
-
-
-def _follow_inner(eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
-    """Follows as :func:`_follow` does, and what a scan carries until nothing is new."""
-    outputs = _follow(inner, inputs)
-    first, count = carry_of(eqn) if eqn.primitive.name == "scan" else (0, 0)
-    while True:
-        carried = [
-            a | b for a, b in zip(inputs[first : first + count], outputs, strict=False)
-        ]
-        if carried == inputs[first : first + count]:
-            return outputs
-        inputs = [*inputs[:first], *carried, *inputs[first + count :]]
-        outputs = _follow(inner, inputs)
+    A hard factor chooses among multiples of one with a derivative: this is how a
+    log-probability depends on its sample.
+    """
+    is_live = [PATH in marks for marks in inputs]
+    if not any(is_live):
+        return inputs
+    return [
+        marks if yes else marks & {UNCREDITED}
+        for marks, yes in zip(inputs, is_live, strict=True)
+    ]
 
 
 def _after(name: str, aval: Any, marks: Marks) -> Marks:

@@ -126,8 +126,7 @@ class Bernoulli:
         # From the location, whose derivative at an infinite logit is zero.
         location = self.location()
         table = jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
-        is_impossible = jnp.isneginf(jnp.stack([-logits, logits], axis=-1))
-        return jnp.where(is_impossible, -jnp.inf, table)
+        return _without_impossible(table, jnp.stack([-logits, logits], axis=-1))
 
     def from_classes(self, classes: ArrayLike) -> jax.Array:
         """The samples of classes 0 or 1, ``[..., *batch_shape]``."""
@@ -201,3 +200,10 @@ class Bernoulli:
         t = jnp.asarray(temperature).astype(y.dtype)
         offset = self.location() - t * y
         return jnp.log(t) + offset - 2.0 * jax.nn.softplus(offset)
+
+
+# Compiled, so that jax_debug_infs does not stop at the constant where nothing is
+# impossible.
+@jax.jit
+def _without_impossible(table: jax.Array, logits: jax.Array) -> jax.Array:
+    return jnp.where(jnp.isneginf(logits), -jnp.inf, table)

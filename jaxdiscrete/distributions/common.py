@@ -70,8 +70,12 @@ def check_same_shape(name: str, logits: jax.Array, other: jax.Array) -> None:
         )
 
 
-def joint_states(num_variables: int, num_values: int) -> np.ndarray:
-    """All assignments of ``num_variables`` variables, ``[states, variables]``."""
+def joint_states(num_variables: int, num_values: int) -> jax.Array:
+    """All assignments of ``num_variables`` variables, int32 ``[states, variables]``.
+
+    They are computed where they are needed: as a constant of a compiled program they
+    would be part of it.
+    """
     num_states = num_values**num_variables
     if num_states > MAX_ENUMERATED:
         raise ValueError(
@@ -79,6 +83,6 @@ def joint_states(num_variables: int, num_values: int) -> np.ndarray:
             f"{num_values}**{num_variables}. Enumerate fewer variables at a time, or "
             "use a Monte Carlo estimator."
         )
-    index = np.arange(num_states)[:, None]
-    place = num_values ** np.arange(num_variables - 1, -1, -1)
-    return (index // place) % num_values
+    index = jnp.arange(num_states, dtype=jnp.int32)[:, None]
+    place = num_values ** np.arange(num_variables - 1, -1, -1, dtype=np.int32)
+    return (index // place[None]) % num_values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from jax.typing import ArrayLike
 from jaxdiscrete.core.numbers import check_count, known_value
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
+from jaxdiscrete.core.varying import match_varying_tree
 from jaxdiscrete.distributions.categorical import OneHotCategorical
 from jaxdiscrete.distributions.common import (
     check_below_infinity,
@@ -152,11 +154,9 @@ class Subset:
         """All joint states of the batch, ``[comb(n, k)**rows, *batch_shape, n]``."""
         num_rows = math.prod(self.batch_shape)
         states = joint_states(num_rows, math.comb(self.num_items, self.k))
-        items = np.array(list(itertools.combinations(range(self.num_items), self.k)))
-        subsets = np.zeros((len(items), self.num_items))
-        np.put_along_axis(subsets, items, 1.0, axis=-1)
-        rows = subsets[states].reshape(-1, *self.batch_shape, self.num_items)
-        return jnp.asarray(rows, self.dtype)
+        rows = _subset_of_rank(states, self.num_items, self.k)
+        rows = rows.reshape(-1, *self.batch_shape, self.num_items)
+        return rows.astype(self.dtype)
 
     def relaxed_sample(self, key: jax.Array) -> jax.Array:
         """The pre-squashed relaxed sample, ``log pi + Gumbel noise``."""
@@ -190,13 +190,40 @@ class Subset:
           Array of the shape of ``zeta`` in the dtype of the logits.
         """
         tempered = OneHotCategorical(self.logits).temper
-        total = jnp.zeros_like(zeta)
-        for j in range(self.k):
+        log_a = tempered(zeta, temperature)
+
+        def take_another(carry: tuple[jax.Array, ...], _: None) -> Any:
+            zeta, log_a, total = carry
+            zeta = zeta + _log_complement(log_a).astype(zeta.dtype)
             log_a = tempered(zeta, temperature)
-            total = total + jnp.exp(log_a)
-            if j + 1 < self.k:
-                zeta = zeta + _log_complement(log_a)
+            return (zeta, log_a, total + jnp.exp(log_a)), None
+
+        # A loop of the program, which k must not make longer.
+        carry = (match_varying_tree(zeta, log_a), log_a, jnp.exp(log_a))
+        (_, _, total), _ = jax.lax.scan(take_another, carry, length=self.k - 1)
         return total.astype(self.dtype)
+
+
+def _subset_of_rank(rank: jax.Array, num_items: int, k: int) -> jax.Array:
+    """The subsets of k items of these ranks in their order, k-hot, on a new last axis.
+
+    The first ones hold the first items. An item is in, or all the subsets that hold it
+    and those chosen before come earlier.
+    """
+    most = np.iinfo(np.int32).max
+    num_with = np.zeros((num_items, k + 1), np.int32)
+    for item, left in itertools.product(range(num_items), range(1, k + 1)):
+        num_with[item, left] = min(math.comb(num_items - 1 - item, left - 1), most)
+
+    def one(carry: tuple[jax.Array, jax.Array], row: jax.Array) -> Any:
+        rank, left = carry
+        is_in = rank < row[left]
+        rank = rank - jnp.where(is_in, 0, row[left])
+        return (rank, left - is_in.astype(jnp.int32)), is_in
+
+    start = (rank, jnp.full_like(rank, k))
+    _, is_in = jax.lax.scan(one, start, jnp.asarray(num_with))
+    return jnp.moveaxis(is_in, 0, -1)
 
 
 def _log_complement(log_a: jax.Array) -> jax.Array:

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch
 from jaxdiscrete.core.estimator import estimator
@@ -129,11 +128,13 @@ def _of_aux(aux: Any, weights: jax.Array, likeliest: jax.Array) -> jax.Array:
 def _joint_support(q: PyTree, sizes: list[int]) -> PyTree:
     """All joint states of a pytree of distributions, along a leading axis."""
     leaves, treedef = jax.tree.flatten(q, is_leaf=is_sampler)
-    grids = np.indices(sizes).reshape(len(sizes), -1)
-    supports = [
-        d.enumerate_support()[np.asarray(index)]
-        for d, index in zip(leaves, grids, strict=True)
-    ]
+    if len(leaves) == 1:
+        return jax.tree.unflatten(treedef, [leaves[0].enumerate_support()])
+    index = jnp.arange(math.prod(sizes), dtype=jnp.int32)
+    supports = []
+    for i, d in enumerate(leaves):
+        place = math.prod(sizes[i + 1 :])
+        supports.append(d.enumerate_support()[(index // place) % sizes[i]])
     return jax.tree.unflatten(treedef, supports)
 
 

@@ -136,7 +136,7 @@ class _PytreeAdapter(_Adapter):
 
     @property
     def leaves_are_parameters(self) -> bool:
-        """Whether all that it stores can be differentiated."""
+        """Tells whether all that it stores can be differentiated."""
         leaves = jax.tree.leaves(self.distribution)
         return bool(leaves) and all(
             jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in leaves

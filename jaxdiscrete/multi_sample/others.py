@@ -35,12 +35,14 @@ def less_mean_of_others(x: jax.Array) -> jax.Array:
 
 
 def log_sum_of_others(log_weights: jax.Array) -> jax.Array:
-    """The logarithm of the sum of the other weights, for every sample."""
+    """The logarithm of the sum of the other weights, for every one of two or more."""
     # From before and after, not the total minus one, which cancels where one dominates.
-    nothing = jnp.full_like(log_weights[:1], -jnp.inf)
-    before = jnp.concatenate([nothing, jax.lax.cumlogsumexp(log_weights)[:-1]])
-    after = jax.lax.cumlogsumexp(log_weights, reverse=True)[1:]
-    return jnp.logaddexp(before, jnp.concatenate([after, nothing]))
+    # The first and the last have no logarithm of nothing to add: jax_debug_infs would
+    # stop there.
+    upto = jax.lax.cumlogsumexp(log_weights)
+    since = jax.lax.cumlogsumexp(log_weights, reverse=True)
+    between = jnp.logaddexp(upto[:-2], since[2:])
+    return jnp.concatenate([since[1:2], between, upto[-2:-1]])
 
 
 def log_mean_exp(log_weights: jax.Array) -> jax.Array:

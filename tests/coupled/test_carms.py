@@ -15,7 +15,6 @@ from tests.coupled.problems import (
     compare_with_leave_one_out,
     joint_of_sticks,
 )
-from tests.helpers.parameters import daily
 from tests.helpers.statistics import (
     K_SIGMA,
     assert_less_variance,
@@ -72,7 +71,8 @@ def test_no_pair_of_carms_weighs_more_than_one():
         assert weights.max(axis=(0, 1)).min() < 0.9
 
 
-@pytest.mark.parametrize("num_samples", daily([4], [2, 4]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("num_samples", [2, 4])
 def test_carms_gains_for_one_variable(num_samples):
     q = jd.OneHotCategorical(jnp.array([0.3, -0.4, 0.0, 1.0]))
     f = lambda z: jnp.dot(z, jnp.array([1.0, -2.0, 0.5, 3.0]))  # noqa: E731

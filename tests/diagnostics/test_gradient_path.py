@@ -321,3 +321,43 @@ def relaxed_chain(key, q, previous):
 )
 def test_what_is_credited_or_comes_back_as_no_part_of_the_value(loss):
     assert leaf(loss, "logits", KEY).ok
+
+
+def quantiser(params):
+    """Straight through to the encoder, and a codebook that is trained."""
+    stop = jax.lax.stop_gradient
+    encoded = params["encoder"]
+    distances = jnp.sum((encoded[None] - params["codebook"]) ** 2, axis=-1)
+    code = params["codebook"][jnp.argmin(distances)]
+    passed = encoded + stop(code - encoded)
+    return jnp.sum(passed**2) + jnp.sum((stop(encoded) - code) ** 2)
+
+
+def quantiser_without_codebook(params):
+    stop = jax.lax.stop_gradient
+    encoded = params["encoder"]
+    distances = jnp.sum((encoded[None] - params["codebook"]) ** 2, axis=-1)
+    code = params["codebook"][jnp.argmin(distances)]
+    return jnp.sum((encoded + stop(code - encoded)) ** 2)
+
+
+def test_a_quantiser_is_reached_and_an_untrained_codebook_is_found():
+    params = {"encoder": jnp.ones(2), "codebook": jnp.eye(2)}
+    assert jd.gradient_path(quantiser, params).ok
+    codebook, encoder = jd.gradient_path(quantiser_without_codebook, params).leaves
+    assert encoder.ok
+    assert not codebook.has_path
+
+
+@pytest.mark.parametrize(
+    "q", [jd.Bernoulli(jnp.zeros(3)), jd.OneHotCategorical(jnp.zeros((2, 3)))]
+)
+def test_a_surrogate_of_the_score_function_is_reached(q):
+    """With the sample stopped or not, as long as the reward is."""
+
+    def surrogate(q, stop):
+        z = stop(q.sample(KEY))
+        return jnp.sum(q.log_prob(z)) * jax.lax.stop_gradient(jnp.sum(z))
+
+    assert jd.gradient_path(lambda q: surrogate(q, lambda z: z), q).ok
+    assert jd.gradient_path(lambda q: surrogate(q, jax.lax.stop_gradient), q).ok

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -340,3 +341,21 @@ def test_samples_of_another_shape():
         jd.Subset(LOGITS, 2).log_prob(jnp.zeros(4))
     with pytest.raises(ValueError, match=r"at most 16777216 joint states to enum"):
         jd.Subset(jnp.zeros((3, 20)), 10).enumerate_support()
+
+
+def test_no_program_grows_with_k_or_the_number_of_states():
+    """An unrolled loop takes minutes to compile, a constant table of states too."""
+
+    def text(num_items, k):
+        def both(q):
+            soft = q.relax(q.relaxed_sample(KEY), 0.5)
+            return soft, q.enumerate_support()
+
+        jaxpr = jax.make_jaxpr(both)(jd.Subset(jnp.zeros(num_items), k))
+        sizes = [np.size(x) for x in jaxpr.consts]
+        return len(re.findall(r" = [a-z]", str(jaxpr))), sum(sizes)
+
+    few, _ = text(8, 4)
+    many, size = text(18, 9)
+    assert many == few
+    assert size < 1000  # of 48,620 states of 18 items

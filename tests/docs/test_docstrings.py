@@ -25,7 +25,7 @@ CORE = [
 DAILY = [
     f"jaxdiscrete.{name}"
     for name in (
-        "coupled.arm",
+        "coupled.arsm",
         "diagnostics.gradient_path",
         "distributions.bernoulli",
         "distributions.categorical",

@@ -9,8 +9,8 @@ PROGRAMS = [path for path in DOCUMENTS if "```python" in path.read_text()]
 NEEDED = {"recipes": ("flax", "equinox"), "other_libraries": ("distrax",)}
 
 
-#: Those that are run every day.
-SHORT = ("README", "keys")
+#: What is run every day.
+SHORT = ("README",)
 
 
 def name_of(path):

@@ -26,6 +26,7 @@ def rest_variance(enumerated, eta):
     return (p[rest] / mass @ (terms - mean) ** 2).sum()
 
 
+@pytest.mark.thorough
 def test_partial_enumeration_has_the_variance_of_its_rest():
     eta = -4.0
     order = np.argsort(-toy(eta)[0], kind="stable")

@@ -45,4 +45,5 @@ def load_config(path):
 
 def restore(path, folder):
     """The newest state of a run that a file with one estimator describes."""
-    return checkpoints.restore(folder, init(make_task(load_config(path))))
+    task = make_task(load_config(path))
+    return checkpoints.restore(folder, jax.eval_shape(lambda: step.init(task)))

@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxdiscrete as jd
 from tests.helpers.trees import assert_close
 from tests.multi_sample.problems import KEY, Q, f, variance
 
 
+@pytest.mark.thorough
 def test_leave_one_out_and_optimal_baseline_are_below_reinforce():
     plain = variance(jd.monte_carlo(jd.reinforce(f), num_repeats=4))
     for transform in (jd.reinforce_loo, jd.reinforce_optimal_baseline):

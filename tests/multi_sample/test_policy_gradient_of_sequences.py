@@ -116,6 +116,7 @@ def test_reward_to_go_has_less_variance_and_the_same_mean():
     assert np.all(np.abs(difference.mean(axis=0)) < 4.5 * se + 1e-6)
 
 
+@pytest.mark.thorough
 def test_leave_one_out_has_less_variance_than_no_baseline():
     _, none = losses_and_gradients(
         lambda theta, tokens: whole_sequence(theta, tokens, lambda r: 0.0), num=20_000

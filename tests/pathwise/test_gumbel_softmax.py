@@ -20,6 +20,7 @@ Q = jd.OneHotCategorical(jnp.array([[0.3, -0.8, 0.5], [0.0, 1.0, -jnp.inf]]))
 B = jd.Bernoulli(jnp.array([0.3, -0.8]))
 
 
+@pytest.mark.thorough
 def test_gumbel_softmax_bias_falls_and_variance_rises_as_temperature_falls():
     def f(z):
         return jnp.cos(jnp.dot(z, jnp.arange(4.0)))

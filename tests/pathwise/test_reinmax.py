@@ -54,7 +54,14 @@ def test_reinmax_is_the_half_estimator_for_binary_variables():
         assert_close(half, full)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 1.4, jnp.array([0.6, 1.4])])
+@pytest.mark.parametrize(
+    "temperature",
+    [
+        pytest.param(1.0, marks=pytest.mark.thorough),
+        pytest.param(1.4, marks=pytest.mark.thorough),
+        jnp.array([0.6, 1.4]),
+    ],
+)
 def test_reinmax_is_its_matrix(temperature):
     z = Q.sample(KEY)
     estimate = jd.reinmax(slopes, temperature=temperature)

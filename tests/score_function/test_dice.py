@@ -110,6 +110,7 @@ def test_mixed_derivatives_with_what_f_depends_on_are_unbiased():
     assert_unbiased(mean_and_error(mixed), exact)
 
 
+@pytest.mark.thorough
 def test_third_derivative_is_unbiased():
     cost = lambda z: 5.0 * z - 2.0  # noqa: E731
     a = jnp.array(0.9)

@@ -18,7 +18,7 @@ from jaxdiscrete.experiments.commands.overrides import PARSER, Overrides
 from jaxdiscrete.experiments.commands.reproduce import Reproduce
 from jaxdiscrete.experiments.commands.sweep import Sweep
 from jaxdiscrete.experiments.commands.train import Train
-from jaxdiscrete.experiments.errors import ExperimentError
+from jaxdiscrete.experiments.errors import ExperimentError, RunError
 
 Command = (
     Annotated[Train, subcommand("train", prefix_name=False)]
@@ -52,6 +52,17 @@ def run(args: list[str]) -> int:
     except ExperimentError as error:
         print(f"jaxdiscrete: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        # A full disk, a folder without permission: files are written beside their
+        # place and renamed, so that what was there before is intact.
+        place = f" ({error.filename})" if error.filename else ""
+        print(
+            f"jaxdiscrete: Expected to read and write files, got: {error.strerror}"
+            f"{place}. Make room or correct the path; a run goes on from its newest "
+            "checkpoint with --resume.",
+            file=sys.stderr,
+        )
+        return RunError.exit_code
     return 0
 
 

@@ -14,6 +14,9 @@ from jaxdiscrete.experiments.output.run_tables import sweep_table
 from jaxdiscrete.experiments.output.tables import to_rich
 from jaxdiscrete.experiments.runs import sweep
 
+#: More would not fit into the memory of any device.
+MAX_SEEDS = 10_000
+
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
@@ -38,9 +41,10 @@ class Sweep:
     def run(self, screen: Console, overrides: Overrides) -> None:
         """Trains them together and prints one table."""
         config = overrides.one_run(self.files, self.only)
-        if self.num_seeds < 1:
+        if not 1 <= self.num_seeds <= MAX_SEEDS:
             raise UsageError(
-                f"Expected --num-seeds >= 1, got {self.num_seeds}. Raise it."
+                f"Expected --num-seeds between 1 and {MAX_SEEDS}, got "
+                f"{self.num_seeds}. All of them are trained together."
             )
         grid = sweep.parse_grid(config, self.grid)
         stem = one_file(self.files).stem

@@ -42,6 +42,9 @@ class Expectation:
     """Runs of higher values."""
     margin: float = 0.0
     """Least difference of the means."""
+    standard_errors: float = bounded(0.0, at_least=0)
+    """Least difference beyond the margin, in standard errors of the difference over
+    seeds."""
     ratio: float = bounded(1.0, above=0)
     """The lower means count this many times, for a least ratio."""
     within: tuple[str, ...] = ()

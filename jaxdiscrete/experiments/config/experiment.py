@@ -102,6 +102,13 @@ def check_names(experiment: Experiment) -> None:
                 "Expected range to be two numbers where claim.expectations has within, "
                 f"got {list(e.range)}. Give the least and the largest value."
             )
+        num_seeds = short.trajectory_seeds if e.trajectory else short.num_seeds
+        if e.standard_errors and num_seeds < 2:
+            raise UsageError(
+                "Expected several seeds at the short length where claim.expectations "
+                f"has standard_errors, got {num_seeds} for {e.text!r}. Raise "
+                "short.num_seeds, or short.trajectory_seeds along a trajectory."
+            )
         if e.from_step and not (e.trajectory and e.metric == "log_variance"):
             raise UsageError(
                 "Expected trajectory = true and metric = 'log_variance' where "

@@ -106,6 +106,16 @@ def _load(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"Expected TOML in {path}, got: {error}. Correct the file there."
         ) from None
+    except RecursionError:
+        raise UsageError(
+            f"Expected TOML in {path}, got lists or tables that are nested hundreds of "
+            "times. Correct the file."
+        ) from None
+    except ValueError:
+        raise UsageError(
+            f"Expected TOML in {path}, got a number of thousands of digits. Correct "
+            "the file."
+        ) from None
 
 
 def _read_config(table: dict[str, Any]) -> Config:

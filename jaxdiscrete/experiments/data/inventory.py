@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -101,6 +102,17 @@ def _say(screen: Console, name: str, text: str) -> None:
     screen.print(Text(f"{name}: {text}"))
 
 
+def _unpacked(path: Path) -> str:
+    """Says where a file lies that was unpacked, which has another checksum."""
+    for name in (path.stem, path.stem.replace("-idx", ".idx")):
+        if path.suffix == ".gz" and (path.parent / name).exists():
+            return (
+                f", but {name}, which is it unpacked. Only the packed file can be "
+                "checked against the published one: put it there as it came"
+            )
+    return ""
+
+
 def _check(info: SetInfo) -> tuple[str, list[str]]:
     """The state of a set, and what is wrong with its files."""
     if info.source is None:
@@ -110,7 +122,7 @@ def _check(info: SetInfo) -> tuple[str, list[str]]:
     for file in stored_files(info.source, folder):
         path = folder / file.path
         if not os.path.exists(path):
-            missing.append(f"{path}: no such file")
+            missing.append(f"{path}: no such file{_unpacked(path)}")
         elif damage := find_damage(path, file):
             damaged.append(f"{path}: {damage}")
     state = _DAMAGED if damaged else _MISSING if missing else _PRESENT

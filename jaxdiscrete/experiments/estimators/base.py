@@ -53,6 +53,8 @@ class Estimator:
     #: Whether its control variate takes another function than f: one that relaxes the
     #: layers above, by :meth:`soften`.
     looks_below: ClassVar[bool] = False
+    #: From the costs of a sequence of decisions to what each is credited with.
+    credit: ClassVar[Any] = staticmethod(jd.cost_to_go)
 
     def __init_subclass__(cls, name: str | None = None, of: str | None = None) -> None:
         if name is not None:
@@ -127,6 +129,21 @@ class Estimator:
         else:
             estimate = self.transform_with_relaxed(f, relaxed_f, cv, step)
         return self.repeated(estimate)
+
+    def build_decision(
+        self, f: Any, cv: ControlVariate, step: jax.Array
+    ) -> jd.Estimator:
+        """The estimator of one decision of several, in ``hard_samples`` sequences.
+
+        Args:
+          f: what follows the decision.
+          cv: its parameters, as from :meth:`init`.
+          step: the training step, for schedules.
+
+        Returns:
+          The estimator.
+        """
+        return self.build(f, cv, step)
 
     def repeated(self, estimate: jd.Estimator) -> jd.Estimator:
         """The mean of ``num_repeats`` independent estimates.

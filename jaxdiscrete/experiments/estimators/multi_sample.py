@@ -27,6 +27,12 @@ class ReinforceLoo(MultiSample, name="reinforce_loo"):
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         return jd.reinforce_loo(f, num_samples=self.num_samples)
 
+    def build_decision(
+        self, f: Any, cv: ControlVariate, step: jax.Array
+    ) -> jd.Estimator:
+        """Without a baseline: that of the others is the one of the sequences."""
+        return jd.reinforce(f)
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimalBaseline(MultiSample, name="reinforce_optimal_baseline"):

@@ -14,6 +14,7 @@ from jaxdiscrete.experiments.estimators import (
     multi_sample,
     pathwise,
     score_function,
+    sequences,
 )
 from jaxdiscrete.experiments.estimators.base import REGISTRY, Estimator
 
@@ -26,6 +27,7 @@ __all__ = [
     "multi_sample",
     "pathwise",
     "score_function",
+    "sequences",
 ]
 
 #: Every estimator that a file can name.

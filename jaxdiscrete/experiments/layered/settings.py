@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Literal
 
 from jaxdiscrete.experiments.errors import UsageError
@@ -45,9 +46,11 @@ class LayeredSettings(Model):
         return max(self.num_latents), self.num_classes
 
     @property
-    def num_states(self) -> int:
-        """Joint states of all latents."""
-        return self.num_classes ** sum(self.num_latents)
+    def has_few_states(self) -> bool:
+        """Whether the joint states of all latents can be enumerated."""
+        # By logarithms: the number may have more digits than there is memory.
+        log_states = sum(self.num_latents) * math.log2(self.num_classes)
+        return log_states <= math.log2(MAX_STATES)
 
     def check(self, config: Config) -> None:
         """Raises where the estimator cannot train the objective or take the latents."""
@@ -70,11 +73,11 @@ class LayeredSettings(Model):
                 f"{estimator.facts.needs.variables}, got {self.num_classes}. Change "
                 "it, or choose reinforce_loo."
             )
-        if name == "exact" and self.num_states > MAX_STATES:
+        if name == "exact" and not self.has_few_states:
             raise UsageError(
                 f"Expected at most {MAX_STATES} joint states of the latents with the "
-                f"exact estimator, got {self.num_states}. Lower model.num_latents, or "
-                "choose another estimator."
+                f"exact estimator, got {self.num_classes}**{sum(self.num_latents)}. "
+                "Lower model.num_latents, or choose another estimator."
             )
         # All layers of a bound are one sample, of which only samples are known.
         asks_more = estimator.is_bound and estimator.facts.needs.protocols

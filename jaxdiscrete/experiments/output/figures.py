@@ -46,6 +46,7 @@ _PANELS = (
         "nll_oracle",
         "valid_perplexity",
         "divergence",
+        "valid_accuracy",
         "loss",
     ),
     ("log_variance",),

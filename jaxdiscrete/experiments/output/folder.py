@@ -18,6 +18,7 @@ METRICS_FILE = "metrics.jsonl"
 SUMMARY_FILE = "summary.json"
 #: What a resumed run may change: training for longer.
 RESUMABLE_KEYS = frozenset({"training.num_steps"})
+_IN_EVERY_ROW = ("step", "loss", "steps_per_second", "seconds")
 
 
 @contextlib.contextmanager
@@ -73,18 +74,21 @@ def write_texts(folder: Path, texts: dict[str, list[str]]) -> None:
             temporary.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
-def read_metrics(folder: Path, last_step: int) -> list[dict[str, Any]]:
+def read_metrics(
+    folder: Path, last_step: int, steps_per_block: int | None = None
+) -> list[dict[str, Any]]:
     """The metrics up to a checkpoint, from which a resumed run goes on.
 
     Args:
       folder: of the run.
       last_step: of the checkpoint; later lines are left out.
+      steps_per_block: steps between two lines. Default: any number.
 
     Returns:
       The rows.
 
     Raises:
-      UsageError: if the file is missing or damaged.
+      UsageError: if the file is missing or damaged, or a line is missing.
     """
     path = folder / METRICS_FILE
     rows = []
@@ -99,13 +103,24 @@ def read_metrics(folder: Path, last_step: int) -> list[dict[str, Any]]:
         try:
             row = json.loads(line)
             if row["step"] <= last_step:
-                rows.append(row)
+                rows.append({key: row[key] for key in (*_IN_EVERY_ROW, *row)})
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"Expected JSON with a step in line {number} of {path}, got "
-                f"{line[:40]!r} ({type(error).__name__}). Delete that line and resume: "
-                "checkpoints are not touched, and later lines are written again."
+                f"Expected JSON with {', '.join(_IN_EVERY_ROW)} in line {number} of "
+                f"{path}, got {line[:40]!r} ({type(error).__name__}). Restore it, "
+                f"or delete it if it is of a step after {last_step}, that of the "
+                "checkpoint: it is written again."
             ) from None
+    if rows and steps_per_block is not None:
+        expected = range(steps_per_block, last_step + 1, steps_per_block)
+        missing = set(expected) - {row["step"] for row in rows}
+        if missing:
+            raise UsageError(
+                f"Expected a line of every block in {path}, got none of step "
+                f"{min(missing)}, before the checkpoint of step {last_step}. Restore "
+                "it, or delete the checkpoints of that step and later ones, and resume "
+                "from the one before."
+            )
     return rows
 
 
@@ -129,11 +144,16 @@ def open_folder(
     if resume:
         _check_same_settings(folder, config)
     elif overwrite and folder.exists():
-        if folder.is_dir() and not (folder / CONFIG_FILE).exists():
+        if folder.is_symlink():
+            raise UsageError(
+                f"Expected a folder at {folder}, got a link, which --overwrite does "
+                f"not follow. Give the folder itself: {folder.resolve()}."
+            )
+        if folder.is_dir() and not _is_of_a_run(folder):
             raise UsageError(
                 f"Expected {folder} to hold a run, got a folder without "
-                f"{CONFIG_FILE}, which --overwrite does not delete. Choose another "
-                "--output-dir."
+                f"{CONFIG_FILE}, which --overwrite does not delete. "
+                + _remedy_without_config(folder)
             )
         if folder.is_dir():
             shutil.rmtree(folder)
@@ -145,6 +165,11 @@ def open_folder(
             raise UsageError(
                 f"Expected a folder or nothing at {folder}, got a file. Choose another "
                 "--output-dir."
+            ) from None
+        if not (folder / CONFIG_FILE).exists():
+            raise UsageError(
+                f"Expected no folder at {folder}, got one without {CONFIG_FILE}. "
+                + _remedy_without_config(folder)
             ) from None
         raise UsageError(
             f"Expected no folder at {folder}, got an existing one. Pass --resume to "
@@ -158,14 +183,29 @@ def open_folder(
     write_json(folder / CONFIG_FILE, config)
 
 
+def _is_of_a_run(folder: Path) -> bool:
+    """Tells whether a folder holds a run, or one that was stopped as it began."""
+    has_config = (folder / CONFIG_FILE).exists()
+    temporary = f".{Path(CONFIG_FILE).stem}."
+    return has_config or all(p.name.startswith(temporary) for p in folder.iterdir())
+
+
+def _remedy_without_config(folder: Path) -> str:
+    if not folder.exists():
+        return "Start it without --resume, or correct --output-dir."
+    if _is_of_a_run(folder):
+        return "It is empty: start a run there with --overwrite."
+    return "Delete the folder yourself, or choose another --output-dir."
+
+
 def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
     path = folder / CONFIG_FILE
     try:
         before = flatten(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UsageError(
-            f"Expected a run in {folder} to resume, got no {CONFIG_FILE} there. Start "
-            "it without --resume, or correct --output-dir."
+            f"Expected a run in {folder} to resume, got no {CONFIG_FILE} there. "
+            + _remedy_without_config(folder)
         ) from None
     except (OSError, ValueError, AttributeError) as error:
         raise UsageError(
@@ -174,6 +214,11 @@ def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
         ) from None
     now = flatten(config)
     length = "training.num_steps"
+    if not isinstance(before.get(length, 0), int):
+        raise UsageError(
+            f"Expected {length} to be an integer in {path}, got {before[length]!r}. "
+            "Restore the file, or start again with --overwrite."
+        )
     if length in before and now.get(length, 0) < before[length]:
         raise UsageError(
             f"Expected {length} >= {before[length]!r}, as the run in {folder} has it, "

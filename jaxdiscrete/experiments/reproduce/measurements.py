@@ -42,6 +42,8 @@ _WITH_LOSS = (
     "loss",
     "share",
     "accuracy",
+    "valid_accuracy",
+    "ink",
     "excess",
     "log_variance",
     "encoder_log_variance",
@@ -58,7 +60,7 @@ _OF_TEXT = (
 )
 _NUM_POINTS = 100
 #: Pictures of the first seed that a report shows.
-_PICTURES = ("samples", "completions", "masks", "chosen")
+_PICTURES = ("samples", "completions", "masks", "chosen", "glimpses")
 #: Sentences of the first seed that a report shows.
 _TEXT = "samples"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -78,6 +79,8 @@ def check_expectation(
     holds = all(
         measured[high].mean - expectation.ratio * measured[low].mean
         > expectation.margin
+        + expectation.standard_errors
+        * _error_of_difference(measured[high], measured[low], expectation.ratio)
         for low in expectation.lower
         for high in expectation.higher
     )
@@ -96,6 +99,12 @@ def check_expectation(
         range=expectation.range,
         holds=holds,
     )
+
+
+def _error_of_difference(high: Statistic, low: Statistic, ratio: float) -> float:
+    """The standard error of one mean less another, over seeds that are independent."""
+    errors = high.standard_error or 0.0, low.standard_error or 0.0
+    return math.hypot(errors[0], ratio * errors[1])
 
 
 def compare_published(

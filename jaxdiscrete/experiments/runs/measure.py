@@ -20,7 +20,7 @@ from jaxdiscrete.experiments.estimators.enumeration import Exact
 from jaxdiscrete.experiments.estimators.multi_sample import ReinforceLoo
 from jaxdiscrete.experiments.estimators.table import find_estimator
 from jaxdiscrete.experiments.layered import objective
-from jaxdiscrete.experiments.layered.settings import MAX_STATES, LayeredSettings
+from jaxdiscrete.experiments.layered.settings import LayeredSettings
 from jaxdiscrete.experiments.layered.task import LayeredTask
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.settings.fields import flatten
@@ -78,7 +78,7 @@ def measure(
         check(dataclasses.replace(config, estimator=others[name]))
     _check_run(config, folder)
     task = cast(LayeredTask, make_task(config))
-    state = checkpoints.restore(folder, jax.jit(lambda: step.init(task))())
+    state = checkpoints.restore(folder, jax.eval_shape(lambda: step.init(task)))
 
     rows = jnp.asarray(shuffled_subset(task.dataset.valid, num_images))
     x = task.pixels(stream(config.seed, Stream.METER_PIXELS), rows)
@@ -87,7 +87,7 @@ def measure(
     transforms = {f"{config.estimator.name} (trained)": trained}
     for name, estimator in others.items():
         transforms[name] = problem.untrained(estimator)
-    oracle, description = _oracle(problem, settings.num_states, num_gradients)
+    oracle, description = _oracle(problem, settings, num_gradients)
     try:
         measured = jd.measure(
             transforms,
@@ -178,10 +178,11 @@ class _Shifted:
 
 
 def _oracle(
-    problem: _Problem, num_states: int, num_gradients: int
+    problem: _Problem, settings: LayeredSettings, num_gradients: int
 ) -> tuple[Transform, str]:
     """What the others are compared with, and what to call it."""
-    if num_states <= MAX_STATES:
+    if settings.has_few_states:
+        num_states = settings.num_classes ** sum(settings.num_latents)
         description = f"exact, by enumeration of {num_states:,} joint states per image"
         return problem.untrained(Exact()), description
     description = (

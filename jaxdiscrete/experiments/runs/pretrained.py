@@ -65,7 +65,7 @@ def find_or_train(
             screen.print(f"{config.model.task}: trained once, kept in {place}")
             summary = train(config, place, screen)
     task = make_task(config)
-    state = checkpoints.restore(place, jax.jit(lambda: step.init(task))())
+    state = checkpoints.restore(place, jax.eval_shape(lambda: step.init(task)))
     return jax.tree.map(np.asarray, state.params["model"]), summary
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from jaxdiscrete.experiments.output import codec
+from jaxdiscrete.experiments.output import codec, side_by_side
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import RunSummary
 from jaxdiscrete.experiments.runs.train import prepare
@@ -169,6 +169,8 @@ def train_seeds(
             seconds=rows[i][-1]["seconds"] / len(folders),
             metrics=seeded.final_metrics(mine, rows[i]),
         )
+        for name, picture in seeded.pictures(mine).items():
+            side_by_side.save(folder / f"{name}.png", picture, seeded.image_shape)
         files.write_texts(folder, seeded.texts(mine))
         codec.write(folder / files.SUMMARY_FILE, summaries[seed])
     return summaries

@@ -60,12 +60,15 @@ def train(
         files.open_folder(
             folder, dataclasses.asdict(config), resume=resume, overwrite=overwrite
         )
-    state = placement.jit(lambda: step.init(task))()
     rows: list[Row] = []
     if resume:
-        state = placement.replicate(checkpoints.restore(folder, state))
-        rows = files.read_metrics(folder, int(state.step))
+        like = jax.eval_shape(lambda: step.init(task))
+        state = placement.replicate(checkpoints.restore(folder, like))
+        block = config.training.steps_per_block
+        rows = files.read_metrics(folder, int(state.step), block)
         screen.print(f"{folder.name}: resumed after step {int(state.step)}")
+    else:
+        state = placement.jit(lambda: step.init(task))()
     state = _train_blocks(task, state, rows, folder, screen)
     if not rows:
         raise UsageError(

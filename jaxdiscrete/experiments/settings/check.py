@@ -13,6 +13,10 @@ from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.settings.fields import Schedule
 from jaxdiscrete.experiments.settings.schedules import value_at
 
+#: Also of seeds: JAX makes keys of 32 bits without x64.
+MAX_INTEGER = 2**31 - 1
+_SMALLEST, _LARGEST = 1e-37, 3e38
+
 
 def check_bounds(settings: Any, prefix: str) -> None:
     """Checks the numbers of settings and of the settings in them.
@@ -65,12 +69,25 @@ def _numbers(settings: Any, prefix: str) -> Iterator[tuple[str, Any, Any]]:
 
 def _check_number(name: str, value: Any, bounds: Any) -> None:
     at_least, above = bounds.get("at_least"), bounds.get("above")
-    if isinstance(value, float) and not math.isfinite(value):
+    below = bounds.get("below")
+    if isinstance(value, int) and value > MAX_INTEGER:
+        expected = f"<= {MAX_INTEGER}, since JAX counts in 32 bits"
+    elif isinstance(value, float) and not math.isfinite(value):
         expected = "finite"
+    elif isinstance(value, float) and value != 0 and not _is_float32(value):
+        expected = "in the range of float32, 1e-37 to 3e38 in size"
     elif at_least is not None and value < at_least:
         expected = f">= {at_least}"
     elif above is not None and value <= above:
         expected = f"> {above}"
+    elif below is not None and value >= below:
+        expected = f"< {below}"
     else:
         return
-    raise UsageError(f"Expected {name} {expected}, got {value}. Correct its value.")
+    # More digits than Python prints are possible.
+    got = value if isinstance(value, float) or value < 10**40 else "more"
+    raise UsageError(f"Expected {name} {expected}, got {got}. Correct its value.")
+
+
+def _is_float32(value: float) -> bool:
+    return _SMALLEST <= abs(value) <= _LARGEST

@@ -11,19 +11,24 @@ T = TypeVar("T")
 
 
 def bounded(
-    default: T, *, at_least: float | None = None, above: float | None = None
+    default: T,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
 ) -> T:
-    """A field whose value, or each of whose values, has a lower bound.
+    """A field whose value, or each of whose values, has bounds.
 
     Args:
       default: the value where nothing is given.
       at_least: smallest allowed value. Default: none.
       above: number that every allowed value exceeds. Default: none.
+      below: number that exceeds every allowed value. Default: none.
 
     Returns:
       The dataclass field; the bound is checked by ``settings.check``.
     """
-    metadata = {"at_least": at_least, "above": above}
+    metadata = {"at_least": at_least, "above": above, "below": below}
     return dataclasses.field(default=default, metadata=metadata)
 
 

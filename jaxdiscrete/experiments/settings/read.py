@@ -35,7 +35,7 @@ def read(kind: Any, value: Any, name: str, variants: Variants) -> Any:
     """
     if kind is Schedule:
         if _is_number(value):
-            return constant(float(value))
+            return constant(_as_float(value, name))
         if isinstance(value, dict):
             return read_schedule(value, name)
         raise _wrong_type(name, "a number or a table", value)
@@ -63,7 +63,7 @@ def read(kind: Any, value: Any, name: str, variants: Variants) -> Any:
             read(item, v, f"{name}[{i}]", variants) for i, v in enumerate(value)
         )
     if kind is float and _is_number(value):
-        return float(value)
+        return _as_float(value, name)
     # A bool is an int to Python, and a seed of true is surely a mistake.
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise _wrong_type(name, _NAMES[kind], value)
@@ -115,6 +115,16 @@ def read_table(
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _as_float(value: float, name: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise UsageError(
+            f"Expected {name} in the range of a float, got an integer beyond it. "
+            "Correct its value."
+        ) from None
 
 
 def _wrong_type(name: str, expected: str, value: Any) -> UsageError:

@@ -73,7 +73,7 @@ def restore(folder: Path, like: TrainState) -> TrainState:
 
     Args:
       folder: of the run.
-      like: a state of the same shapes.
+      like: a state of the same shapes and dtypes, or these alone.
 
     Returns:
       The state that was saved.

@@ -188,3 +188,17 @@ class ImageTask(DatasetTask):
                 error = values.std(ddof=1) / np.sqrt(len(values))
                 metrics[f"{name}_{bound}_se"] = error
         return metrics
+
+
+def one_per_class(labels: np.ndarray, most: int) -> np.ndarray:
+    """The first image of every class.
+
+    Args:
+      labels: of the images.
+      most: classes that are shown.
+
+    Returns:
+      Rows, in the order of the classes.
+    """
+    classes, first = np.unique(labels, return_index=True)
+    return first[: min(most, len(classes))]

@@ -20,9 +20,9 @@ class Optimizer:
     """Adam, RMSProp, or gradient descent with momentum."""
     learning_rate: Scheduled = scheduled(1e-3, at_least=0)
     """Step size of the model's parameters, a number or a schedule."""
-    momentum: float = bounded(0.9, at_least=0)
+    momentum: float = bounded(0.9, at_least=0, below=1)
     """Decay of the mean of gradients, Adam's beta 1; of RMSProp, of that of steps."""
-    square_decay: float = bounded(0.999, at_least=0)
+    square_decay: float = bounded(0.999, at_least=0, below=1)
     """Decay of the mean of squared gradients; Adam's beta 2."""
     epsilon: float = bounded(1e-8, at_least=0)
     """Added to Adam's root of the mean square."""

@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import pytest
+
 from jaxdiscrete.experiments.cli import main
 from tests.experiments.commands.helpers import (
     NAMES,
@@ -32,12 +34,23 @@ def test_compare(configs, tmp_path, capsys):
     table = capsys.readouterr().out
     assert table.rindex(results[0]["run"]) < table.rindex(results[1]["run"])
     fails(capsys, args, "Pass --resume")
+
+
+@pytest.mark.thorough
+def test_a_comparison_is_continued(configs, tmp_path):
+    """Runs that are there go on, and the others start."""
+    folder = tmp_path / "compare"
+    files = [str(configs / f"{name}.toml") for name in NAMES]
+    args = ["compare", *files, "--output-dir", str(folder)]
+    changes = ["--seed", "1", "--training.num-steps", "4"]
+    assert main([*args, *changes]) == 0
+    results = (folder / "comparison.json").read_text()
     shutil.rmtree(folder / "reinforce")
     kept = content(folder / "mean_field")
     assert main([*args, *changes, "--resume"]) == 0
-    assert [r["run"] for r in json.loads((folder / "comparison.json").read_text())] == [
-        r["run"] for r in results
-    ]
+    again = (folder / "comparison.json").read_text()
+    names = [[r["run"] for r in json.loads(text)] for text in (results, again)]
+    assert names[0] == names[1]
     metrics = folder / "mean_field" / "metrics.jsonl"
     assert metrics.read_bytes() == kept[metrics]
 

@@ -1,5 +1,6 @@
 """Runs that were damaged, and runs that diverge."""
 
+import json
 import shutil
 
 import jax
@@ -29,10 +30,65 @@ def test_a_cut_line_of_metrics_is_named_and_can_be_deleted(
     fails(capsys, args, f"line 4 of {path}")
     assert content(copy) == before
     path.write_text("".join(lines[:3]))
-    longer = [*map(str, args), "--training.num-steps", "10"]
-    assert main(longer) == 0
-    assert [row["step"] for row in read_rows(copy)] == [2, 4, 6, 10]
-    assert read_rows(copy)[:3] == read_rows(finished)[:3]
+    before = content(copy)
+    fails(capsys, args, "none of step 8, before the checkpoint of step 8. Restore it")
+    assert content(copy) == before
+    shutil.rmtree(copy / "checkpoints" / "8")
+    assert main([*map(str, args)]) == 0
+    assert without_times(read_rows(copy)) == without_times(read_rows(finished))
+
+
+def test_a_line_that_is_missing_or_lacks_a_key_is_named(configs, copy, capsys):
+    args = ["train", configs / "nvil.toml", "--resume", "--output-dir", copy]
+    path = copy / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[2:]]))
+    fails(capsys, args, f"a line of every block in {path}, got none of step 4")
+    path.write_text("".join([lines[0], '{"step": 4, "loss": 1.0}\n', *lines[2:]]))
+    fails(capsys, args, f"steps_per_second, seconds in line 2 of {path}")
+
+
+def test_settings_of_another_type_are_named(configs, copy, capsys):
+    path = copy / "config.json"
+    settings = json.loads(path.read_text())
+    settings["training"]["num_steps"] = "8"
+    path.write_text(json.dumps(settings))
+    args = ["train", configs / "nvil.toml", "--resume", "--output-dir", copy]
+    fails(capsys, args, f"training.num_steps to be an integer in {path}, got '8'")
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(configs, copy, capsys):
+    (copy / "summary.json").unlink()
+    (copy / "summary.json").mkdir()
+    args = ["train", configs / "nvil.toml", "--resume", "--output-dir", copy]
+    fails(capsys, args, "Expected to read and write files, got: Is a directory", code=1)
+
+
+def test_a_run_that_was_stopped_before_it_began_can_be_started(
+    configs, copy, tmp_path, capsys
+):
+    args = ["train", configs / "nvil.toml", "--training.num-steps", "2"]
+    args += ["--output-dir", tmp_path / "empty"]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".config.123.json").write_text("{")
+    fails(capsys, args, "It is empty: start a run there with --overwrite")
+    fails(capsys, [*args, "--resume"], "It is empty: start a run there")
+    assert main([*map(str, args), "--overwrite"]) == 0
+    (copy / "config.json").unlink()
+    args = ["train", configs / "nvil.toml", "--output-dir", copy]
+    before = content(copy)
+    for option in ([], ["--resume"], ["--overwrite"]):
+        fails(capsys, [*args, *option], "Delete the folder yourself")
+    assert content(copy) == before
+
+
+def test_a_link_is_not_overwritten(configs, copy, tmp_path, capsys):
+    link = tmp_path / "link"
+    link.symlink_to(copy)
+    before = content(copy)
+    args = ["train", configs / "nvil.toml", "--output-dir", link, "--overwrite"]
+    fails(capsys, args, f"Give the folder itself: {copy}")
+    assert content(copy) == before
 
 
 def test_a_run_that_lost_all_metrics_says_how_to_go_on(configs, copy, capsys):

@@ -44,7 +44,7 @@ def test_sweep(configs, tmp_path, capsys):
             "estimator.scale once, got it twice",
         ),
         (["--grid", "estimator.scale=1,1"], "different values"),
-        (["--num-seeds", "0"], "--num-seeds >= 1, got 0"),
+        (["--num-seeds", "0"], "--num-seeds between 1 and 10000, got 0"),
         (["--training.num-steps", "3"], "multiple of training.steps_per_block"),
         (["--only", "odd"], "--only among rebar"),
     ],

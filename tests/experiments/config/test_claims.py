@@ -92,6 +92,13 @@ EXPERIMENT_ERRORS = {
         RUNS + expectation(lower='["plain"]', higher='["controlled"]', from_step="3"),
         r"trajectory = true and metric = 'log_variance' where .*from_step",
     ),
+    "standard_errors": (
+        RUNS
+        + expectation(
+            lower='["plain"]', higher='["controlled"]', standard_errors="2.0"
+        ),
+        r"several seeds .* has standard_errors, got 1 for 'order'",
+    ),
     "mean_within": (
         RUNS + expectation(mean_within='["plain"]'),
         r"range to be two numbers where",

@@ -1,6 +1,7 @@
 """Configuration files: what is read, and the runs of one."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -92,3 +93,36 @@ def test_a_toy_is_a_run_like_others(write):
     runs = load_runs(path)
     assert runs == {"plain": dataclasses.replace(DEFAULT, model=Toy(target=0.4))}
     assert load_experiment(path).runs == runs
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed = 0", f"seed = {2**63}", "seed <= 2147483647, since JAX counts in 32"),
+        ("seed = 0", "seed = " + "1" * 5000, "a number of thousands of digits"),
+        ("seed = 0", "seed = 1" + "0" * 400, "32 bits, got more. Correct"),
+        ("seed = 0", "seed = " + "[" * 2000 + "]" * 2000, "nested hundreds of times"),
+        ("[1]", f"[{10**10}]", "model.num_latents <= 2147483647"),
+        ("= 1e-3", "= 1" + "0" * 400, "learning_rate in the range of a float"),
+        ("= 1e-3", "= 1e-320", "learning_rate in the range of float32"),
+        ("= 0.5", "= 2", "optimizer.momentum < 1, got 2"),
+        ("= 0.9", "= 5", "optimizer.square_decay < 1, got 5"),
+    ],
+)
+def test_numbers_that_no_run_can_use(write, old, new, message):
+    text = (
+        "seed = 0\n[model]\nnum_latents = [1]\n[optimizer]\nlearning_rate = 1e-3\n"
+        "momentum = 0.5\nsquare_decay = 0.9\n"
+    )
+    path = write(text.replace(old, new))
+    with pytest.raises(UsageError, match=re.escape(message)):
+        load_runs(path)
+
+
+def test_no_time_is_spent_on_the_size_of_a_number(write):
+    """Neither on all states of a billion latents, nor on writing down how many."""
+    path = write(
+        "[model]\nnum_latents = [1_000_000_000]\n[estimator]\nname = 'exact'\n"
+    )
+    with pytest.raises(UsageError, match=r"joint states .* got 2[*][*]1000000000"):
+        load_runs(path)

@@ -189,7 +189,12 @@ def test_runs_take_two_steps(path, name, monkeypatch, tmp_path):
             config.model, predictor=predictor, evaluator=evaluator
         )
         config = dataclasses.replace(config, model=model)
-    for module in ("layered", "tasks.attention", "tasks.semi_supervised"):
+    for module in (
+        "layered",
+        "tasks.attention",
+        "tasks.glimpses",
+        "tasks.semi_supervised",
+    ):
         loader = f"jaxdiscrete.experiments.{module}.task.load_dataset"
         monkeypatch.setattr(loader, made_up)
     for name in ("text", "language_model"):

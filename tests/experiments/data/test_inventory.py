@@ -37,3 +37,16 @@ def test_verify_lists_all_and_then_fails(publish, folder, monkeypatch):
             command(["digits", "other"], screen)
     with pytest.raises(UsageError, match=r"names of data sets among .*, got none"):
         fetch([], screen)
+
+
+def test_a_file_that_was_unpacked_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXDISCRETE_DATA", str(tmp_path))
+    (tmp_path / "mnist").mkdir()
+    for name in ("train-images-idx3-ubyte", "t10k-images.idx3-ubyte"):
+        (tmp_path / "mnist" / name).write_bytes(b"unpacked")
+    screen = Console(record=True, width=1000, file=io.StringIO())
+    with pytest.raises(UsageError):
+        verify(["mnist"], screen)
+    text = screen.export_text()
+    for name in ("train-images-idx3-ubyte", "t10k-images.idx3-ubyte"):
+        assert f"no such file, but {name}, which is it unpacked. Only the" in text

@@ -61,6 +61,29 @@ def test_orders_hold_between_every_pair_and_of_means():
 
 
 @pytest.mark.parametrize(
+    ("ratio", "margin", "standard_errors", "holds"),
+    [
+        (1.0, 0.0, 2.0, True),
+        (1.0, 0.0, 2.3, False),
+        (1.0, 0.9, 2.0, False),
+        (1.0, 0.4, 2.0, True),
+        # The error of half the lower mean is half as large.
+        (0.5, 0.0, 5.0, True),
+        (0.5, 0.0, 5.5, False),
+    ],
+)
+def test_orders_hold_by_standard_errors_of_the_difference(
+    ratio, margin, standard_errors, holds
+):
+    """Standard errors of 1 and sqrt(3): that of the difference is 2."""
+    runs = measured(a=[10.0 - 3**0.5, 10.0, 10.0 + 3**0.5], b=[11.5, 14.5, 17.5])
+    expectation = Expectation(
+        "text", "m", ("a",), ("b",), margin, standard_errors, ratio
+    )
+    assert check_expectation(expectation, runs).holds is holds
+
+
+@pytest.mark.parametrize(
     ("values", "holds"),
     [
         ([1.0], True),

@@ -9,12 +9,14 @@ from rich.console import Console
 
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.output import codec
+from jaxdiscrete.experiments.output.figures import Picture
 from jaxdiscrete.experiments.output.folder import read_metrics
 from jaxdiscrete.experiments.output.records import RunSummary
 from jaxdiscrete.experiments.runs.together import train_seeds
 from jaxdiscrete.experiments.runs.train import train
 from jaxdiscrete.experiments.settings.fields import constant
 from jaxdiscrete.experiments.tasks.toy.settings import Settings
+from jaxdiscrete.experiments.tasks.toy.task import ToyTask
 from jaxdiscrete.experiments.training.settings import Config, Optimizer, Training
 
 SILENT = Console(quiet=True)
@@ -27,7 +29,10 @@ CONFIG = Config(
 )
 
 
-def test_seeds_are_written_as_if_each_had_run_alone(tmp_path):
+def test_seeds_are_written_as_if_each_had_run_alone(tmp_path, monkeypatch):
+    dot = {"dot": Picture(np.ones((1, 1, 4)), ["dot"], "A dot")}
+    monkeypatch.setattr(ToyTask, "pictures", lambda self, state: dot)
+    monkeypatch.setattr(ToyTask, "image_shape", (2, 2))
     folders = {seed: tmp_path / f"run-seed{seed}" for seed in (3, 4)}
     summaries = train_seeds(CONFIG, folders, SILENT)
     assert list(summaries) == [3, 4]
@@ -40,6 +45,7 @@ def test_seeds_are_written_as_if_each_had_run_alone(tmp_path):
         assert config == json.loads(json.dumps(codec.to_plain(seeded)))
         rows = read_metrics(folder, 12)
         assert [row["step"] for row in rows] == [4, 8, 12]
+        assert {"dot.png", "dot.npz"} <= {path.name for path in folder.iterdir()}
     alone = train(seeded, tmp_path / "alone", SILENT)
     for name in ("theta", "loss", "log_variance"):
         assert summary.metrics[name] == pytest.approx(alone.metrics[name], rel=1e-4)

@@ -211,6 +211,12 @@ def test_estimators_that_decisions_cannot_have(name, settings):
         check(config(name, settings=settings))
 
 
+def test_credit_is_that_of_the_settings():
+    message = r"leaves the credit of decisions to model\.discount .*whole_sequence"
+    with pytest.raises(UsageError, match=message):
+        check(config("reinforce_whole_sequence", settings={}))
+
+
 def test_what_an_estimator_may_be():
     """All that are let through are taken by the library as well."""
     allowed = {}
@@ -229,6 +235,7 @@ def test_what_an_estimator_may_be():
         "reinforce_constant_baseline",
         "reinforce_running_optimal_baseline",
         "relax",
+        "untrained",
     }
     for task in allowed.values():
         params = jax.eval_shape(lambda task=task: step.init(task).params)

@@ -42,6 +42,7 @@ def test_the_tasks_are_the_folders_of_their_package():
         "attention",
         "feature_selection",
         "generative",
+        "glimpses",
         "language_model",
         "policy",
         "semi_supervised",

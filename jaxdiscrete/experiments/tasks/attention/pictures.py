@@ -43,17 +43,3 @@ def draw(
             "Masks of test images, one of each class",
         )
     }
-
-
-def one_per_class(labels: np.ndarray, most: int) -> np.ndarray:
-    """The first image of every class.
-
-    Args:
-      labels: of the images.
-      most: classes that are shown.
-
-    Returns:
-      Rows, in the order of the classes.
-    """
-    classes, first = np.unique(labels, return_index=True)
-    return first[: min(most, len(classes))]

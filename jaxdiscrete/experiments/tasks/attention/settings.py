@@ -90,9 +90,9 @@ class Settings(Model):
                 "Expected an estimator of an expectation over binary variables with "
                 f"model.task = 'attention', got {estimator.name}. Choose another."
             )
-        num_states = 2 ** math.prod(self.mask)
-        if estimator.name == "exact" and num_states > MAX_STATES:
+        number = math.prod(self.mask)
+        if estimator.name == "exact" and number > math.log2(MAX_STATES):
             raise UsageError(
                 f"Expected at most {MAX_STATES} masks with the exact estimator, got "
-                f"{num_states}. Shrink model.mask, or choose another estimator."
+                f"2**{number}. Shrink model.mask, or choose another estimator."
             )

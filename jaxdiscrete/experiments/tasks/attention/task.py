@@ -27,10 +27,10 @@ from jaxdiscrete.experiments.tasks.attention.network import (
     AttentionNetwork,
     as_pixels,
 )
-from jaxdiscrete.experiments.tasks.attention.pictures import draw, one_per_class
+from jaxdiscrete.experiments.tasks.attention.pictures import draw
 from jaxdiscrete.experiments.tasks.attention.settings import Classifier, Settings
 from jaxdiscrete.experiments.training.dataset import DatasetTask
-from jaxdiscrete.experiments.training.images import NUM_IMAGES
+from jaxdiscrete.experiments.training.images import NUM_IMAGES, one_per_class
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+import jaxdiscrete as jd
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.settings.fields import bounded
 from jaxdiscrete.experiments.training.settings import Config, Model
@@ -60,5 +61,11 @@ class Settings(Model):
                 "Expected an estimator of one hard sample with model.task = 'policy', "
                 "where a decision is made once and its costs are known afterwards, "
                 f"got {estimator.name} with num_repeats = {estimator.num_repeats}. "
+                "Choose reinforce, nvil or relax."
+            )
+        if estimator.credit is not jd.cost_to_go:
+            raise UsageError(
+                "Expected an estimator that leaves the credit of decisions to "
+                f"model.discount with model.task = 'policy', got {estimator.name}. "
                 "Choose reinforce, nvil or relax."
             )

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 import jaxdiscrete as jd
+from jaxdiscrete.experiments.estimators.sequences import PATHWISE
 from jaxdiscrete.experiments.language.discriminator import Discriminator
 from jaxdiscrete.experiments.language.model import LanguageModel
-from jaxdiscrete.experiments.tasks.text.settings import PATHWISE, Settings
+from jaxdiscrete.experiments.tasks.text.settings import Settings
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.task import Params
 
@@ -84,10 +85,7 @@ class Episodes:
         estimator = self.config.estimator
 
         def transform(f: Any) -> jd.Estimator:
-            # The baseline of the others is that of the rollouts.
-            if estimator.name == "reinforce_loo":
-                return jd.reinforce(f)
-            return estimator.build(f, control_variate, step)
+            return estimator.build_decision(f, control_variate, step)
 
         def policy(writer: Writer, time: jax.Array) -> tuple[Any, tuple[Any, ...]]:
             del time

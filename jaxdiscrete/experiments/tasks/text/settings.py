@@ -7,6 +7,7 @@ from typing import Literal
 
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.enumeration import Exact
+from jaxdiscrete.experiments.estimators.sequences import PATHWISE
 from jaxdiscrete.experiments.language.settings import LanguageSettings
 from jaxdiscrete.experiments.settings.fields import (
     Scheduled,
@@ -17,8 +18,6 @@ from jaxdiscrete.experiments.settings.fields import (
 from jaxdiscrete.experiments.tasks.language_model.settings import Settings as Start
 from jaxdiscrete.experiments.training.settings import Config, Optimizer, Training
 
-#: Estimators that need a derivative of the reward in the words.
-PATHWISE = ("gumbel_softmax", "straight_through_gumbel_softmax")
 #: Estimators of one decision after another.
 SEQUENTIAL = (
     "reinforce",
