@@ -160,7 +160,7 @@ def train_seeds(
         files.open_folder(
             folder, dataclasses.asdict(seeded.config), resume=False, overwrite=True
         )
-        files.write_metrics(folder, rows[i])
+        files.write_metrics(folder, _with_speed(rows[i]))
         summaries[seed] = RunSummary(
             run=folder.name,
             estimator=config.estimator.name,
@@ -174,3 +174,13 @@ def train_seeds(
         files.write_texts(folder, seeded.texts(mine))
         codec.write(folder / files.SUMMARY_FILE, summaries[seed])
     return summaries
+
+
+def _with_speed(rows: list[Row]) -> list[Row]:
+    """The rows as a run alone writes them, with the steps per second."""
+    told, step, seconds = [], 0, 0.0
+    for row in rows:
+        speed = (row["step"] - step) / (row["seconds"] - seconds)
+        told.append(row | {"steps_per_second": speed})
+        step, seconds = row["step"], row["seconds"]
+    return told
