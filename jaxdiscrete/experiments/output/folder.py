@@ -82,7 +82,8 @@ def read_metrics(
     Args:
       folder: of the run.
       last_step: of the checkpoint; later lines are left out.
-      steps_per_block: steps between two lines. Default: any number.
+      steps_per_block: steps between two lines of a run that goes on. Default: the
+        run is only read, for what its lines hold.
 
     Returns:
       The rows.
@@ -91,6 +92,7 @@ def read_metrics(
       UsageError: if the file is missing or damaged, or a line is missing.
     """
     path = folder / METRICS_FILE
+    needed = ("step",) if steps_per_block is None else _IN_EVERY_ROW
     rows = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -103,10 +105,10 @@ def read_metrics(
         try:
             row = json.loads(line)
             if row["step"] <= last_step:
-                rows.append({key: row[key] for key in (*_IN_EVERY_ROW, *row)})
+                rows.append({key: row[key] for key in (*needed, *row)})
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(
-                f"Expected JSON with {', '.join(_IN_EVERY_ROW)} in line {number} of "
+                f"Expected JSON with {', '.join(needed)} in line {number} of "
                 f"{path}, got {line[:40]!r} ({type(error).__name__}). Restore it, "
                 f"or delete it if it is of a step after {last_step}, that of the "
                 "checkpoint: it is written again."
