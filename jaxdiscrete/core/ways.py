@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 
 class Way(NamedTuple):
@@ -44,7 +45,7 @@ INPUT = Way(has_derivative=True)
 
 _ROUNDINGS = frozenset({"round", "floor", "ceil", "rem", "nextafter"})
 _ORDERS = ("lt", "le", "gt", "ge", "eq", "ne", "lt_to", "le_to", "eq_to")
-_COMPARISONS = frozenset({*_ORDERS, "is_finite", "sign"})
+_COMPARISONS = frozenset({*_ORDERS, "sign"})
 _MAXIMA = frozenset({"reduce_max", "reduce_min", "cummax", "cummin", "pmax", "pmin"})
 #: They leave a maximum a maximum, where all of their operands are.
 _KEEP_A_MAXIMUM = frozenset(
@@ -89,7 +90,6 @@ _WORDS = {
     "round": "a rounding",
     "floor": "a floor",
     "ceil": "a ceiling",
-    "is_finite": "a test for finite numbers",
     **dict.fromkeys(_ORDERS, "a comparison"),
 }
 CALLBACK = "a call of Python"
@@ -160,7 +160,20 @@ def after_primitive(eqn: Any, operands: list[Way]) -> list[Way]:
         number = eqn.params["num_keys"]
         rest = [selected(order, [way]) for way in operands[number:]]
         return [*operands[:number], *rest]
+    if _tests_for_numbers(eqn):
+        # What is masked or not a number stays so, however its parameters move.
+        way = together(operands)
+        return [way._replace(has_derivative=False, is_maximum=False)]
     return [_elementwise(name, v.aval.dtype, operands) for v in eqn.outvars]
+
+
+def _tests_for_numbers(eqn: Any) -> bool:
+    """Tells whether an operation asks only if its operand is finite, or NaN."""
+    name, invars = eqn.primitive.name, eqn.invars
+    if name not in ("eq", "ne"):
+        return bool(name == "is_finite")
+    constants = [v.val for v in invars if hasattr(v, "val")]
+    return invars[0] is invars[1] or any(np.isinf(x).all() for x in constants)
 
 
 def _elementwise(name: str, dtype: Any, operands: list[Way]) -> Way:

@@ -232,6 +232,14 @@ SMOOTH = {
     "silu, softplus": lambda z: jax.nn.silu(jax.nn.softplus(z)).sum(),
     "symmetric logarithm": lambda z: (jnp.sign(z) * jnp.log1p(jnp.abs(z))).sum(),
     "maximum": lambda z: z.max(),
+    "number of unmasked": lambda z: (
+        z.sum() * (~jnp.isneginf(z)).sum() - jnp.isnan(z).sum()
+    ),
+    "density of a relaxed sample": lambda z: (
+        jd.OneHotCategorical(jnp.tile(z, (2, 1)))
+        .relaxed_log_prob(jnp.zeros((2, 3)), 0.5)
+        .sum()
+    ),
     "clip": lambda z: jnp.clip(z, 0.1, 0.9).sum(),
     "sorted": lambda z: jnp.sort(z) @ WEIGHTS,
     "sorted by indices": lambda z: z[jnp.argsort(z)] @ WEIGHTS,

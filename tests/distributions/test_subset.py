@@ -275,7 +275,6 @@ REFUSE = {
         "rebar",
         "relax",
         "straight_through",
-        "control_variate",
     ),
     "no classes": (
         "arm",
@@ -294,6 +293,23 @@ def test_others_refuse_subsets(name, match):
     estimate = ALL[name].make(jnp.sum, initial_cv(), False)
     with pytest.raises(TypeError, match=match):
         estimate(KEY, jd.Subset(LOGITS, 2))
+
+
+def test_a_control_variate_needs_only_its_mean():
+    q, weights = jd.Subset(LOGITS, 2), jnp.linspace(-1.0, 1.0, LOGITS.shape[-1])
+
+    def f(z):
+        return jnp.sum(z @ weights) ** 2
+
+    def mean(q):
+        states = q.enumerate_support()
+        probabilities = jnp.exp(q.log_prob(states).reshape(len(states), -1).sum(-1))
+        return probabilities @ (states @ weights).reshape(len(states), -1).sum(-1)
+
+    estimate = jd.control_variate(f, lambda z: jnp.sum(z @ weights), mean)
+    jd.testing.assert_unbiased(
+        estimate, jd.exact(f), KEY, q, num_gradients=200_000, detectable_bias=0.5
+    )
 
 
 def test_protocols():
