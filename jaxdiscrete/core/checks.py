@@ -144,8 +144,7 @@ def check_differentiable(
       args: the other arguments of ``f``.
 
     Raises:
-      TypeError: if no derivative can reach a leaf of z that f uses, or if f calls
-        Python.
+      TypeError: if f depends on z on a way without a derivative, or calls Python.
     """
     cut, cause = CALLBACK, None
     try:

@@ -17,7 +17,13 @@ import jax.numpy as jnp
 from jaxdiscrete.core.checking import checking
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.marks import CREDITED, FROZEN, LEFT_THROUGH_AUX, marks_are_made
-from jaxdiscrete.core.programs import called_program, carry_of, outputs_reached_from
+from jaxdiscrete.core.programs import (
+    called_program,
+    carry_of,
+    follow,
+    follow_loop,
+    outputs_reached_from,
+)
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.core.ways import (
     CONSTANT,
@@ -68,19 +74,11 @@ class _Reader:
 
     def follow(self, jaxpr: Any, inputs: Sequence[Way]) -> list[Way]:
         """The ways of the outputs of a program, from those of its inputs."""
-        ways = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
+        return follow(jaxpr, inputs, CONSTANT, self._after)
 
-        def read(v: Any) -> Way:
-            return ways.get(id(v), CONSTANT)
-
-        for eqn in jaxpr.eqns:
-            operands = [read(v) for v in eqn.invars]
-            if any(not way.is_constant for way in operands):
-                results = self._after(jaxpr, eqn, operands)
-                ways.update(zip(map(id, eqn.outvars), results, strict=True))
-        return [read(v) for v in jaxpr.outvars]
-
-    def _after(self, jaxpr: Any, eqn: Any, operands: list[Way]) -> list[Way]:
+    def _after(self, eqn: Any, operands: list[Way]) -> list[Way]:
+        if all(way.is_constant for way in operands):
+            return [CONSTANT] * len(eqn.outvars)
         name = eqn.primitive.name
         if eqn.params.get("name") in (CREDITED, FROZEN):
             return [credited(together(operands))] * len(eqn.outvars)
@@ -89,7 +87,8 @@ class _Reader:
             way = way._replace(cut=way.cut or AUX) if way.is_credited else way
             return [way] * len(eqn.outvars)
         if name == "scan":
-            return self._scan(eqn, operands)
+            body = eqn.params["jaxpr"].jaxpr
+            return self._loop(body, operands, *carry_of(eqn))[1]
         if name == "while":
             return self._while(eqn, operands)
         if name == "cond":
@@ -102,20 +101,28 @@ class _Reader:
         if inner is not None:
             results = self.follow(inner, operands)
             if name.startswith(("custom_", "call_hi_primitive")):
-                return self._by_rule(jaxpr, eqn, operands, results)
+                return self._by_rule(eqn, operands, results)
             return results
         return after_primitive(eqn, operands)
 
-    def _scan(self, eqn: Any, operands: list[Way]) -> list[Way]:
-        body = eqn.params["jaxpr"].jaxpr
-        return self._loop(body, operands, *carry_of(eqn))
+    def _loop(
+        self, body: Any, inputs: Sequence[Way], first: int, count: int
+    ) -> tuple[list[Way], list[Way]]:
+        def join(a: Way, b: Way) -> Way:
+            return together([a, b])
+
+        return follow_loop(
+            lambda ways: self.follow(body, ways), inputs, first, count, join
+        )
 
     def _while(self, eqn: Any, operands: list[Way]) -> list[Way]:
         of_test = eqn.params["cond_nconsts"]
         first = eqn.params["body_nconsts"]
         body = eqn.params["body_jaxpr"].jaxpr
-        inputs = operands[of_test:]
-        carry = self._loop(body, inputs, first, len(inputs) - first)
+        before = operands[of_test:]
+        # It may end before its first round, with what it began with.
+        inputs, _ = self._loop(body, before, first, len(before) - first)
+        carry = inputs[first:]
         test = eqn.params["cond_jaxpr"].jaxpr
         (goes_on,) = self.follow(test, [*operands[:of_test], *carry])
         changes = [
@@ -127,27 +134,13 @@ class _Reader:
             for way, yes in zip(carry, changes, strict=True)
         ]
 
-    def _loop(self, body: Any, inputs: list[Way], first: int, count: int) -> list[Way]:
-        """The results of a loop, whose carry is followed until nothing is new."""
-        while True:
-            results = self.follow(body, inputs)
-            before = inputs[first : first + count]
-            carry = [
-                together(pair) for pair in zip(before, results[:count], strict=True)
-            ]
-            if carry == before:
-                return [*carry, *results[count:]]
-            inputs = [*inputs[:first], *carry, *inputs[first + count :]]
-
-    def _by_rule(
-        self, jaxpr: Any, eqn: Any, operands: list[Way], results: list[Way]
-    ) -> list[Way]:
+    def _by_rule(self, eqn: Any, operands: list[Way], results: list[Way]) -> list[Way]:
         """Results of a function with a derivative of its own, which may be zero."""
         if not any(way.has_derivative or way.is_credited for way in results):
             return results
         key = (id(called_program(eqn)), *(way.has_derivative for way in operands))
         if key not in self._is_lost_in_rule:
-            self._is_lost_in_rule[key] = _rule_is_zero(jaxpr, eqn, operands)
+            self._is_lost_in_rule[key] = _rule_is_zero(eqn, operands)
         if not self._is_lost_in_rule[key]:
             return results
         return [lost(way, RULE) for way in results]
@@ -159,7 +152,7 @@ def _solved(eqn: Any, operands: list[Way]) -> list[Way]:
     return [*operands[: lengths.matvec], *operands[sum(lengths) :]]
 
 
-def _rule_is_zero(jaxpr: Any, eqn: Any, operands: Sequence[Way]) -> bool:
+def _rule_is_zero(eqn: Any, operands: Sequence[Way]) -> bool:
     """Tells whether the rule of a function loses the derivative of an operand.
 
     What is credited is differentiated too, for the sake of rules that refuse it.
@@ -171,13 +164,12 @@ def _rule_is_zero(jaxpr: Any, eqn: Any, operands: Sequence[Way]) -> bool:
         and jnp.issubdtype(v.aval.dtype, jnp.inexact)
     ]
     # Variables of its own, since one value may stand in two places.
-    invars = called_program(eqn).invars
+    inner = called_program(eqn)
     outvars = [v for v in eqn.outvars if jnp.issubdtype(v.aval.dtype, jnp.inexact)]
-    alone = jaxpr.replace(
+    alone = inner.replace(
         constvars=[],
-        invars=invars,
         outvars=outvars,
-        eqns=[eqn.replace(invars=invars)],
+        eqns=[eqn.replace(invars=inner.invars)],
         effects=eqn.effects,
     )
     call = jax.extend.core.jaxpr_as_fun(jax.extend.core.ClosedJaxpr(alone, ()))
@@ -192,7 +184,7 @@ def _rule_is_zero(jaxpr: Any, eqn: Any, operands: Sequence[Way]) -> bool:
         _, pullback = jax.vjp(of_moving, *(values[place] for place in moving))
         return pullback(cotangents)
 
-    shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in invars]
+    shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in inner.invars]
     seeds = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in outvars]
     program = jax.make_jaxpr(derivative)(seeds, shapes).jaxpr
     reached = [outputs_reached_from(program, v) for v in program.invars[: len(outvars)]]

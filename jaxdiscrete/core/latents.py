@@ -18,7 +18,14 @@ from jaxdiscrete.core.typing import Finite, PyTree, Reparametrisable, Sampler
 
 
 def is_sampler(x: Any) -> bool:
-    """Tells whether ``x`` is a leaf of a pytree of distributions."""
+    """Tells whether ``x`` is a leaf of a pytree of distributions.
+
+    Args:
+      x: anything.
+
+    Returns:
+      Whether it has ``sample`` and ``log_prob``.
+    """
     return isinstance(x, Sampler)
 
 
@@ -35,12 +42,26 @@ def flatten(q: PyTree) -> tuple[list[Any], Any]:
 
 
 def latents(q: PyTree) -> list[Any]:
-    """The distributions of ``q``, in tree order."""
+    """The distributions of ``q``, in tree order.
+
+    Args:
+      q: pytree of distributions.
+
+    Returns:
+      A list.
+    """
     return flatten(q)[0]
 
 
 def is_single_leaf(tree: PyTree) -> bool:
-    """Tells whether ``tree`` is one leaf and no container."""
+    """Tells whether ``tree`` is one leaf and no container.
+
+    Args:
+      tree: a pytree.
+
+    Returns:
+      False for containers, for None, and for empty ones.
+    """
     return jax.tree_util.treedef_is_leaf(jax.tree.structure(tree))
 
 
@@ -78,7 +99,15 @@ def map_to_pairs(
 
 
 def split_for(key: jax.Array, q: PyTree) -> PyTree:
-    """A key for every distribution; a single one gets ``key`` itself."""
+    """A key for every distribution; a single one gets ``key`` itself.
+
+    Args:
+      key: PRNG key.
+      q: pytree of distributions.
+
+    Returns:
+      A pytree of q's structure.
+    """
     leaves, treedef = flatten(q)
     keys = [key] if len(leaves) == 1 else list(jax.random.split(key, len(leaves)))
     return jax.tree.unflatten(treedef, keys)
@@ -114,12 +143,27 @@ def draw_relaxed(key: jax.Array, q: PyTree) -> PyTree:
 
 
 def threshold(q: PyTree, zeta: PyTree) -> PyTree:
-    """The hard samples that belong to pre-squashed relaxed ones."""
+    """The hard samples that belong to pre-squashed relaxed ones.
+
+    Args:
+      q: pytree of distributions with a relaxation.
+      zeta: as from :func:`draw_relaxed`.
+
+    Returns:
+      A pytree of q's structure, stopped.
+    """
     return freeze(map_latents(lambda d, x: d.threshold(x), q, zeta))
 
 
 def mean(q: PyTree) -> PyTree:
-    """The expectations of the distributions."""
+    """The expectations of the distributions.
+
+    Args:
+      q: pytree of distributions with a mean.
+
+    Returns:
+      A pytree of q's structure, of the shapes of samples, differentiable.
+    """
     return map_latents(lambda d: d.mean(), q)
 
 
@@ -155,12 +199,26 @@ def score(q: PyTree, z: PyTree) -> PyTree:
 
 
 def is_array(x: Any) -> bool:
-    """Tells whether ``x`` holds numbers that can be stopped or differentiated."""
+    """Tells whether ``x`` holds numbers that can be stopped or differentiated.
+
+    Args:
+      x: a leaf of a pytree.
+
+    Returns:
+      False for Python numbers.
+    """
     return isinstance(x, jax.Array | np.ndarray | np.generic)
 
 
 def freeze(tree: PyTree) -> PyTree:
-    """Stops gradients through every floating array; other leaves pass unchanged."""
+    """Stops gradients through every floating array; other leaves pass unchanged.
+
+    Args:
+      tree: a pytree.
+
+    Returns:
+      A pytree of the same structure, shapes and dtypes.
+    """
     return jax.tree.map(lambda x: frozen(x) if is_array(x) else x, tree)
 
 
@@ -168,6 +226,12 @@ def has_parameters(d: Any) -> bool:
     """Tells whether the leaves of a distribution are its parameters.
 
     Another class says so by an attribute ``leaves_are_parameters``.
+
+    Args:
+      d: a distribution.
+
+    Returns:
+      Whether a gradient with respect to its leaves has a meaning.
     """
     if isinstance(d, Reparametrisable | Finite):
         return True
@@ -180,6 +244,12 @@ def parameters_in_float32(q: PyTree) -> PyTree:
     Scores and gradients are computed there, and rounded once, on arrival at the
     parameters. Samplers of other kinds are left alone: their code may rely on their
     dtype.
+
+    Args:
+      q: pytree of distributions.
+
+    Returns:
+      A pytree of q's structure.
     """
 
     def one(d: Any) -> Any:
@@ -191,7 +261,14 @@ def parameters_in_float32(q: PyTree) -> PyTree:
 
 
 def log_odds(d: Finite) -> jax.Array:
-    """The log-odds of the second of two classes, of ``batch_shape``."""
+    """The log-odds of the second of two classes, of ``batch_shape``.
+
+    Args:
+      d: a distribution with two classes.
+
+    Returns:
+      ``[*batch_shape]``, in at least float32, differentiable.
+    """
     table = d.log_probabilities()
     return table[..., 1] - table[..., 0]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxdiscrete.core.marks import CREDITED, ESTIMATE, FROZEN
-from jaxdiscrete.core.programs import called_program, carry_of
+from jaxdiscrete.core.programs import called_program, carry_of, follow, follow_loop
 
 #: What a value is of the estimates: it does not depend on one, it is linear in them, or
 #: beyond an operation of another kind, which is named.
@@ -56,7 +56,14 @@ _PARAMETERS = "the parameters of a distribution"
 
 
 def nonlinearity(jaxpr: Any) -> str:
-    """The operation through which a loss is not linear in an estimate, or nothing."""
+    """The operation through which a loss is not linear in an estimate.
+
+    Args:
+      jaxpr: of the loss, one scalar, traced where marks are made.
+
+    Returns:
+      For instance ``"log"``; empty where there is none.
+    """
     reader = _Reader()
     (degree,) = reader.follow(jaxpr, [NONE] * len(jaxpr.invars))
     return reader.of_parameters or ("" if degree == LINEAR else degree)
@@ -73,12 +80,7 @@ class _Reader:
 
     def follow(self, jaxpr: Any, inputs: Sequence[Degree]) -> list[Degree]:
         """The degrees of the outputs of a program, from those of its inputs."""
-        degrees = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
-        for eqn in jaxpr.eqns:
-            operands = [degrees.get(id(v), NONE) for v in eqn.invars]
-            results = self._after(eqn, operands)
-            degrees.update(zip(map(id, eqn.outvars), results, strict=True))
-        return [degrees.get(id(v), NONE) for v in jaxpr.outvars]
+        return follow(jaxpr, inputs, NONE, self._after)
 
     def _after(self, eqn: Any, operands: list[Degree]) -> list[Degree]:
         name, mark = eqn.primitive.name, eqn.params.get("name")
@@ -90,7 +92,13 @@ class _Reader:
         if mark == FROZEN or name in _STOPPED:
             return [NONE] * len(eqn.outvars)
         if name == "scan":
-            return self._scan(eqn, operands)
+            body = eqn.params["jaxpr"].jaxpr
+            return follow_loop(
+                lambda degrees: self.follow(body, degrees),
+                operands,
+                *carry_of(eqn),
+                lambda a, b: _highest([a, b]),
+            )[1]
         if name == "cond":
             branches = [
                 self.follow(b.jaxpr, operands[1:]) for b in eqn.params["branches"]
@@ -101,18 +109,6 @@ class _Reader:
         if inner is not None:
             return self.follow(inner, operands)
         return [_of_primitive(eqn, operands)] * len(eqn.outvars)
-
-    def _scan(self, eqn: Any, operands: list[Degree]) -> list[Degree]:
-        body = eqn.params["jaxpr"].jaxpr
-        first, count = carry_of(eqn)
-        while True:
-            results = self.follow(body, operands)
-            before = operands[first : first + count]
-            pairs = zip(before, results[:count], strict=True)
-            carry = [_highest(pair) for pair in pairs]
-            if carry == before:
-                return [*carry, *results[count:]]
-            operands = [*operands[:first], *carry, *operands[first + count :]]
 
 
 def _highest(degrees: Sequence[Degree]) -> Degree:

@@ -41,7 +41,14 @@ def no_marks_are_made() -> Iterator[None]:
 
 
 def leaving(aux: PyTree) -> PyTree:
-    """``aux``, which gets no credit for what happens to it from here on."""
+    """``aux``, which gets no credit for what happens to it from here on.
+
+    Args:
+      aux: pytree.
+
+    Returns:
+      The same, marked where a program is followed.
+    """
     if not _is_followed.value:
         return aux
     mark = _called(LEFT_THROUGH_AUX, lambda x: x)
@@ -49,17 +56,38 @@ def leaving(aux: PyTree) -> PyTree:
 
 
 def credited(q: PyTree) -> PyTree:
-    """``q``, as who follows the program meets it inside an estimator."""
+    """``q``, as who follows the program meets it inside an estimator.
+
+    Args:
+      q: pytree of distributions.
+
+    Returns:
+      The same, marked where a program is followed.
+    """
     return jax.tree.map(lambda x: _marked(CREDITED, x), q)
 
 
 def estimated(value: jax.Array) -> jax.Array:
-    """``value``, of which only linear functions have the mean that they seem to."""
+    """``value``, of which only linear functions have the mean that they seem to.
+
+    Args:
+      value: scalar, of an estimate.
+
+    Returns:
+      The same, marked where a program is followed.
+    """
     return _marked(ESTIMATE, value)
 
 
 def frozen(x: ArrayLike) -> Any:
-    """``x`` without its gradient, which the library stops where it accounts for it."""
+    """``x`` without its gradient, which the library stops where it accounts for it.
+
+    Args:
+      x: an array.
+
+    Returns:
+      The same, stopped, and marked where a program is followed.
+    """
     if not _is_followed.value:
         return jax.lax.stop_gradient(x)
     return _called(FROZEN, jax.lax.stop_gradient)(x)

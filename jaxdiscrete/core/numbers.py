@@ -13,7 +13,14 @@ from jaxdiscrete.core.typing import PyTree
 
 
 def known_value(x: ArrayLike) -> np.ndarray | None:
-    """The value of ``x`` as float64, or None while it is traced."""
+    """The value of ``x`` as float64, or None while it is traced.
+
+    Args:
+      x: a number or an array.
+
+    Returns:
+      An array of the shape of ``x``.
+    """
     # The text of the error walks through the whole program that is traced: asking first
     # keeps tracing linear in the number of estimators.
     if isinstance(x, jax.core.Tracer):
@@ -25,7 +32,15 @@ def known_value(x: ArrayLike) -> np.ndarray | None:
 
 
 def check_number(what: str, x: Any) -> None:
-    """Raises unless ``x`` is a number or an array of them; a bool is none."""
+    """Raises unless ``x`` is a number or an array of them; a bool is none.
+
+    Args:
+      what: what the user calls it.
+      x: what was given.
+
+    Raises:
+      TypeError: otherwise.
+    """
     is_number = isinstance(x, int | float | np.ndarray | np.generic | jax.Array)
     if is_number and jnp.issubdtype(jnp.result_type(x), jnp.number):
         return
@@ -37,7 +52,16 @@ def check_number(what: str, x: Any) -> None:
 
 
 def check_finite(what: str, value: PyTree) -> None:
-    """Raises where a number is known and NaN or infinite."""
+    """Raises where a number is known and NaN or infinite.
+
+    Args:
+      what: what the user calls it.
+      value: pytree of numbers and arrays.
+
+    Raises:
+      TypeError: if an entry is no number.
+      ValueError: if one is known and not finite.
+    """
     for x in jax.tree.leaves(value):
         check_number(what, x)
         known = known_value(x)
@@ -49,7 +73,17 @@ def check_finite(what: str, value: PyTree) -> None:
 
 
 def check_positive(what: str, value: PyTree, remedy: str) -> None:
-    """Raises where a number is known and not positive."""
+    """Raises where a number is known and not positive.
+
+    Args:
+      what: what the user calls it.
+      value: pytree of numbers and arrays.
+      remedy: how to get a positive one.
+
+    Raises:
+      TypeError: if an entry is no number.
+      ValueError: if one is known and not positive.
+    """
     for x in jax.tree.leaves(value):
         check_number(what, x)
         known = known_value(x)
@@ -61,6 +95,13 @@ def positive_temperature(temperature: PyTree, what: str = "temperature") -> PyTr
     """The temperature, with NaN where it is traced and turns out not to be positive.
 
     Relaxed samples at a negative temperature are numbers that look right.
+
+    Args:
+      temperature: a number, an array, or a pytree of them.
+      what: what the user calls it. Default: temperature.
+
+    Returns:
+      A pytree of the same structure and shapes.
 
     Raises:
       TypeError, ValueError: where it is known and not a positive, finite number.
@@ -81,7 +122,19 @@ def positive_temperature(temperature: PyTree, what: str = "temperature") -> PyTr
 
 
 def check_count(name: str, what: str, count: int, at_least: int, remedy: str) -> None:
-    """Raises unless ``count`` is a large enough static integer."""
+    """Raises unless ``count`` is a large enough static integer.
+
+    Args:
+      name: the function, for the message.
+      what: what the user calls the number.
+      count: what was given.
+      at_least: the least number that is allowed.
+      remedy: what to do with fewer.
+
+    Raises:
+      TypeError: if it is no Python integer.
+      ValueError: if it is too small.
+    """
     if isinstance(count, bool) or not isinstance(count, int | np.integer):
         raise TypeError(
             f"Expected {what} of jaxdiscrete.{name} to be a Python int, got "

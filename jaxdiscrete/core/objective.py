@@ -19,7 +19,19 @@ ObjectiveWithAux = Callable[..., tuple[jax.Array, Any]]
 
 
 def with_aux(f: Objective, has_aux: bool) -> ObjectiveWithAux:
-    """f as a function that always returns ``(value, aux)``, one real scalar first."""
+    """f as a function that always returns ``(value, aux)``, one real scalar first.
+
+    Args:
+      f: ``f(z, *args)``.
+      has_aux: whether it returns ``(scalar, aux)``.
+
+    Returns:
+      ``objective(z, *args) -> (scalar, aux)``, with None as aux where there is none.
+
+    Raises:
+      TypeError, ValueError: if f cannot be called; when called, if it returns
+        something else.
+    """
     check_function("f", f)
 
     def objective(z: PyTree, *args: Any) -> tuple[jax.Array, Any]:
@@ -39,14 +51,30 @@ def with_aux(f: Objective, has_aux: bool) -> ObjectiveWithAux:
 
 
 def value_of(objective: ObjectiveWithAux) -> Objective:
-    """The objective without its auxiliary output."""
+    """The objective without its auxiliary output.
+
+    Args:
+      objective: as from :func:`with_aux`.
+
+    Returns:
+      ``f(z, *args) -> scalar``.
+    """
     return lambda z, *args: objective(z, *args)[0]
 
 
 def value_and_slope(
     objective: ObjectiveWithAux, z: PyTree, args: tuple[Any, ...]
 ) -> tuple[jax.Array, PyTree, Any]:
-    """One evaluation of f: its value, live, its derivative in z, stopped, and aux."""
+    """One evaluation of f: its value, live, its derivative in z, stopped, and aux.
+
+    Args:
+      objective: as from :func:`with_aux`, differentiable in z.
+      z: one sample.
+      args: further arguments of f.
+
+    Returns:
+      ``(value, slope, aux)``; the slope has the structure of z.
+    """
     with value_stays_live():
         (value, aux), slope = jax.value_and_grad(
             lambda x: objective(x, *args), has_aux=True
@@ -55,7 +83,14 @@ def value_and_slope(
 
 
 def as_signal(value: jax.Array) -> jax.Array:
-    """The value as a weight of the score: stopped, in at least float32."""
+    """The value as a weight of the score: stopped, in at least float32.
+
+    Args:
+      value: of f, any shape.
+
+    Returns:
+      An array of the same shape.
+    """
     return in_float32(freeze(value))
 
 

@@ -53,7 +53,6 @@ _KEEP_A_MAXIMUM = frozenset(
         "max",
         "min",
         "neg",
-        "select_n",
         "broadcast_in_dim",
         "reshape",
         "squeeze",
@@ -72,11 +71,14 @@ _PRODUCTS = frozenset(
     {"mul", "div", "dot_general", "conv_general_dilated", "triangular_solve"}
 )
 #: They put entries side by side, each of which keeps its own way.
-_CONTAINERS = frozenset(
-    {"concatenate", "dynamic_update_slice", "scatter", "pad", "stack", "copy"}
-)
-#: They read the first operands at the places that the other ones name.
-_INDEXED = {"gather": 1, "dynamic_slice": 1, "scatter": 1, "dynamic_update_slice": 2}
+_CONTAINERS = frozenset({"concatenate", "pad"})
+#: Which of the operands are the places where the other ones are read or written.
+_PLACES = {
+    "gather": slice(1, None),
+    "dynamic_slice": slice(1, None),
+    "scatter": slice(1, 2),
+    "dynamic_update_slice": slice(2, None),
+}
 _CALLBACKS = frozenset({"pure_callback", "io_callback", "ffi_call"})
 _WORDS = {
     "convert_element_type": "a cast to integers",
@@ -96,7 +98,14 @@ CALLBACK = "a call of Python"
 
 
 def together(ways: Sequence[Way]) -> Way:
-    """The ways of a value that is computed from others, without a loss."""
+    """The ways of a value that is computed from others, without a loss.
+
+    Args:
+      ways: of the operands.
+
+    Returns:
+      One way that has all that any of them has, but for maxima: all must be.
+    """
     moving = [w for w in ways if not w.is_constant]
     if not moving:
         return CONSTANT
@@ -110,26 +119,57 @@ def together(ways: Sequence[Way]) -> Way:
 
 
 def lost(way: Way, to: str) -> Way:
-    """A way behind a place where the derivative is lost."""
+    """A way behind a place where the derivative is lost.
+
+    Args:
+      way: before that place.
+      to: what loses it, in words.
+
+    Returns:
+      A way without a derivative.
+    """
     cut = way.cut or way.choice or (to if way.has_derivative else "")
     return Way(is_credited=way.is_credited, cut=cut)
 
 
 def chosen(way: Way, by: str) -> Way:
-    """A way behind a place where the value only chooses."""
+    """A way behind a place where the value only chooses.
+
+    Args:
+      way: before that place.
+      by: what chooses, in words.
+
+    Returns:
+      A way without a derivative.
+    """
     choice = way.choice or (by if way.has_derivative else "")
     return way._replace(has_derivative=False, choice=choice)
 
 
 def credited(way: Way) -> Way:
-    """A way behind parameters that an estimator accounts for."""
+    """A way behind parameters that an estimator accounts for.
+
+    Args:
+      way: of the parameters.
+
+    Returns:
+      A way that nothing cuts any more.
+    """
     if way.cut or way.choice:
         return Way(is_credited=True, cut=way.cut or way.choice)
     return way if way.is_constant else Way(is_credited=True)
 
 
 def selected(by: Way, among: Sequence[Way]) -> Way:
-    """One of several values, which another one selects."""
+    """One of several values, which another one selects.
+
+    Args:
+      by: the way of what selects.
+      among: the ways of the values.
+
+    Returns:
+      The way of the one that is selected.
+    """
     way = together(among)
     if by.cut:
         return lost(together([by, way]), "")
@@ -141,15 +181,20 @@ def selected(by: Way, among: Sequence[Way]) -> Way:
 
 
 def after_primitive(eqn: Any, operands: list[Way]) -> list[Way]:
-    """The ways of the results of an operation that calls no other program."""
+    """The ways of the results of an operation that calls no other program.
+
+    Args:
+      eqn: of a jaxpr.
+      operands: their ways, not all constant.
+
+    Returns:
+      The way of every result.
+    """
     name = eqn.primitive.name
-    if name in _INDEXED:
-        count = _INDEXED[name] if not name.startswith("scatter") else 1
-        is_index = [i >= count for i in range(len(operands))]
-        if name.startswith("scatter"):
-            is_index = [False, True, False]
-        values = [w for w, yes in zip(operands, is_index, strict=True) if not yes]
-        places = [w for w, yes in zip(operands, is_index, strict=True) if yes]
+    if name in _PLACES:
+        places = operands[_PLACES[name]]
+        values = list(operands)
+        del values[_PLACES[name]]
         return [selected(together(places), values)]
     if name == "select_n":
         way = selected(operands[0], operands[1:])
@@ -204,16 +249,16 @@ def _elementwise(name: str, dtype: Any, operands: list[Way]) -> Way:
 def _mixed(name: str, operands: list[Way]) -> Way:
     """The operands together, where a choice among constants meets a derivative."""
     way = together(operands)
-    if not (way.choice and way.has_derivative) or name in _CONTAINERS:
-        return way
-    choices = [i for i, w in enumerate(operands) if w.choice]
-    if len(operands) == 1:
+    is_mixed = way.choice and way.has_derivative and len(operands) > 1
+    if not is_mixed or name in _CONTAINERS:
         return way
     if name not in _PRODUCTS:
         return way._replace(cut=way.cut or way.choice, choice="")
-    survives = [
-        i
-        for i in choices
-        if not any(w.has_derivative for j, w in enumerate(operands) if j != i)
+    alone = [
+        w.choice
+        for i, w in enumerate(operands)
+        if not any(
+            other.has_derivative for other in [*operands[:i], *operands[i + 1 :]]
+        )
     ]
-    return way._replace(choice=operands[survives[0]].choice if survives else "")
+    return way._replace(choice=next(filter(None, alone), ""))

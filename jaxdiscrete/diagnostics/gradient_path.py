@@ -13,7 +13,7 @@ from jaxdiscrete.core.checks import check_parameters, check_scalar
 from jaxdiscrete.core.dataflow import derivative_paths
 from jaxdiscrete.core.linearity import nonlinearity
 from jaxdiscrete.core.marks import LEFT_THROUGH_AUX, marks_are_made
-from jaxdiscrete.core.programs import called_program, carry_of
+from jaxdiscrete.core.programs import called_program, carry_of, follow, follow_loop
 from jaxdiscrete.core.typing import PyTree
 
 #: How a value depends on a parameter. PATH: with a derivative. The name of a
@@ -221,15 +221,7 @@ class _Follower:
 
     def follow(self, jaxpr: Any, inputs: list[Marks]) -> list[Marks]:
         """The marks of the outputs of a program, from those of its inputs."""
-        marks: dict[int, Marks] = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
-
-        def read(v: Any) -> Marks:
-            return marks.get(id(v), _NOTHING)
-
-        for eqn in jaxpr.eqns:
-            outputs = self._apply(eqn, [read(v) for v in eqn.invars])
-            marks.update(zip(map(id, eqn.outvars), outputs, strict=True))
-        return [read(v) for v in jaxpr.outvars]
+        return follow(jaxpr, inputs, _NOTHING, self._apply)
 
     def _apply(self, eqn: Any, inputs: list[Marks]) -> list[Marks]:
         """The marks of what one equation computes."""
@@ -257,7 +249,14 @@ class _Follower:
             together = _NOTHING.union(*_factors(inputs))
         inner = called_program(eqn)
         if inner is not None:
-            return self._follow_inner(eqn, inner, inputs)
+            first, count = carry_of(eqn) if name == "scan" else (0, 0)
+            return follow_loop(
+                lambda marks: self.follow(inner, marks),
+                inputs,
+                first,
+                count,
+                frozenset.union,
+            )[1]
         return [_after(name, v.aval, together) for v in eqn.outvars]
 
     def _uncredited(self, eqn: Any, inputs: list[Marks]) -> list[Marks]:
@@ -267,18 +266,6 @@ class _Follower:
         if inner is None:
             return [_NOTHING.union(*only)] * len(eqn.outvars)
         return self.follow(inner, only)
-
-    def _follow_inner(self, eqn: Any, inner: Any, inputs: list[Marks]) -> list[Marks]:
-        """Follows what a call runs, and what a scan carries until nothing is new."""
-        outputs = self.follow(inner, inputs)
-        first, count = carry_of(eqn) if eqn.primitive.name == "scan" else (0, 0)
-        while True:
-            before = inputs[first : first + count]
-            carried = [a | b for a, b in zip(before, outputs, strict=False)]
-            if carried == before:
-                return outputs
-            inputs = [*inputs[:first], *carried, *inputs[first + count :]]
-            outputs = self.follow(inner, inputs)
 
 
 def _factors(inputs: list[Marks]) -> list[Marks]:

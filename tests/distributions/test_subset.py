@@ -295,21 +295,19 @@ def test_others_refuse_subsets(name, match):
         estimate(KEY, jd.Subset(LOGITS, 2))
 
 
+@pytest.mark.thorough
 def test_a_control_variate_needs_only_its_mean():
     q, weights = jd.Subset(LOGITS, 2), jnp.linspace(-1.0, 1.0, LOGITS.shape[-1])
 
-    def f(z):
-        return jnp.sum(z @ weights) ** 2
+    def f(z):  # What the control does not explain is a small part.
+        return z @ weights + 0.01 * (z @ weights) ** 2
 
     def mean(q):
         states = q.enumerate_support()
-        probabilities = jnp.exp(q.log_prob(states).reshape(len(states), -1).sum(-1))
-        return probabilities @ (states @ weights).reshape(len(states), -1).sum(-1)
+        return jnp.exp(q.log_prob(states)) @ (states @ weights)
 
-    estimate = jd.control_variate(f, lambda z: jnp.sum(z @ weights), mean)
-    jd.testing.assert_unbiased(
-        estimate, jd.exact(f), KEY, q, num_gradients=200_000, detectable_bias=0.5
-    )
+    estimate = jd.control_variate(f, lambda z: z @ weights, mean)
+    jd.testing.assert_unbiased(estimate, jd.exact(f), KEY, q, num_gradients=20_000)
 
 
 def test_protocols():

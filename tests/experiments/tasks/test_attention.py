@@ -27,6 +27,7 @@ from jaxdiscrete.experiments.training.placement import ONE_DEVICE
 from jaxdiscrete.experiments.training.settings import Config, Evaluation, Training
 from jaxdiscrete.experiments.training.task import at_config
 from tests.experiments.helpers import init
+from tests.experiments.tasks.helpers import train_is_refused
 from tests.helpers.trees import flat, flat_rows
 
 FAST = Classifier(hidden=(6,), num_epochs=1, batch_size=500)
@@ -178,7 +179,7 @@ def test_the_variance_is_that_of_masks_at_given_parameters():
 
     Moving averages would mix parameters, and batches would be part of the variance.
     """
-    task = make("reinforce", num_gradients=4000)
+    task = make("reinforce", num_gradients=20_000)
     weights = classifier(task, 7)
     task.classifiers.__dict__["predictor"] = Trained(weights, np.ones(1), np.ones(1))
     state = init(task)
@@ -206,7 +207,7 @@ def test_the_variance_is_that_of_masks_at_given_parameters():
         probability, gradients = map(np.asarray, jax.jit(jax.vmap(of_mask))(masks))
         mean = probability @ gradients
         total += (probability @ (gradients - mean) ** 2).mean() / 3**2
-    np.testing.assert_allclose(found["log_variance"], np.log(total), atol=0.1)
+    np.testing.assert_allclose(found["log_variance"], np.log(total), atol=0.04)
 
 
 def test_the_log_probability_is_bounded_by_its_floor():
@@ -323,18 +324,12 @@ def test_training_goes_on_where_it_was_cut(tmp_path, kept):
     ],
 )
 def test_what_cannot_be_used_is_one_line(tmp_path, kept, old, new, message, capsys):
-    path = tmp_path / "tiny.toml"
     assert old in TINY
     text = TINY.replace(old, new, 1)
     if not message:
         text = text.replace("mask = [2, 4]", "mask = [4, 4]")
-        message = r"at most 4096 masks with the exact estimator, got 2**16"
-    path.write_text(text)
-    assert main(["train", str(path), "--output-dir", str(tmp_path / "run")]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "run").exists()
+        message = "at most 4096 masks with the exact estimator, got 2**16"
+    train_is_refused(tmp_path, text, message, capsys)
     assert not kept.exists()
 
 

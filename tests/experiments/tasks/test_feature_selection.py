@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxdiscrete.experiments.cli import main
 from jaxdiscrete.experiments.estimators.table import ESTIMATORS
 from jaxdiscrete.experiments.settings.check import check_bounds
 from jaxdiscrete.experiments.tasks.feature_selection import problems
@@ -19,6 +17,7 @@ from jaxdiscrete.experiments.tasks.feature_selection.settings import Settings
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE
 from jaxdiscrete.experiments.training.settings import Config, Evaluation, Training
 from tests.experiments.helpers import init
+from tests.experiments.tasks.helpers import train_in_two_parts, train_is_refused
 from tests.helpers.trees import flat, flat_rows
 
 MODEL = Settings(problem="switch", num_chosen=3, hidden=(4,), predictor_hidden=(5,))
@@ -192,19 +191,7 @@ def test_a_network_that_knows_the_answer_has_no_excess():
 
 @pytest.mark.thorough
 def test_a_run_goes_on_where_it_was_cut(tmp_path):
-    path = tmp_path / "tiny.toml"
-    path.write_text(TINY)
-    half, whole = tmp_path / "half", tmp_path / "whole"
-    train = ["train", str(path), "--output-dir"]
-    assert main([*train, str(half), "--training.num-steps", "2"]) == 0
-    assert main([*train, str(half), "--resume"]) == 0
-    assert main([*train, str(whole)]) == 0
-    resumed, at_once = (
-        json.loads((f / "summary.json").read_text())["metrics"] for f in (half, whole)
-    )
-    for metrics in (resumed, at_once):
-        assert metrics.pop("steps_per_second") > 0
-    assert resumed == at_once
+    at_once, whole = train_in_two_parts(tmp_path, TINY)
     assert set(at_once) >= {"excess", "median_rank", "mismatch", "encoder_log_variance"}
     assert (whole / "chosen.png").exists()
 
@@ -221,11 +208,5 @@ def test_a_run_goes_on_where_it_was_cut(tmp_path):
     ],
 )
 def test_what_cannot_be_used_is_one_line(tmp_path, old, new, message, capsys):
-    path = tmp_path / "tiny.toml"
     assert old in TINY
-    path.write_text(TINY.replace(old, new, 1))
-    assert main(["train", str(path), "--output-dir", str(tmp_path / "run")]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "run").exists()
+    train_is_refused(tmp_path, TINY.replace(old, new, 1), message, capsys)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +25,7 @@ from jaxdiscrete.experiments.tasks.table import make_task
 from jaxdiscrete.experiments.training import step
 from jaxdiscrete.experiments.training.settings import Config, Evaluation, Training
 from tests.experiments.helpers import init
+from tests.experiments.tasks.helpers import train_in_two_parts, train_is_refused
 from tests.helpers.trees import flat, flat_rows
 
 DATA = Data(name="digits", binarization="none")
@@ -118,21 +118,23 @@ NVIL = {"baseline_hidden": (3,), "centre": False, "normalize": False}
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "cost"),
+    ("name", "settings", "cost", "num"),
     [
-        ("nvil", NVIL, "every"),
+        ("nvil", NVIL, "every", 85_000),
         pytest.param(
-            "reinforce_loo", {"num_samples": 2}, "last", marks=pytest.mark.thorough
+            *("reinforce_loo", {"num_samples": 2}, "last", 110_000),
+            marks=pytest.mark.thorough,
         ),
         pytest.param(
-            "reinforce_whole_sequence", {}, "every", marks=pytest.mark.thorough
+            *("reinforce_whole_sequence", {}, "every", 110_000),
+            marks=pytest.mark.thorough,
         ),
-        pytest.param("untrained", {}, "last", marks=pytest.mark.thorough),
-        pytest.param("reinforce", {}, "every", marks=pytest.mark.thorough),
-        pytest.param("relax", {}, "every", marks=pytest.mark.thorough),
+        pytest.param("untrained", {}, "last", 240_000, marks=pytest.mark.thorough),
+        pytest.param("reinforce", {}, "every", 80_000, marks=pytest.mark.thorough),
+        pytest.param("relax", {}, "every", 80_000, marks=pytest.mark.thorough),
     ],
 )
-def test_sampled_glimpses_have_the_gradient_of_all_sequences(name, settings, cost):
+def test_sampled_glimpses_have_the_gradient_of_all_sequences(name, settings, cost, num):
     """Nine sequences of two glimpses at three places, against their enumeration."""
     task = make(name, settings, cost=cost)
     # Of a label that this network finds likely: a small cost, and little noise.
@@ -155,13 +157,12 @@ def test_sampled_glimpses_have_the_gradient_of_all_sequences(name, settings, cos
         value, grads = loss(params, key, batch, jnp.asarray(0))
         return value, grads["model"]
 
-    num = 80_000
     values, gradients = sample(jax.random.split(jax.random.key(0), num))
     rows = np.concatenate([values[:, None], flat_rows(gradients)], axis=1)
     exact = np.concatenate([np.asarray(value)[None], flat(gradient)])
     se = rows.std(axis=0, ddof=1) / np.sqrt(num)
     scale = np.linalg.norm(exact) / np.sqrt(exact.size)
-    assert np.all(K_SIGMA * se < 0.1 * scale), f"underpowered: {se / scale}"
+    assert np.all(K_SIGMA * se < 0.05 * scale), f"underpowered: {se / scale}"
     error = np.abs(rows.mean(axis=0) - exact)
     assert np.all(error < K_SIGMA * se + 1e-6 * scale), f"z={error / se}"
 
@@ -302,19 +303,7 @@ def test_pictures_show_more_with_every_glimpse():
 
 @pytest.mark.thorough
 def test_a_run_goes_on_where_it_was_cut(tmp_path):
-    path = tmp_path / "tiny.toml"
-    path.write_text(TINY)
-    half, whole = tmp_path / "half", tmp_path / "whole"
-    train = ["train", str(path), "--output-dir"]
-    assert main([*train, str(half), "--training.num-steps", "2"]) == 0
-    assert main([*train, str(half), "--resume"]) == 0
-    assert main([*train, str(whole)]) == 0
-    resumed, at_once = (
-        json.loads((f / "summary.json").read_text())["metrics"] for f in (half, whole)
-    )
-    for metrics in (resumed, at_once):
-        assert metrics.pop("steps_per_second") > 0
-    assert resumed == at_once
+    at_once, whole = train_in_two_parts(tmp_path, TINY)
     assert set(at_once) >= {"test_accuracy", "test_ink", "encoder_log_variance"}
     assert (whole / "glimpses.png").exists()
 
@@ -341,14 +330,8 @@ def test_a_run_goes_on_where_it_was_cut(tmp_path):
     ],
 )
 def test_what_cannot_be_used_is_one_line(tmp_path, old, new, message, capsys):
-    path = tmp_path / "tiny.toml"
     assert old in TINY
-    path.write_text(TINY.replace(old, new, 1))
-    assert main(["train", str(path), "--output-dir", str(tmp_path / "run")]) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "run").exists()
+    train_is_refused(tmp_path, TINY.replace(old, new, 1), message, capsys)
 
 
 def test_data_that_are_absent_are_one_line(tmp_path, monkeypatch, capsys):

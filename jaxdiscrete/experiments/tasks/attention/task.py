@@ -32,6 +32,7 @@ from jaxdiscrete.experiments.tasks.attention.settings import Classifier, Setting
 from jaxdiscrete.experiments.training.dataset import DatasetTask
 from jaxdiscrete.experiments.training.images import NUM_IMAGES, one_per_class
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.one_layer import OneLayer
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, gradient_log_variance
@@ -57,7 +58,7 @@ class Batch(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class AttentionTask(DatasetTask):
+class AttentionTask(OneLayer, DatasetTask):
     """Masks of the settings, for images with labels.
 
     No choice is made on held-out images, so that all but the test images train.
@@ -118,32 +119,12 @@ class AttentionTask(DatasetTask):
         weights = self.classifiers.predictor.weights
         return Data(*self.placement.replicate((*parts, weights)))
 
-    def init(self, key: jax.Array) -> Params:
-        """Initial parameters of the network that chooses.
-
-        Args:
-          key: PRNG key.
-
-        Returns:
-          The parameters.
-        """
-        return self.network.init(key)
-
-    def init_control_variates(self, params: Params, key: jax.Array) -> Params:
-        """Initial parameters of the estimator.
-
-        Args:
-          params: not used.
-          key: PRNG key.
-
-        Returns:
-          ``{"layer_0": {...}}``.
-        """
-        del params
+    @property
+    def latents(self) -> LatentSpec:
+        """A mask, of which a baseline sees the image and its label."""
         size, _ = self.settings.layer_size
         num_inputs = self.dataset.train.shape[1] + self.network.num_classes
-        latents = LatentSpec(jnp.zeros(size), (size,), jnp.zeros(num_inputs))
-        return {"layer_0": self.config.estimator.init(key, latents)}
+        return LatentSpec(jnp.zeros(size), (size,), jnp.zeros(num_inputs))
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Data) -> Batch:
         """Images and labels of some rows.

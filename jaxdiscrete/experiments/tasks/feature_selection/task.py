@@ -26,6 +26,7 @@ from jaxdiscrete.experiments.tasks.feature_selection.settings import (
     Settings,
 )
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.one_layer import OneLayer
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, log_variances
@@ -44,7 +45,7 @@ _NUM_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SelectionTask(TaskWithoutData):
+class SelectionTask(OneLayer, TaskWithoutData):
     """The problem of :class:`Settings`; every step has rows that it never saw."""
 
     @property
@@ -67,30 +68,11 @@ class SelectionTask(TaskWithoutData):
         """The networks that choose and see."""
         return SelectionNetwork(self.settings)
 
-    def init(self, key: jax.Array) -> Params:
-        """Initial parameters of both networks.
-
-        Args:
-          key: PRNG key.
-
-        Returns:
-          The parameters.
-        """
-        return self.network.init(key)
-
-    def init_control_variates(self, params: Params, key: jax.Array) -> Params:
-        """Initial parameters of the estimator.
-
-        Args:
-          params: not used.
-          key: PRNG key.
-
-        Returns:
-          ``{"layer_0": {...}}``.
-        """
-        del params
-        latents = LatentSpec(jnp.zeros(NUM_FEATURES), (), jnp.zeros(NUM_FEATURES + 1))
-        return {"layer_0": self.config.estimator.init(key, latents)}
+    @property
+    def latents(self) -> LatentSpec:
+        """A mask of features, of which a baseline sees the row and its label."""
+        inputs = jnp.zeros(NUM_FEATURES + 1)
+        return LatentSpec(jnp.zeros(NUM_FEATURES), (), inputs)
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Any) -> Rows:
         """New rows.

@@ -28,6 +28,7 @@ from jaxdiscrete.experiments.tasks.glimpses.settings import Settings
 from jaxdiscrete.experiments.training.dataset import DatasetTask
 from jaxdiscrete.experiments.training.images import NUM_IMAGES, one_per_class
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.one_layer import OneLayer
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState
@@ -56,7 +57,7 @@ class Batch(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class GlimpseTask(DatasetTask):
+class GlimpseTask(OneLayer, DatasetTask):
     """Scenes that are made as they are needed: no two of training are the same."""
 
     def __post_init__(self) -> None:
@@ -131,32 +132,12 @@ class GlimpseTask(DatasetTask):
         scenes = make_scenes(self._maker, key, jnp.asarray(chosen), jnp.asarray(images))
         return scenes, jnp.asarray(labels[chosen])
 
-    def init(self, key: jax.Array) -> Params:
-        """Initial parameters of the network.
-
-        Args:
-          key: PRNG key.
-
-        Returns:
-          The parameters.
-        """
-        return self.network.init(key)
-
-    def init_control_variates(self, params: Params, key: jax.Array) -> Params:
-        """Initial parameters of the estimator, which is the same at every glimpse.
-
-        Args:
-          params: not used.
-          key: PRNG key.
-
-        Returns:
-          ``{"layer_0": {...}}``.
-        """
-        del params
+    @property
+    def latents(self) -> LatentSpec:
+        """A place, of which a baseline sees the state and the number of the glimpse."""
         _, num_places = self.settings.layer_size
         inputs = jnp.zeros(self.settings.hidden + self.settings.num_glimpses)
-        latents = LatentSpec(jnp.zeros(num_places), (), inputs)
-        return {"layer_0": self.config.estimator.init(key, latents)}
+        return LatentSpec(jnp.zeros(num_places), (), inputs)
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Data) -> Batch:
         """New scenes with the images of some rows.

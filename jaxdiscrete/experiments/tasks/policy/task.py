@@ -15,6 +15,7 @@ from jaxdiscrete.experiments.networks import MLP, apply
 from jaxdiscrete.experiments.tasks.policy import cartpole
 from jaxdiscrete.experiments.tasks.policy.settings import Settings
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.one_layer import OneLayer
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, gradient_log_variance
@@ -45,7 +46,7 @@ def discounted_to_go(costs: jax.Array, discount: float) -> jax.Array:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PolicyTask(TaskWithoutData):
+class PolicyTask(OneLayer, TaskWithoutData):
     """The problem of :class:`Settings`; a batch is that many episodes."""
 
     title = "CartPole-v0"
@@ -59,12 +60,11 @@ class PolicyTask(TaskWithoutData):
         """The policy's network."""
         return self._network.init(key, jnp.zeros(cartpole.STATE_SIZE))["params"]
 
-    def init_control_variates(self, params: Params, key: jax.Array) -> Params:
-        """Initial parameters of the estimator, which is the same at every decision."""
-        del params
+    @property
+    def latents(self) -> LatentSpec:
+        """An action, of which a baseline sees the state of the cart."""
         state, action = jnp.zeros(cartpole.STATE_SIZE), jnp.zeros(cartpole.NUM_ACTIONS)
-        latents = LatentSpec(action, (), state)
-        return {"layer_0": self.config.estimator.init(key, latents)}
+        return LatentSpec(action, (), state)
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Any) -> jax.Array:
         """The states in which the episodes start, ``[batch, 4]``."""

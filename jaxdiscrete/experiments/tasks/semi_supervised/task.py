@@ -20,6 +20,7 @@ from jaxdiscrete.experiments.tasks.semi_supervised.pictures import draw
 from jaxdiscrete.experiments.tasks.semi_supervised.settings import NUM_LABELS, Settings
 from jaxdiscrete.experiments.training.images import Bounds, ImageTask
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.one_layer import OneLayer
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState
@@ -27,7 +28,7 @@ from jaxdiscrete.experiments.training.task import Metrics, Params
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SemiSupervisedTask(ImageTask):
+class SemiSupervisedTask(OneLayer, ImageTask):
     """One run of which a few training images have labels.
 
     The loss of a batch is that of its images without labels, plus that of as many
@@ -67,31 +68,11 @@ class SemiSupervisedTask(ImageTask):
         rows = np.concatenate(chosen)
         return self.dataset.train[rows], labels[rows]
 
-    def init(self, key: jax.Array) -> Params:
-        """Initial parameters of the network.
-
-        Args:
-          key: PRNG key.
-
-        Returns:
-          The parameters.
-        """
-        return self.network.init(key)
-
-    def init_control_variates(self, params: Params, key: jax.Array) -> Params:
-        """Initial parameters of the estimator of the class.
-
-        Args:
-          params: not used.
-          key: PRNG key.
-
-        Returns:
-          ``{"layer_0": {...}}``.
-        """
-        del params
+    @property
+    def latents(self) -> LatentSpec:
+        """The class of an image, of which a baseline sees the pixels."""
         inputs = jnp.zeros(self.dataset.train.shape[1])
-        latents = LatentSpec(jnp.zeros(NUM_LABELS), (), inputs)
-        return {"layer_0": self.config.estimator.init(key, latents)}
+        return LatentSpec(jnp.zeros(NUM_LABELS), (), inputs)
 
     def loss(
         self, params: Params, key: jax.Array, batch: jax.Array, step: jax.Array

@@ -17,6 +17,7 @@ from jaxdiscrete.experiments.language.task import SentenceTask
 from jaxdiscrete.experiments.tasks.text.episodes import Episodes
 from jaxdiscrete.experiments.tasks.text.settings import Settings
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.one_layer import OneLayer
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState
@@ -24,7 +25,7 @@ from jaxdiscrete.experiments.training.task import Metrics, Params
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TextTask(SentenceTask):
+class TextTask(OneLayer, SentenceTask):
     """One run by rewards; a batch is as many real sentences as are written."""
 
     @property
@@ -58,24 +59,15 @@ class TextTask(SentenceTask):
           ``{"generator", "discriminator"}``.
         """
         key_generator, key_discriminator = jax.random.split(key)
-        return super().init(key_generator) | {
+        return SentenceTask.init(self, key_generator) | {
             "discriminator": self.discriminator.init(key_discriminator)
         }
 
-    def init_control_variates(self, params: Params, key: jax.Array) -> Params:
-        """Initial parameters of the estimator of a word.
-
-        Args:
-          params: not used.
-          key: PRNG key.
-
-        Returns:
-          ``{"layer_0": {...}}``.
-        """
-        del params
+    @property
+    def latents(self) -> LatentSpec:
+        """A word, of which a baseline sees the states of both networks."""
         inputs = jnp.zeros(self.model.hidden + self.discriminator.hidden)
-        latents = LatentSpec(jnp.zeros(self.model.num_words), (), inputs)
-        return {"layer_0": self.config.estimator.init(key, latents)}
+        return LatentSpec(jnp.zeros(self.model.num_words), (), inputs)
 
     def loss(
         self, params: Params, key: jax.Array, batch: jax.Array, step: jax.Array

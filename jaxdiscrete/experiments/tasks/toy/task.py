@@ -13,6 +13,7 @@ import jaxdiscrete as jd
 from jaxdiscrete.experiments.estimators.base import LatentSpec
 from jaxdiscrete.experiments.tasks.toy.settings import Settings
 from jaxdiscrete.experiments.training.keys import Stream, stream
+from jaxdiscrete.experiments.training.one_layer import OneLayer
 from jaxdiscrete.experiments.training.placement import Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, gradient_log_variance
@@ -21,7 +22,7 @@ from jaxdiscrete.experiments.training.without_data import TaskWithoutData
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ToyTask(TaskWithoutData):
+class ToyTask(OneLayer, TaskWithoutData):
     """The problem of :class:`Settings`; a batch is that many samples."""
 
     title = "one Bernoulli variable"
@@ -36,11 +37,10 @@ class ToyTask(TaskWithoutData):
         del key
         return {"logit": jnp.asarray(self.settings.logit, jnp.float32)}
 
-    def init_control_variates(self, params: Params, key: jax.Array) -> Params:
-        """Initial parameters of the estimator."""
-        del params
-        latents = LatentSpec(jnp.zeros(()), (), jnp.zeros(0))
-        return {"layer_0": self.config.estimator.init(key, latents)}
+    @property
+    def latents(self) -> LatentSpec:
+        """A bit, of which a baseline sees nothing."""
+        return LatentSpec(jnp.zeros(()), (), jnp.zeros(0))
 
     def batch(self, key: jax.Array, chosen: jax.Array, data: Any) -> jax.Array:
         """Samples without inputs, ``[batch, 0]``."""
