@@ -8,11 +8,34 @@ from typing import Any
 import jax
 
 from jaxdiscrete.experiments.data.dataset import Dataset
+from jaxdiscrete.experiments.data.load import load_dataset
+from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.training.batches import check_batch_size, epoch_rows
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE, Placement
 from jaxdiscrete.experiments.training.settings import Config
 from jaxdiscrete.experiments.training.state import TrainState, log_variances
 from jaxdiscrete.experiments.training.task import Metrics
+
+
+def load_labelled(config: Config) -> Dataset:
+    """The configured data set, which must have labels.
+
+    Args:
+      config: a checked configuration.
+
+    Returns:
+      The data set.
+
+    Raises:
+      UsageError: if it cannot be used, or has none.
+    """
+    dataset = load_dataset(config.data)
+    if dataset.train_labels is None:
+        raise UsageError(
+            f"Expected a data set with labels for model.task = {config.model.task!r}, "
+            f"got {dataset.title}. Set data.name to digits, mnist or fashion_mnist."
+        )
+    return dataset
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from tyro.conf import Fixed
 
 from jaxdiscrete.experiments.data.settings import Data
+from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import Estimator
 from jaxdiscrete.experiments.settings.fields import Scheduled, bounded, scheduled
 
@@ -117,6 +118,20 @@ class Config:
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     estimator: Estimator
+
+    def check_images_stay(self) -> None:
+        """Checks that an image is the same in every epoch.
+
+        Raises:
+          UsageError: if the data are binarized anew, or how is not given.
+        """
+        if self.data.binarization in (None, "dynamic"):
+            raise UsageError(
+                "Expected data.binarization that leaves an image the same in every "
+                f"epoch for model.task = {self.model.task!r}, got "
+                f"{self.data.binarization or 'none given'!r}. Set it to 'none' for "
+                "grey images."
+            )
 
     @property
     def num_steps(self) -> int:

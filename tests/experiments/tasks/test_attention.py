@@ -23,6 +23,7 @@ from jaxdiscrete.experiments.tasks.attention import task as attention
 from jaxdiscrete.experiments.tasks.attention.classifier import Trained
 from jaxdiscrete.experiments.tasks.attention.evaluation import evaluate, summarise
 from jaxdiscrete.experiments.tasks.attention.settings import Classifier, Settings
+from jaxdiscrete.experiments.training import dataset
 from jaxdiscrete.experiments.training.placement import ONE_DEVICE
 from jaxdiscrete.experiments.training.settings import Config, Evaluation, Training
 from jaxdiscrete.experiments.training.task import at_config
@@ -335,7 +336,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path, kept, old, new, message, caps
 
 def test_labels_are_needed(monkeypatch):
     unlabelled = load_dataset(DATA)._replace(train_labels=None)
-    monkeypatch.setattr(attention, "load_dataset", lambda data: unlabelled)
+    monkeypatch.setattr(dataset, "load_dataset", lambda data: unlabelled)
     with pytest.raises(UsageError, match=r"a data set with labels .* digits, mnist or"):
         make()
 

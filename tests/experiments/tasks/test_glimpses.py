@@ -22,7 +22,7 @@ from jaxdiscrete.experiments.tasks.glimpses.evaluation import (
 )
 from jaxdiscrete.experiments.tasks.glimpses.settings import ALLOWED, Settings
 from jaxdiscrete.experiments.tasks.table import make_task
-from jaxdiscrete.experiments.training import step
+from jaxdiscrete.experiments.training import dataset, step
 from jaxdiscrete.experiments.training.settings import Config, Evaluation, Training
 from tests.experiments.helpers import init
 from tests.experiments.tasks.helpers import train_in_two_parts, train_is_refused
@@ -350,6 +350,6 @@ def test_data_that_are_absent_are_one_line(tmp_path, monkeypatch, capsys):
 
 def test_labels_are_needed(monkeypatch):
     unlabelled = load_dataset(DATA)._replace(train_labels=None)
-    monkeypatch.setattr(glimpses, "load_dataset", lambda data: unlabelled)
+    monkeypatch.setattr(dataset, "load_dataset", lambda data: unlabelled)
     with pytest.raises(UsageError, match=r"a data set with labels .* digits, mnist or"):
         make()

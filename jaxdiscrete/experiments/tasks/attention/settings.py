@@ -77,13 +77,7 @@ class Settings(Model):
                 f"{self.evaluator.seed} in both: masks are scored by a network that "
                 "had no part in training. Change one of them."
             )
-        if config.data.binarization in (None, "dynamic"):
-            raise UsageError(
-                "Expected data.binarization that leaves an image the same in every "
-                f"epoch for model.task = 'attention', got "
-                f"{config.data.binarization or 'none given'!r}. Set it to 'none' for "
-                "grey images."
-            )
+        config.check_images_stay()
         estimator = config.estimator
         if estimator.is_bound or estimator.facts.needs.num_classes not in (None, 2):
             raise UsageError(

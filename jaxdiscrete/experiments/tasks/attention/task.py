@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
-from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import LatentSpec
 from jaxdiscrete.experiments.networks import Params
@@ -29,7 +28,7 @@ from jaxdiscrete.experiments.tasks.attention.network import (
 )
 from jaxdiscrete.experiments.tasks.attention.pictures import draw
 from jaxdiscrete.experiments.tasks.attention.settings import Classifier, Settings
-from jaxdiscrete.experiments.training.dataset import DatasetTask
+from jaxdiscrete.experiments.training.dataset import DatasetTask, load_labelled
 from jaxdiscrete.experiments.training.images import NUM_IMAGES, one_per_class
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.one_layer import OneLayer
@@ -297,13 +296,10 @@ def make(config: Config, placement: Placement) -> AttentionTask:
       UsageError: if the data cannot be used or have no labels, or a classifier cannot
         be read or kept.
     """
-    dataset = load_dataset(config.data)
+    dataset = load_labelled(config)
     train, valid = dataset.train_labels, dataset.valid_labels
-    if train is None or valid is None:
-        raise UsageError(
-            "Expected a data set with labels for model.task = 'attention', got "
-            f"{dataset.title}. Set data.name to digits, mnist or fashion_mnist."
-        )
+    assert train is not None
+    assert valid is not None
     rows = np.concatenate([dataset.train, dataset.valid])
     labels = np.concatenate([train, valid])
     dataset = dataset._replace(train=rows, train_labels=labels)

@@ -78,13 +78,7 @@ class Settings(Model):
                     f"along {size} pixels, where a glimpse has {self.glimpse}, got "
                     f"{places}. Lower it."
                 )
-        if config.data.binarization in (None, "dynamic"):
-            raise UsageError(
-                "Expected data.binarization that leaves an image the same in every "
-                f"epoch for model.task = 'glimpses', got "
-                f"{config.data.binarization or 'none given'!r}. Set it to 'none' for "
-                "grey images."
-            )
+        config.check_images_stay()
         estimator = config.estimator
         if estimator.name not in ALLOWED or estimator.num_repeats > 1:
             raise UsageError(

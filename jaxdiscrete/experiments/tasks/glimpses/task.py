@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdiscrete.experiments.data.dataset import shuffled_subset
-from jaxdiscrete.experiments.data.load import load_dataset
 from jaxdiscrete.experiments.errors import UsageError
 from jaxdiscrete.experiments.estimators.base import LatentSpec
 from jaxdiscrete.experiments.networks import Params
@@ -25,7 +24,7 @@ from jaxdiscrete.experiments.tasks.glimpses.network import GlimpseNetwork
 from jaxdiscrete.experiments.tasks.glimpses.pictures import draw
 from jaxdiscrete.experiments.tasks.glimpses.scenes import Maker, Scene, make_scenes
 from jaxdiscrete.experiments.tasks.glimpses.settings import Settings
-from jaxdiscrete.experiments.training.dataset import DatasetTask
+from jaxdiscrete.experiments.training.dataset import DatasetTask, load_labelled
 from jaxdiscrete.experiments.training.images import NUM_IMAGES, one_per_class
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.one_layer import OneLayer
@@ -263,10 +262,4 @@ def make(config: Config, placement: Placement) -> GlimpseTask:
     Raises:
       UsageError: if the data cannot be used, or have no labels.
     """
-    dataset = load_dataset(config.data)
-    if dataset.train_labels is None:
-        raise UsageError(
-            "Expected a data set with labels for model.task = 'glimpses', got "
-            f"{dataset.title}. Set data.name to digits, mnist or fashion_mnist."
-        )
-    return GlimpseTask(config, dataset, placement)
+    return GlimpseTask(config, load_labelled(config), placement)
