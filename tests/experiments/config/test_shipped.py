@@ -189,13 +189,8 @@ def test_runs_take_two_steps(path, name, monkeypatch, tmp_path):
             config.model, predictor=predictor, evaluator=evaluator
         )
         config = dataclasses.replace(config, model=model)
-    for module in (
-        "layered",
-        "tasks.attention",
-        "tasks.glimpses",
-        "tasks.semi_supervised",
-    ):
-        loader = f"jaxdiscrete.experiments.{module}.task.load_dataset"
+    for module in ("layered.task", "tasks.semi_supervised.task", "training.dataset"):
+        loader = f"jaxdiscrete.experiments.{module}.load_dataset"
         monkeypatch.setattr(loader, made_up)
     for name in ("text", "language_model"):
         loader = f"jaxdiscrete.experiments.tasks.{name}.task.load_corpus"
