@@ -90,6 +90,7 @@ def test_calls_of_f_are_counted():
         assert reading.variance_times_calls == calls * reading.total_variance
 
 
+@pytest.mark.thorough
 def test_chunks_change_nothing_but_memory():
     whole = measure({"loo": loo}, num_gradients=100)
     for chunk_size in (7,):
@@ -141,6 +142,7 @@ def test_a_coordinate_without_gradient_is_no_noise():
     assert reading.mean_signal_to_noise == reading.signal_to_noise[:2].mean()
 
 
+@pytest.mark.thorough
 def test_a_random_oracle_counts_with_its_error():
     options = {"oracle": lambda f: loo(f, 10), "num_oracle_gradients": 4000}
     result = measure({"loo": loo}, num_gradients=1000, **options)
@@ -184,6 +186,7 @@ def test_without_an_oracle_there_is_no_bias():
         )
 
 
+@pytest.mark.thorough
 def test_estimates_are_measured_too():
     """Made already, so that nothing is known of f."""
     result = measure({"reinforce": jd.reinforce(cubic)}, f=None, oracle=jd.exact(cubic))

@@ -16,6 +16,7 @@ KEY = jax.random.key(0)
 TWO = jd.Bernoulli(jnp.array([0.3, -0.8]))
 
 
+@pytest.mark.thorough
 def test_variance_of_rebar_on_the_published_toy():
     """t = .45 at theta = .1: the modified relaxation gains, the plain one does not."""
     q = jd.Bernoulli(jnp.log(jnp.array([0.1 / 0.9])))
