@@ -76,6 +76,19 @@ def test_bias_is_found():
     assert readings["mean_field"].bias_norm == pytest.approx(np.linalg.norm(expected))
 
 
+def test_a_baseline_of_the_same_key_is_told():
+    def same_key(f):
+        def estimate(key, q):
+            b = jax.lax.stop_gradient(f(q.sample(key)))
+            return jd.reinforce(f, baseline=b)(key, q)
+
+        return estimate
+
+    names = {"same_key": same_key, "mean_field": jd.mean_field, "fine": jd.reinforce}
+    (note,) = measure(names, num_gradients=100).notes
+    assert note.startswith("same_key is zero for every key, and the oracle is not. A")
+
+
 def test_calls_of_f_are_counted():
     expected = {
         "reinforce": (jd.reinforce, 1),

@@ -1,5 +1,6 @@
 """REBAR: its limits, its variance, and what trains it."""
 
+import functools
 import itertools
 
 import jax
@@ -66,6 +67,13 @@ def test_rebar_tends_to_muprop_at_high_temperature(q):
     expected = (f(z) - f(m)) * score
     assert_close(value, f(z))
     assert_close(gradient.logits, expected, atol=1e-3)
+
+
+def test_relaxed_f_returns_one_scalar():
+    for transform in (functools.partial(jd.rebar, temperature=0.5), jd.muprop):
+        estimate = transform(jnp.sum, relaxed_f=lambda z: None)
+        with pytest.raises(TypeError, match="relaxed_f to return one real scalar, got"):
+            estimate(jax.random.key(0), TWO)
 
 
 def test_relaxed_f_replaces_f_in_the_control_variate():
