@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_function, check_real_scalar
-from jaxdiscrete.core.latents import freeze, log_prob
+from jaxdiscrete.core.latents import freeze, latents, log_prob
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.rules import attach_gradient, value_stays_live
 from jaxdiscrete.core.sample import GivenSample
@@ -110,23 +110,28 @@ def attach_signal(
     log_q = log_prob(q, freeze(z))
     # What was given may be impossible here: it weighs nothing then.
     if not isinstance(key, GivenSample):
-        log_q = scored(log_q, signal)
+        log_q = scored(q, log_q, signal)
     return attach_gradient(value, [log_q], [signal])
 
 
-def scored(log_q: jax.Array, signal: jax.Array) -> jax.Array:
+def scored(q: PyTree, log_q: jax.Array, signal: jax.Array) -> jax.Array:
     """Log-probabilities that are about to meet their signals.
 
     A sampler whose ``log_prob`` rules out what it has drawn has no score. JAX would
-    make one of whatever was added to minus infinity.
+    make one of whatever was added to minus infinity. Distributions with a ``validate``
+    of their own do not rule out what they draw, and for their gradient alone the
+    log-probabilities need not be computed.
 
     Args:
-      log_q: of the samples.
+      q: pytree of distributions.
+      log_q: the joint log-probabilities of its samples.
       signal: the weights of their scores.
 
     Returns:
       ``log_q``, with a derivative of NaN where it is ``-inf`` and the signal not zero.
     """
+    if all(hasattr(d, "validate") for d in latents(q)):
+        return log_q
     is_wrong = jnp.isneginf(log_q) & (signal != 0)
     return log_q * freeze(jnp.where(is_wrong, jnp.nan, 1.0).astype(log_q.dtype))
 

@@ -88,7 +88,8 @@ def multi_sample(
         values, log_probs, extra, aux = over_batch(one, keys, chunk_size)
         value, signals = combine(values, extra, args)
         signals = freeze(signals)
-        return attach_gradient(value, [scored(log_probs, signals)], [signals]), aux
+        log_probs = scored(q, log_probs, signals)
+        return attach_gradient(value, [log_probs], [signals]), aux
 
     return estimator(
         name,

@@ -80,6 +80,32 @@ def test_reinmax_is_its_matrix(temperature):
     assert_close(gradient.logits, expected)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_two_classes_are_the_matrix_of_two_classes(own):
+    """From log-odds, of the distribution's own or from its table."""
+
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Bits:
+        bits: jd.Bernoulli
+
+        def __getattr__(self, name):
+            if name == "log_odds" and not own:
+                raise AttributeError(name)
+            return getattr(self.bits, name)
+
+    q = Bits(jd.Bernoulli(jnp.array([0.7, -1.2, -jnp.inf])))
+    temperature = jnp.array([0.6, 1.4, 0.5])
+    weights = jnp.array([2.0, -1.0, 3.0])
+    estimate = jd.reinmax(lambda z: jnp.dot(z, weights), temperature=temperature)
+    gradient = jax.grad(estimate, 1)(KEY, q).bits.logits
+    z = q.sample(KEY)
+    first = jax.nn.sigmoid(q.bits.logits)
+    second = 0.5 * (jax.nn.sigmoid(q.bits.logits / temperature) + z)
+    expected = 2.0 * second * (1.0 - second) - 0.5 * first * (1.0 - first)
+    assert_close(gradient, expected * weights)
+
+
 @pytest.mark.parametrize(
     "transform",
     [jd.reinmax, lambda f: jd.gapped_straight_through(f, temperature=1.0)],
