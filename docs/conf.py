@@ -1,14 +1,15 @@
 """Settings of the site: ``make docs`` builds it into docs/_build/html."""
 
 import pathlib
-import shutil
 import sys
 
 DOCS = pathlib.Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
+from site_build import cache, references  # noqa: E402
+from site_build import repository as repositories  # noqa: E402
+
 import jaxdiscrete  # noqa: E402
-from site_build import cache, references, repository as repositories  # noqa: E402
 
 #: Where the repository is. Empty: badges, cells that install, buttons and links to it
 #: are left out.
@@ -45,10 +46,7 @@ nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_merge_streams = True
-notebooks = DOCS / "notebooks"
-notebooks.mkdir(exist_ok=True)
-for path in sorted((DOCS.parent / "notebooks").glob("*.ipynb")):
-    shutil.copy(path, notebooks)
+repositories.copy_notebooks(DOCS / "notebooks", repository)
 
 # Docstrings.
 autodoc_member_order = "bysource"

@@ -54,9 +54,9 @@ def members(package: str) -> list[str]:
     source = pathlib.Path(jd.__file__).read_text()
     found = []
     for node in ast.parse(source).body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module.split(".")[1:2] == [package]:
-                found += [alias.name for alias in node.names]
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        if module.split(".")[1:2] == [package]:
+            found += [alias.name for alias in node.names]
     return sorted(set(found) & set(jd.__all__), key=lambda n: (n.lower(), n))
 
 
@@ -108,7 +108,9 @@ def _comment(name: str) -> str:
             source = inspect.getsource(importlib.import_module(str(node.module)))
             found = re.search(rf"((?:^#: .*\n)+){name}\b", source, re.MULTILINE)
             if found is None:
-                raise ValueError(f"Expected a comment #: above {name} in {node.module}.")
+                raise ValueError(
+                    f"Expected a comment #: above {name} in {node.module}."
+                )
             return " ".join(line[3:] for line in found[1].splitlines())
     raise ValueError(f"Expected {name} to be imported by jaxdiscrete/__init__.py.")
 

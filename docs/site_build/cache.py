@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+from typing import Any
 
 import jaxdiscrete
 
@@ -24,3 +25,19 @@ def version() -> str:
 def folder() -> pathlib.Path:
     """Where the outputs of this version are kept."""
     return DOCS / "_build" / "executed" / version()
+
+
+def find(page: str) -> Any:
+    """The executed notebook of a page of docs/, None where this version has none."""
+    if not folder().exists():
+        return None
+    from jupyter_cache import get_cache
+    from myst_nb.core.read import read_myst_markdown_notebook
+
+    source = read_myst_markdown_notebook((DOCS / page).read_text())
+    cache = get_cache(folder())
+    try:
+        record = cache.match_cache_notebook(source)
+    except KeyError:
+        return None
+    return cache.get_cache_bundle(record.pk).nb

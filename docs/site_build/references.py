@@ -1,8 +1,8 @@
 """References in docstrings: to public names, and to other projects.
 
-Types in signatures name the module that defines them; readers know the public name. What
-belongs to another project is a link where its inventory was reachable when the site was
-built, and otherwise plain text, listed at the end of the build.
+Types in signatures name the module that defines them; readers know the public name.
+What belongs to another project is a link where its inventory was reachable when the
+site was built, and otherwise plain text, listed at the end of the build.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INVENTORIES = {
     "jax": "https://docs.jax.dev/en/latest/",
     "optax": "https://optax.readthedocs.io/en/latest/",
 }
-#: What may be named without an inventory: of other projects, or a type variable of ours.
+#: What may be named without an inventory: of other projects, or a type of ours.
 ELSEWHERE = (
     "collections",
     "jax",

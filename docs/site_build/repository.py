@@ -6,6 +6,7 @@ that edit or launch a page, and links to files that are no page of the site.
 
 from __future__ import annotations
 
+import json
 import pathlib
 import posixpath
 import re
@@ -30,17 +31,17 @@ def theme_options(repository: str) -> dict[str, Any]:
         return {"use_repository_button": False, "use_edit_page_button": False}
     return {
         "repository_url": repository,
+        "repository_provider": "github",
         "repository_branch": "main",
         "path_to_docs": "docs",
         "use_repository_button": True,
         "use_edit_page_button": True,
         "use_issues_button": True,
-        "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     }
 
 
 def relink(text: str, page: str, repository: str) -> str:
-    """Markdown whose links out of docs/ lead to pages, to the repository, or nowhere."""
+    """Markdown whose links out of docs/ lead to pages, the repository, or nowhere."""
 
     def change(match: re.Match[str]) -> str:
         words, link, anchor = match[1], match[2], match[3] or ""
@@ -74,8 +75,47 @@ def install(repository: str) -> str:
     return f"```python\n{command}\n```"
 
 
+def copy_notebooks(target: pathlib.Path, repository: str) -> None:
+    """Brings the notebooks to the site, with their outputs.
+
+    Their first cells install the folder they lie in; with an address they install that,
+    and a link opens the notebook elsewhere.
+    """
+    target.mkdir(exist_ok=True)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        text = path.read_text()
+        if repository:
+            text = with_address(text, path.name, repository)
+        copy = target / path.name
+        if not copy.exists() or copy.read_text() != text:
+            copy.write_text(text)
+
+
+def with_address(text: str, name: str, repository: str) -> str:
+    """A notebook that is installed from the address and can be opened from there."""
+    document = json.loads(text)
+    source = f"jaxdiscrete{{}} @ git+{repository}"
+    for cell in document["cells"]:
+        cell["source"] = [
+            line.replace(
+                '"..[experiments]"', f'"{source.format("[experiments]")}"'
+            ).replace("install -q ..", f'install -q "{source.format("")}"')
+            for line in cell["source"]
+        ]
+    place = repository.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{place}/blob/main/notebooks"
+    link = {
+        "cell_type": "markdown",
+        "id": "open-elsewhere",
+        "metadata": {},
+        "source": [f"[Open in Colab]({colab}/{name})"],
+    }
+    document["cells"].insert(1, link)
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 class FromRepository(Directive):
-    """``{repository} badges`` or ``{repository} install``: nothing without an address."""
+    """``{repository} badges`` or ``install``: nothing without an address."""
 
     required_arguments = 1
 
