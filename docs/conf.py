@@ -68,10 +68,12 @@ html_theme_options = {
     "show_navbar_depth": 1,
     "show_toc_level": 2,
     "home_page_in_toc": False,
+    "navbar_persistent": [],
     "use_download_button": False,
     "use_fullscreen_button": False,
     **repositories.theme_options(repository),
 }
+html_context = {"default_mode": "auto"}
 html_copy_source = False
 html_show_sourcelink = False
 copybutton_exclude = ".linenos, .gp, .go"
