@@ -64,10 +64,11 @@ estimators: $(VENV)/installed
 	$(BIN)/python docs/generate_reference.py
 
 # The site, in docs/_build/html. Examples are executed once for each version of the
-# library; a warning is an error, links within the site included.
+# library; a warning is an error, links within the site included, and an incremental
+# build would not repeat it.
 docs: $(VENV)/installed
-	$(BIN)/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going \
-		docs docs/_build/html
+	$(BIN)/python -m sphinx --builder html --fresh-env --write-all --nitpicky \
+		--fail-on-warning --keep-going docs docs/_build/html
 
 # The page of results, from the summaries of short runs.
 results: $(VENV)/installed

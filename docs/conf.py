@@ -50,6 +50,7 @@ repositories.copy_notebooks(DOCS / "notebooks", repository)
 
 # Docstrings.
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 autodoc_typehints = "none"
 autodoc_default_options = {"members": False}
 napoleon_numpy_docstring = False

@@ -33,7 +33,8 @@ def _operator(match: re.Match[str]) -> str:
 
 
 def inline(self: Any, node: nodes.math) -> None:
-    self.body.append(mathml(node.astext(), block=False))
+    markup = mathml(node.astext(), block=False)
+    self.body.append(f'<span class="inline-formula">{markup}</span>')
     raise nodes.SkipNode
 
 
