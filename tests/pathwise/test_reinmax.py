@@ -25,9 +25,13 @@ def quadratic(z):
 @pytest.mark.parametrize(
     ("transform", "q"),
     [
-        (jd.half_estimator, jd.Bernoulli(jnp.linspace(-1.0, 1.5, 6))),
+        pytest.param(
+            jd.half_estimator,
+            jd.Bernoulli(jnp.linspace(-1.0, 1.5, 6)),
+            marks=pytest.mark.thorough,
+        ),
         (jd.reinmax, jd.Bernoulli(jnp.linspace(-1.0, 1.5, 6))),
-        (jd.reinmax, Q),
+        pytest.param(jd.reinmax, Q, marks=pytest.mark.thorough),
     ],
 )
 def test_second_order_estimators_are_exact_for_quadratics(transform, q):
@@ -44,6 +48,7 @@ def test_half_estimator_halves_the_slope_and_divides_by_the_probability():
     assert_close(gradient.logits, expected)
 
 
+@pytest.mark.thorough
 def test_reinmax_is_the_half_estimator_for_binary_variables():
     keys = jax.random.split(KEY, 100)
     for q in (B, EXTREME):
