@@ -284,6 +284,7 @@ def test_unknown_published_keys_come_before_any_run(tmp_path, no_training):
         reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
 
 
+@pytest.mark.thorough
 def test_a_toy_is_run_like_any_other(tmp_path, trained):
     path = write_configs(tmp_path, TOY)
     result = reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
@@ -309,6 +310,7 @@ def test_a_toy_is_run_like_any_other(tmp_path, trained):
     assert len(trained) == 2
 
 
+@pytest.mark.thorough
 def test_a_changed_setting_is_in_the_command_of_the_report(tmp_path):
     write_configs(tmp_path / "configs", TOY)
     assert main(command(tmp_path, "--training.num-steps", "20")) == 0
