@@ -89,6 +89,7 @@ RESULT = Result(
     versions={"python": "3.11.7", "jax": "0.7.2"},
     device="CPU, 2 cores",
     wall_seconds=812.0,
+    cpu_seconds=1_500.0,
     runs={
         "rebar": run("rebar", -101.234, 2, temperature=0.1),
         "hot": run("rebar", -103.0, 2, temperature=0.5),

@@ -190,6 +190,7 @@ def test_the_page_tells_how_it_was_run(report):
         assert command in text
         assert "python 3.11.7, jax 0.7.2" in text
         assert "CPU, 2 cores" in text
+        assert re.search(r"CPU time\W+25 min", text)
         assert "What differs from the paper" in text
     assert page.row("temperature", "0.1") == "temperature 0.1 0.5 –"
     assert page.row("optimizer.learning_rate") == "optimizer.learning_rate 0.0003"
