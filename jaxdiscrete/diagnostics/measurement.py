@@ -244,7 +244,7 @@ class Measurement:
 
     @property
     def notes(self) -> list[str]:
-        """What cannot be right, in one line each."""
+        """One line for each estimator whose reading cannot be right."""
         return [
             f"{name} is zero for every key, and the oracle is not. A baseline from a "
             "sample that was drawn with the same key does that: split the key."

@@ -163,7 +163,7 @@ def reinmax(
 def _of_two_classes(
     d: Finite, frozen_d: Finite, z: jax.Array, t: ArrayLike
 ) -> jax.Array:
-    """What ReinMax adds to z, from log-odds alone."""
+    """The term that ReinMax adds to z, from log-odds alone."""
     odds = log_odds(frozen_d)
     per_variable = jnp.reshape(t, odds.shape) if jnp.ndim(t) else t
     first = jax.nn.sigmoid(odds)

@@ -16,9 +16,16 @@ DOCS = ROOT / "docs"
 RANGES = {
     "getting_started": (8, 8),
     "gallery/discrete_vae": (1.0, 5.0),
+    "gallery/hard_attention": (0.8, 1.0),
     "gallery/feature_selection": (0.93, 1.0),
     "gallery/mixture_of_experts": (0.0, 0.75),
     "gallery/vector_quantisation": (0.0, 0.45),
+    "gallery/policy_gradient": (-1.3, -0.9),
+    "gallery/text": (1.3, 3.0),
+    "gallery/assignment": (0.75, 1.0),
+    "gallery/architecture_choice": (0.0, 0.2),
+    "gallery/semi_supervised": (0.01, 0.15),
+    "gallery/rewards_from_outside": (5.5, 7.0),
     "gallery/black_box_simulator": (0, 10),
 }
 
