@@ -6,7 +6,11 @@ import jaxdiscrete as jd
 from tests.helpers.documents import DOCUMENTS, ROOT, links, names, run_document
 
 PROGRAMS = [path for path in DOCUMENTS if "```python" in path.read_text()]
-NEEDED = {"recipes": ("flax", "equinox"), "other_libraries": ("distrax",)}
+NEEDED = {
+    "recipes": ("flax", "equinox"),
+    "other_libraries": ("distrax",),
+    "saving": ("orbax.checkpoint",),
+}
 
 
 #: What is run every day.
