@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-
 import jax.numpy as jnp
 import numpyro
 from numpyro.primitives import Messenger
