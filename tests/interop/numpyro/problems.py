@@ -155,3 +155,25 @@ def nested():
     }
     states = {"g": vectors(2, ()), "h": vectors(2, (2,)), "w": vectors(2, (2, 2))}
     return Problem(model, guide, params, states)
+
+
+def subsampled(size):
+    """A site per datum in a plate of four, of which ``size`` are seen at a time."""
+    x = jnp.array([-1.5, 0.2, 2.0, 1.0])
+
+    def model():
+        locs = numpyro.param("locs", jnp.zeros(2))
+        with numpyro.plate("data", 4, subsample_size=size) as rows:
+            z = numpyro.sample("z", dist.Bernoulli(0.4))
+            numpyro.sample("x", dist.Normal(locs[z], 1.0), obs=x[rows])
+
+    def guide():
+        logits = numpyro.param("logits", jnp.zeros(4))
+        with numpyro.plate("data", 4, subsample_size=size) as rows:
+            numpyro.sample("z", dist.Bernoulli(logits=logits[rows]))
+
+    params = {
+        "locs": jnp.array([-0.7, 1.2]),
+        "logits": jnp.array([0.5, -0.8, 0.9, 0.6]),
+    }
+    return Problem(model, guide, params, {"z": vectors(2, (4,))})
