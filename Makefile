@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 RUNS := runs
 # What is installed: this folder, or a built wheel; with which extras, at which versions.
 PACKAGE := .
-EXTRAS := adapters,experiments,lint,notebooks,recipes,test
+EXTRAS := adapters,docs,experiments,lint,notebooks,recipes,test
 CONSTRAINT :=
 EDITABLE := $(if $(filter .,$(PACKAGE)),--editable)
 # Two processes: the suite is bound by compilation, which one core does at a time. Files
@@ -15,7 +15,7 @@ RULES := tests/core/test_rules.py tests/battery/test_nesting.py tests/battery/te
 PROPERTIES := tests/battery/test_properties.py tests/battery/test_transforms.py
 
 .PHONY: demo test test-thorough test-all test-versions test-rules lint bench notebooks \
-	figures estimators results clean
+	figures estimators results docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/jaxdiscrete train configs/digits/rebar.toml --output-dir $(RUNS)/demo --overwrite
@@ -56,17 +56,26 @@ notebooks: $(VENV)/installed
 # The README's picture: minutes of measurements.
 figures: $(VENV)/installed
 	$(BIN)/python docs/figures/variance_against_calls.py
+	$(BIN)/python docs/figures/diagrams.py
 
-# The page of all estimators, from the facts of the package.
+# The page of all estimators and those of the packages, from facts and docstrings.
 estimators: $(VENV)/installed
 	$(BIN)/python docs/generate_estimators.py
+	$(BIN)/python docs/generate_reference.py
+
+# The site, in docs/_build/html. Examples are executed once for each version of the
+# library; a warning is an error, links within the site included, and an incremental
+# build would not repeat it.
+docs: $(VENV)/installed
+	$(BIN)/python -m sphinx --builder html --fresh-env --write-all --nitpicky \
+		--fail-on-warning --keep-going docs docs/_build/html
 
 # The page of results, from the summaries of short runs.
 results: $(VENV)/installed
 	$(BIN)/python -m jaxdiscrete.experiments.report configs/results docs/experiments/results.md
 
 clean:
-	rm -rf $(VENV) $(RUNS) build dist .jax_cache
+	rm -rf $(VENV) $(RUNS) build dist .jax_cache docs/_build docs/notebooks
 
 # Installed once; again only when the requirements change.
 $(VENV)/installed: pyproject.toml

@@ -82,7 +82,7 @@ def page() -> str:
         parts += [f"\n## {title}\n\n"]
         if introduction:
             parts += [f"{introduction}\n\n"]
-        parts += _table(members[i])
+        parts += table(members[i])
     return "".join(parts)
 
 
@@ -98,7 +98,8 @@ def _position(name: str) -> tuple[str, str]:
     return ESTIMATORS[name].family, name
 
 
-def _table(members: list[Facts]) -> Iterator[str]:
+def table(members: list[Facts], *, anchors: bool = False) -> Iterator[str]:
+    """The rows of some estimators; with anchors their names are links to docstrings."""
     yield "| estimator | what it is | calls of f | f | q | reference |\n"
     yield "|---|---|---|---|---|---|\n"
     for facts in members:
@@ -106,7 +107,7 @@ def _table(members: list[Facts]) -> Iterator[str]:
         sentence = (inspect.getdoc(transform) or "").splitlines()[0].rstrip(".")
         sentence = sentence.removeprefix("Biased: ")
         cells = [
-            f"`{_call(facts.name, transform)}`",
+            _cell(facts.name, _call(facts.name, transform), anchors),
             sentence,
             facts.calls.formula,
             _of_f(facts),
@@ -114,6 +115,10 @@ def _table(members: list[Facts]) -> Iterator[str]:
             facts.reference,
         ]
         yield "| " + " | ".join(cells) + " |\n"
+
+
+def _cell(name: str, call: str, anchors: bool) -> str:
+    return f"[`{call}`](#jaxdiscrete.{name})" if anchors else f"`{call}`"
 
 
 def _call(name: str, transform: Callable[..., Any]) -> str:

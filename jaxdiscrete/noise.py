@@ -141,8 +141,8 @@ def gumbel_max(key: jax.Array, logits: ArrayLike) -> jax.Array:
     r"""A categorical index, :math:`\arg\max_k (\text{logits}_k + g_k)`.
 
     The classical construction, with one Gumbel per class. Where the noise itself is
-    not needed, :meth:`OneHotCategorical.sample` draws the same distribution from
-    one uniform.
+    not needed, :class:`jaxdiscrete.OneHotCategorical` draws the same distribution
+    from one uniform.
 
     Args:
       key: PRNG key.

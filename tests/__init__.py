@@ -19,7 +19,10 @@ FLAGS = [
 if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
     # Half the time of compilation. Later versions know no other emitters.
     FLAGS += ["--xla_cpu_use_fusion_emitters=false"]
-os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
+# Once each, also in the processes of pytest-xdist, which inherit them: programs on disk
+# are found by the text of the flags.
+given = os.environ.get("XLA_FLAGS", "").split()
+os.environ["XLA_FLAGS"] = " ".join([f for f in FLAGS if f not in given] + given)
 PROGRAMS = pathlib.Path(__file__).parents[1] / ".jax_cache"
 for name, value in {
     "JAX_PLATFORMS": "cpu",

@@ -108,6 +108,7 @@ def test_index_is_exact_for_batches():
     assert np.all(np.abs(edges - u[..., 0])[off] < 1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("k", "num_terms"), daily([(1, 10)], [(1, 10), (3, 4)]))
 def test_sum_of_gamma_adds_up_to_gumbel_noise(k, num_terms):
     """Of s terms: mean 1 + .. + 1/s - log s, variance 1 + .. + 1/s^2."""

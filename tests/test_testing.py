@@ -8,6 +8,7 @@ import pytest
 import jaxdiscrete as jd
 from jaxdiscrete.diagnostics.moments import NO_MOMENTS, merge
 from jaxdiscrete.testing import assert_mean
+from tests.helpers.parameters import daily
 
 KEY = jax.random.key(5)
 Q = {"a": jd.Bernoulli(jnp.array([0.3, -0.8]))}
@@ -94,6 +95,7 @@ def test_a_bias_is_no_lack_of_power():
         check(jd.mean_field(f), num_gradients=2)
 
 
+@pytest.mark.thorough
 def test_a_random_oracle_brings_its_error():
     loo = jd.reinforce_loo(f, num_samples=4)
     check(jd.reinforce_loo(f, num_samples=8), loo)
@@ -188,7 +190,7 @@ def total(z):
     return jnp.sum((z - 0.45) ** 2)
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", daily(["nvil", "scale"], SHARED))
 def test_shared_features_are_found(name):
     loss = shared_loss(SHARED[name])
     params = {"trunk": jnp.array([0.5, -1.0]), "head": jnp.array([0.3, 0.8])}

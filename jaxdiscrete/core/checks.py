@@ -105,9 +105,10 @@ def check_real_scalar(what: str, out: Any) -> None:
         out, jax.Array | jax.ShapeDtypeStruct | np.ndarray | np.generic | int | float
     )
     if not is_number:
+        also = ", or pass has_aux=True for (scalar, aux)" if what == "f" else ""
         raise TypeError(
             f"Expected {what} to return one real scalar, got {_describe(out)}. Return "
-            "an array of shape (), or pass has_aux=True for (scalar, aux)."
+            f"an array of shape (){also}."
         )
     shape, dtype = jnp.shape(out), jnp.result_type(out)
     if shape != ():

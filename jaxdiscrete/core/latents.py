@@ -264,11 +264,15 @@ def log_odds(d: Finite) -> jax.Array:
     """The log-odds of the second of two classes, of ``batch_shape``.
 
     Args:
-      d: a distribution with two classes.
+      d: a distribution with two classes. Its own ``log_odds()`` is taken if there is
+        one.
 
     Returns:
       ``[*batch_shape]``, in at least float32, differentiable.
     """
+    if hasattr(d, "log_odds"):
+        odds: jax.Array = d.log_odds()
+        return odds
     table = d.log_probabilities()
     return table[..., 1] - table[..., 0]
 

@@ -92,9 +92,10 @@ def check_positive(what: str, value: PyTree, remedy: str) -> None:
 
 
 def positive_temperature(temperature: PyTree, what: str = "temperature") -> PyTree:
-    """The temperature, with NaN where it is traced and turns out not to be positive.
+    """The temperature, with NaN where it is traced and turns out to be none.
 
-    Relaxed samples at a negative temperature are numbers that look right.
+    Relaxed samples at a negative temperature are numbers that look right, and at an
+    infinite one their gradients are zero.
 
     Args:
       temperature: a number, an array, or a pytree of them.
@@ -116,7 +117,8 @@ def positive_temperature(temperature: PyTree, what: str = "temperature") -> PyTr
     def one(t: ArrayLike) -> ArrayLike:
         if known_value(t) is not None:
             return t
-        return jnp.where(jnp.asarray(t) > 0, t, jnp.nan)
+        is_usable = (jnp.asarray(t) > 0) & (jnp.asarray(t) < jnp.inf)
+        return jnp.where(is_usable, t, jnp.nan)
 
     return jax.tree.map(one, temperature)
 

@@ -1,13 +1,14 @@
 """The gradient rules on which every estimator stands.
 
-All are identities on the value of an objective. The objective itself never
-enters ``jax.custom_vjp``: it runs in plain JAX, so closures over traced arrays,
+All but the last are identities on the value of an objective. The objective itself
+never enters ``jax.custom_vjp``: it runs in plain JAX, so closures over traced arrays,
 ``vmap``, ``scan``, ``remat`` and callbacks work as they do everywhere else.
 
 * :func:`attach_gradient` carries an estimated gradient to distribution parameters.
 * :func:`attach_objective` carries the objective of a baseline or critic to its
   parameters.
 * :func:`refuse_gradient` makes a derivative that would silently be zero an error.
+* :func:`softplus` has a derivative that does not need its value.
 """
 
 from __future__ import annotations
@@ -226,3 +227,25 @@ def on_the_value(mark: Callable[[jax.Array], jax.Array]) -> Callable[..., jax.Ar
     call = jax.custom_jvp(mark)
     call.defjvp(lambda primals, tangents: (call(*primals), *tangents))
     return call
+
+
+@jax.custom_jvp
+def softplus(x: jax.Array) -> jax.Array:
+    """``log(1 + exp(x))``, whose derivative is ``sigmoid(x)`` and nothing else.
+
+    JAX computes the derivative of its own from the value, and so a value that nobody
+    asks for: of a score function only the derivative is used.
+
+    Args:
+      x: a floating array.
+
+    Returns:
+      An array of the same shape and dtype.
+    """
+    return jnp.logaddexp(x, jnp.zeros((), x.dtype))
+
+
+@softplus.defjvp
+def _softplus_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (moved,) = primals, tangents
+    return softplus(x), jax.nn.sigmoid(x) * moved

@@ -77,7 +77,9 @@ class Finite(Sampler, Protocol):
     Enough for the estimators that count classes or couple samples: local expectations,
     sets of distinct states, antithetic pairs, ReinMax. A class with these operations is
     a registered pytree whose leaves are floating arrays, and may add ``validate()``,
-    which the estimators call before any compute.
+    which the estimators call before any compute. One of two classes may add
+    ``log_odds()``, of ``batch_shape`` in at least float32, where that is cheaper than
+    the difference of two log-probabilities.
 
     Example:
       >>> import dataclasses, jax, jax.numpy as jnp

@@ -10,6 +10,8 @@ import numpy as np
 
 _INSTALL = 'Run: pip install "jaxdiscrete[experiments]"'
 _MICRO = 1e6
+#: Standard errors beyond which a difference is a bias.
+_BIASED = 4.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,7 +152,7 @@ class Measurement:
         }
 
     def __str__(self) -> str:
-        parts = [self.title, self.caption]
+        parts = [self.title, self.caption, *self.notes]
         for columns in _TABLES:
             table = self._rows(columns)
             if not table:
@@ -188,7 +190,7 @@ class Measurement:
             for row in rows[1:]:
                 table.add_row(*row)
             tables.append(table)
-        return Group(*tables, self.caption)
+        return Group(*tables, self.caption, *self.notes)
 
     def plot(self) -> Any:
         """Draws variance, at equal calls of f where they are known, and bias.
@@ -239,6 +241,16 @@ class Measurement:
         if self.oracle is None:
             return "No oracle, so no bias: pass oracle=, or f= where q has few states"
         return f"Oracle: {self.oracle}"
+
+    @property
+    def notes(self) -> list[str]:
+        """One line for each estimator whose reading cannot be right."""
+        return [
+            f"{name} is zero for every key, and the oracle is not. A baseline from a "
+            "sample that was drawn with the same key does that: split the key."
+            for name, reading in self.estimators.items()
+            if not reading.mean.any() and (reading.max_abs_z or 0.0) > _BIASED
+        ]
 
     def _ranked(self) -> list[str]:
         """Names, the lowest variance at equal calls first, if all are known."""

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 import re
+import textwrap
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -207,7 +208,7 @@ def _derivative_of(f: Objective, q: PyTree, args: tuple[Any, ...]) -> _Derivativ
     # Whatever a function meets that JAX has no derivative of, callbacks and loops
     # among them, makes it a black box.
     except (TypeError, ValueError, NotImplementedError) as error:
-        reason = re.split(r"[.:\n]", str(error))[0][:60]
+        reason = textwrap.shorten(re.split(r"[.,:]\s|\n", str(error))[0], 60)
         return _no_derivative(f"JAX has no derivative of f ({reason})")
     if way.cut:
         return _no_derivative(

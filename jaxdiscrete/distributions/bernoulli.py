@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.rules import softplus
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.common import (
     check_event,
@@ -98,7 +99,7 @@ class Bernoulli:
         """
         logits = self.location()
         z = check_event("Bernoulli", z, logits).astype(logits.dtype)
-        result = z * logits - jax.nn.softplus(logits)
+        result = z * logits - softplus(logits)
         return result.astype(self.dtype)
 
     def mean(self) -> jax.Array:
@@ -108,14 +109,13 @@ class Bernoulli:
     def entropy(self) -> jax.Array:
         """The entropy in nats, of ``batch_shape``."""
         size = jnp.abs(self.location())
-        result = jax.nn.softplus(-size) + size * jax.nn.sigmoid(-size)
+        result = softplus(-size) + size * jax.nn.sigmoid(-size)
         return result.astype(self.dtype)
 
     def kl_divergence(self, other: Bernoulli) -> jax.Array:
         """KL(self, other) in nats, of ``batch_shape``."""
         ours, theirs = self.location(), other.location()
         check_same_shape("Bernoulli", ours, theirs)
-        softplus = jax.nn.softplus
         result = jax.nn.sigmoid(ours) * (softplus(-theirs) - softplus(-ours))
         result += jax.nn.sigmoid(-ours) * (softplus(theirs) - softplus(ours))
         return result.astype(self.dtype)
@@ -127,6 +127,10 @@ class Bernoulli:
         location = self.location()
         table = jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
         return _without_impossible(table, jnp.stack([-logits, logits], axis=-1))
+
+    def log_odds(self) -> jax.Array:
+        """The logits in at least float32, infinities clipped to finite values."""
+        return self.location()
 
     def from_classes(self, classes: ArrayLike) -> jax.Array:
         """The samples of classes 0 or 1, ``[..., *batch_shape]``."""
@@ -162,7 +166,7 @@ class Bernoulli:
         sign = jnp.where(is_one, 1.0, -1.0).astype(location.dtype)
         noise = sample_logistic(key, location.shape).astype(location.dtype)
         # log(v / ((1 - v)(1 - p)) + 1) in log space, mirrored for z = 0.
-        return sign * jax.nn.softplus(noise + jax.nn.softplus(sign * location))
+        return sign * softplus(noise + softplus(sign * location))
 
     def coupled_conditional(self, zeta: jax.Array, z: ArrayLike) -> jax.Array:
         """``zeta`` with the derivative of the conditional sample at that value."""
@@ -199,7 +203,7 @@ class Bernoulli:
         """
         t = jnp.asarray(temperature).astype(y.dtype)
         offset = self.location() - t * y
-        return jnp.log(t) + offset - 2.0 * jax.nn.softplus(offset)
+        return jnp.log(t) + offset - 2.0 * softplus(offset)
 
 
 # Compiled, so that jax_debug_infs does not stop at the constant where nothing is

@@ -14,7 +14,12 @@ from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.latents import draw, freeze, log_prob
 from jaxdiscrete.core.needs import SAMPLER, Needs
 from jaxdiscrete.core.numbers import check_count
-from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, value_and_slope
+from jaxdiscrete.core.objective import (
+    ObjectiveWithAux,
+    as_signal,
+    scored,
+    value_and_slope,
+)
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
@@ -82,7 +87,9 @@ def multi_sample(
         keys = sample_keys(key, num_samples, sharding)
         values, log_probs, extra, aux = over_batch(one, keys, chunk_size)
         value, signals = combine(values, extra, args)
-        return attach_gradient(value, [log_probs], [freeze(signals)]), aux
+        signals = freeze(signals)
+        log_probs = scored(q, log_probs, signals)
+        return attach_gradient(value, [log_probs], [signals]), aux
 
     return estimator(
         name,

@@ -15,6 +15,7 @@ from jaxdiscrete.core.latents import (
     broadcast_to_latents,
     flatten,
     freeze,
+    log_odds,
     map_latents,
     split_over_latents,
 )
@@ -93,6 +94,13 @@ def moving_log_probabilities(d: Finite) -> jax.Array:
     """Zero, with the derivative of the log-probabilities that are not masked."""
     table = d.log_probabilities()
     finite = jnp.where(jnp.isneginf(table), 0.0, table)
+    return finite - jax.lax.stop_gradient(finite)
+
+
+def moving_log_odds(d: Finite) -> jax.Array:
+    """Zero, with the derivative of the log-odds where no class is masked."""
+    odds = log_odds(d)
+    finite = jnp.where(jnp.isinf(odds), 0.0, odds)
     return finite - jax.lax.stop_gradient(finite)
 
 

@@ -24,6 +24,7 @@ from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.pathwise.mechanism import (
     hard_forward,
     mean_of_classes,
+    moving_log_odds,
     moving_log_probabilities,
     pathwise,
     temperature_per_variable,
@@ -77,8 +78,7 @@ def half_estimator(f: Objective, *, has_aux: bool = False) -> Estimator:
     def soft(d: Finite, z: jax.Array) -> jax.Array:
         a = log_odds(d)
         unlikely = jax.nn.sigmoid(jnp.where(d.to_classes(z) == 1, -a, a))
-        step = moving_log_probabilities(d)
-        moving = 0.5 * freeze(unlikely) * (step[..., 1] - step[..., 0])
+        moving = 0.5 * freeze(unlikely) * moving_log_odds(d)
         return mean_of_classes(d, jnp.stack([-moving, moving], axis=-1))
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
@@ -140,6 +140,8 @@ def reinmax(
     temperature = positive_temperature(temperature)
 
     def soft(d: Finite, frozen_d: Finite, z: jax.Array, t: ArrayLike) -> jax.Array:
+        if d.num_classes == 2:
+            return _of_two_classes(d, frozen_d, z, t)
         table = frozen_d.log_probabilities()
         first = jnp.exp(table)
         drawn = jax.nn.one_hot(d.to_classes(z), d.num_classes, dtype=table.dtype)
@@ -156,6 +158,20 @@ def reinmax(
         return hard_forward(z, map_latents(soft, q, frozen_q, z, fitted))
 
     return pathwise("reinmax", f, sample, needs=FINITE, has_aux=has_aux)
+
+
+def _of_two_classes(
+    d: Finite, frozen_d: Finite, z: jax.Array, t: ArrayLike
+) -> jax.Array:
+    """The term that ReinMax adds to z, from log-odds alone."""
+    odds = log_odds(frozen_d)
+    per_variable = jnp.reshape(t, odds.shape) if jnp.ndim(t) else t
+    first = jax.nn.sigmoid(odds)
+    tempered_odds = odds / jnp.asarray(per_variable).astype(odds.dtype)
+    second = 0.5 * (jax.nn.sigmoid(tempered_odds) + d.to_classes(z).astype(odds.dtype))
+    slope = 2.0 * second * (1.0 - second) - 0.5 * first * (1.0 - first)
+    moving = freeze(slope) * moving_log_odds(d)
+    return mean_of_classes(d, jnp.stack([-moving, moving], axis=-1))
 
 
 def _covariance_product(probabilities: jax.Array, step: jax.Array) -> jax.Array:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
 from jaxdiscrete.core.checking import is_checking
-from jaxdiscrete.core.checks import check_differentiable
+from jaxdiscrete.core.checks import check_differentiable, check_real_scalar
 from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.latents import freeze, is_sampler, score
 from jaxdiscrete.core.needs import RELAXABLE, Needs
@@ -255,7 +255,14 @@ def check_relaxed_f(
 
     def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
         del q
-        if relaxed_f is not None:
-            check_differentiable(name, "relaxed_f", relaxed_f, z, args)
+        if relaxed_f is None:
+            return
+
+        def one_scalar(z: PyTree, *args: Any) -> Any:
+            out = relaxed_f(z, *args)
+            check_real_scalar("relaxed_f", out)
+            return out
+
+        check_differentiable(name, "relaxed_f", one_scalar, z, args)
 
     return check

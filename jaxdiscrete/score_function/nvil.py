@@ -98,6 +98,7 @@ def nvil(
             v = parts["variance"]
             squares += 0.5 * jnp.square(jnp.square(signal) - v)
             signal = signal / jnp.sqrt(jnp.maximum(freeze(v), 1.0))
-        return attach_objective(attach_signal(value, q, z, signal), squares), aux
+        value = attach_signal(value, q, z, signal, key)
+        return attach_objective(value, squares), aux
 
     return estimator("nvil", f, body, has_aux=has_aux)

@@ -63,8 +63,9 @@ def imle(
       step_size: :math:`\lambda > 0`, a scalar, in units of the scores over those of
         :math:`f'`. It does not follow a factor applied to the estimate. Receives no
         gradient.
-      noise: ``noise(key, shape)``, a floating array. Default: :func:`sample_gumbel`;
-        for decisions of k items :func:`jaxdiscrete.noise.sum_of_gamma`.
+      noise: ``noise(key, shape)``, a floating array. Default:
+        :func:`jaxdiscrete.noise.sample_gumbel`; for decisions of k items
+        :func:`jaxdiscrete.noise.sum_of_gamma`.
       num_samples: how many perturbations to average. Static. Default: 1.
       chunk_size: how many run at a time, each chunk recomputed in the backward pass.
         Static. Default: all at once.

@@ -58,6 +58,7 @@ def test_gradient_is_unbiased(name, impl):
     assert_unbiased(flat_rows(samples), exact_gradient(f, Q))
 
 
+@pytest.mark.thorough
 @one_kind
 def test_gradient_is_unbiased_one_key_at_a_time(impl):
     """In a loop every key has a stream of its own, and streams do not overlap."""

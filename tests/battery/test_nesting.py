@@ -55,7 +55,7 @@ WITH_SLOPES = [("double_cv", "relax"), ("rodeo", "reinforce_baseline")]
 
 
 # A trained one over another, several samples over one, and slopes of one.
-DAILY = [("rebar", "rebar"), ("reinforce_loo", "reinforce_baseline"), WITH_SLOPES[0]]
+DAILY = [("rebar", "rebar"), ("reinforce_loo", "reinforce_baseline")]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,7 @@ def test_the_spelling_of_the_readme():
     assert all(float(jnp.abs(g).max()) > 0 for g in jax.tree.leaves(gradients[1]))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "inner",
     daily(["relax"], ["nvil", "reinforce_baseline", "relax"]),
@@ -137,6 +138,7 @@ def test_gumbel_softmax_over_an_inner_estimator(inner):
     assert (4.5 * se < 0.05 * abs(reference.mean(axis=0)).max()).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("outer", daily(["double_cv"], ["double_cv", "rodeo"]))
 def test_what_is_inside_is_trained_as_under_leave_one_out(outer):
     """A derivative of f in z beside its value takes nothing from what f is made of."""

@@ -51,12 +51,8 @@ DAILY = [
     (n, "binary" if ALL[n].kind == "binary" else "categorical")
     for n in (
         "reinforce_baseline",
-        "muprop_second_order",
         "rebar",
-        "relax_scale",
         "control_variate",
-        "double_cv",
-        "rodeo",
     )
 ]
 

@@ -102,7 +102,7 @@ def gradients(name, *options):
 
 
 #: One for each place in which f is called at several samples.
-DAILY = {"reinforce_loo", "double_cv", "disarm", "unordered_set", "exact", "imle"}
+DAILY = {"reinforce_loo", "disarm", "unordered_set", "imle"}
 
 
 @pytest.mark.parametrize("name", daily(DAILY, [*BUILD, *MONTE_CARLO]))

@@ -212,6 +212,21 @@ def test_log_prob_must_depend_on_the_parameters(change, no_compute):
         jd.reinforce(total)(KEY, OwnLogProb(Q.logits, change))
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [jd.reinforce, jd.dice, lambda f: jd.reinforce_loo(f, num_samples=2)],
+)
+def test_a_log_prob_that_rules_out_its_own_sample_gives_no_numbers(transform):
+    """Minus infinity that is added has no derivative: that of the rest would stay."""
+    f = lambda z: 1.0 + z[0] + 3.0 * z[1]  # noqa: E731
+    q = OwnLogProb(Q.logits[:2], lambda x: x - jnp.inf)
+    keys = jax.random.split(KEY, 5)
+    gradient = jax.vmap(jax.grad(transform(f), 1), (0, None))
+    assert jnp.isnan(gradient(keys, q).logits).any()
+    right = OwnLogProb(Q.logits[:2], lambda x: x)
+    assert jnp.isfinite(gradient(keys, right).logits).all()
+
+
 def test_what_the_caller_has_stopped_passes():
     q = jax.lax.stop_gradient(OwnLogProb(Q.logits, lambda x: x))
     assert jd.reinforce(total)(KEY, q).shape == ()

@@ -51,9 +51,10 @@ def test_numbers_must_be_numbers(what, value, no_compute):
         lambda t: jd.relax(total, total, temperature=t),
     ],
 )
-def test_a_traced_temperature_that_is_not_positive_is_nan(at):
+def test_a_traced_temperature_that_is_none_is_nan(at):
     gradient = jax.jit(lambda t: jax.grad(at(t), 1)(KEY, Q).logits)
     assert np.isnan(gradient(-1.0)).all()
+    assert np.isnan(gradient(np.inf)).all()
     assert np.isfinite(gradient(0.5)).all()
 
 

@@ -1,11 +1,18 @@
 """The two identities, by themselves and around jit caches."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
-from jaxdiscrete.core.rules import attach_gradient, attach_objective, value_stays_live
+from jaxdiscrete.core.rules import (
+    attach_gradient,
+    attach_objective,
+    softplus,
+    value_stays_live,
+)
 from tests.helpers.parameters import daily
 from tests.helpers.trees import assert_close
 
@@ -147,3 +154,23 @@ def test_a_value_beside_its_derivative_keeps_the_gradients_of_what_is_inside(wra
     assert_close(jax.jit(jax.grad(beside, (0, 1)))(*at), expected)
     with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
         jax.eval_shape(jax.jacrev(jax.jacrev(beside)), *at)
+
+
+def test_the_derivatives_of_softplus():
+    x = jnp.array([-jnp.finfo(jnp.float32).max, -90.0, -0.5, 0.0, 3.0, 90.0])
+    assert_close(softplus(x), jax.nn.softplus(x))
+    first = jax.vmap(jax.grad(softplus))
+    assert_close(first(x), jax.nn.sigmoid(x))
+    p = jax.nn.sigmoid(x)
+    assert_close(jax.vmap(jax.grad(jax.grad(softplus)))(x), p * (1.0 - p))
+
+
+def test_a_score_needs_no_log_probability():
+    """Of a Bernoulli, whose score is known without it."""
+
+    def loss(q):
+        return jd.reinforce(jnp.sum)(jax.random.key(0), q)
+
+    q = jd.Bernoulli(jnp.array([0.5, -1.0]))
+    program = jax.jit(jax.grad(loss)).lower(q).compile().as_text()
+    assert not re.search(r" log(-plus-one)?\(", program)

@@ -57,6 +57,7 @@ def test_infinite_logits_have_no_gradient():
         assert np.all(np.asarray(gradient[:2]) == 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("copula", "num_variables", "num_samples"),
     daily(

@@ -63,12 +63,14 @@ def test_values_and_gradients_are_the_formula_at_the_drawn_pairs():
     assert np.all((pairs == likelier).any(axis=0))
 
 
+@pytest.mark.thorough
 def test_three_pairs_are_unbiased_for_the_bound_of_three_samples():
     estimate = jd.bounds.local_disarm(log_weight, num_samples=6)
     samples = gradient_samples(estimate, Q)
     assert_unbiased(samples, exact_gradient(log_weight, Q, oracle=bound_of(3)))
 
 
+@pytest.mark.thorough
 def test_antithetic_signals_with_two_samples_at_equal_calls():
     """Twice the calls of f for less than half the variance; not so with ten samples."""
     antithetic, independent = (

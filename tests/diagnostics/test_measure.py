@@ -76,6 +76,19 @@ def test_bias_is_found():
     assert readings["mean_field"].bias_norm == pytest.approx(np.linalg.norm(expected))
 
 
+def test_a_baseline_of_the_same_key_is_told():
+    def same_key(f):
+        def estimate(key, q):
+            b = jax.lax.stop_gradient(f(q.sample(key)))
+            return jd.reinforce(f, baseline=b)(key, q)
+
+        return estimate
+
+    names = {"same_key": same_key, "mean_field": jd.mean_field, "fine": jd.reinforce}
+    (note,) = measure(names, num_gradients=100).notes
+    assert note.startswith("same_key is zero for every key, and the oracle is not. A")
+
+
 def test_calls_of_f_are_counted():
     expected = {
         "reinforce": (jd.reinforce, 1),
@@ -90,6 +103,7 @@ def test_calls_of_f_are_counted():
         assert reading.variance_times_calls == calls * reading.total_variance
 
 
+@pytest.mark.thorough
 def test_chunks_change_nothing_but_memory():
     whole = measure({"loo": loo}, num_gradients=100)
     for chunk_size in (7,):
@@ -141,6 +155,7 @@ def test_a_coordinate_without_gradient_is_no_noise():
     assert reading.mean_signal_to_noise == reading.signal_to_noise[:2].mean()
 
 
+@pytest.mark.thorough
 def test_a_random_oracle_counts_with_its_error():
     options = {"oracle": lambda f: loo(f, 10), "num_oracle_gradients": 4000}
     result = measure({"loo": loo}, num_gradients=1000, **options)
@@ -184,6 +199,7 @@ def test_without_an_oracle_there_is_no_bias():
         )
 
 
+@pytest.mark.thorough
 def test_estimates_are_measured_too():
     """Made already, so that nothing is known of f."""
     result = measure({"reinforce": jd.reinforce(cubic)}, f=None, oracle=jd.exact(cubic))

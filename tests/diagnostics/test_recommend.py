@@ -92,6 +92,11 @@ def test_the_transform_can_be_used_at_once(case):
             "construction",
         ),
         (BLACK_BOX, "JAX has no derivative of f (Pure callbacks do not support JVP)"),
+        (
+            jd.black_box(lambda z: np.float32(np.sum(z))),
+            "JAX has no derivative of f (Expected no derivative of a "
+            "jaxdiscrete.black_box)",
+        ),
     ],
 )
 def test_what_f_allows_is_a_reason(f, reason):

@@ -100,7 +100,7 @@ def test_categorical_samplers_agree_with_the_probabilities(sample):
 
 
 @pytest.mark.parametrize(
-    "num_classes", daily([1, 17, 50_000], [1, 2, 15, 16, 17, 1000, 50_000])
+    "num_classes", daily([1, 17], [1, 2, 15, 16, 17, 1000, 50_000])
 )
 def test_any_number_of_classes(num_classes):
     logits = jax.random.normal(jax.random.key(num_classes), (num_classes,))

@@ -119,6 +119,7 @@ def test_all_items_are_certain():
     assert_close(q.enumerate_support(), z[None])
 
 
+@pytest.mark.thorough
 def test_one_item_is_a_one_hot():
     q, one_hot = jd.Subset(MASKED, 1), jd.OneHotCategorical(MASKED)
     states = one_hot.enumerate_support()
@@ -220,6 +221,7 @@ def test_leave_one_out_is_unbiased():
     assert_unbiased(samples, exact_gradient(f, q))
 
 
+@pytest.mark.thorough
 def test_other_score_function_estimators_take_subsets():
     q = jd.Subset(LOGITS, 2)
     g = lambda z: (f(z), z)  # noqa: E731

@@ -29,6 +29,7 @@ def test_exact_names_what_it_needs():
         jd.exact(total)(KEY, BareSampler(jnp.zeros(2)))
 
 
+@pytest.mark.thorough
 def test_value_gradient_and_hessian_of_a_product():
     logits = jnp.array([0.3, -0.8])
 
@@ -42,6 +43,7 @@ def test_value_gradient_and_hessian_of_a_product():
         assert_close(transform(loss)(logits), transform(closed)(logits))
 
 
+@pytest.mark.thorough
 def test_pytrees_of_distributions():
     q = {"a": jd.Bernoulli(jnp.array(0.4)), "b": jd.OneHotCategorical(jnp.zeros(3))}
     f = lambda z: z["a"] * jnp.dot(z["b"], jnp.arange(3.0)) + 1.0  # noqa: E731

@@ -26,6 +26,7 @@ def coupled_f(z):
     return 3.0 * jnp.sum(jnp.outer(x, x) * weights) + jnp.exp(x[0] + x[3] - x[4])
 
 
+@pytest.mark.thorough
 def test_functions_that_are_sums_over_variables_have_no_variance():
     def additive(z):
         a = jnp.exp(z["a"]) * jnp.array([2.0, -1.0])
@@ -41,7 +42,9 @@ def test_functions_that_are_sums_over_variables_have_no_variance():
     [
         jd.Bernoulli(jnp.array([0.7])),
         jd.OneHotCategorical(jnp.array([0.5, -0.2, 0.1, -jnp.inf])),
-        jd.OneHotCategorical(jnp.array([[0.5]])),
+        pytest.param(
+            jd.OneHotCategorical(jnp.array([[0.5]])), marks=pytest.mark.thorough
+        ),
     ],
     ids=["bit", "categorical", "one class"],
 )
@@ -54,6 +57,7 @@ def test_one_variable_is_enumerated(q):
     np.testing.assert_allclose(samples, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_it_is_reinforce_given_the_other_variables():
     """For every variable the exact E[f(z) grad log q(z) | the other variables]."""
     estimate = jd.local_expectation(lambda z: (coupled_f(z), z), has_aux=True)
@@ -92,6 +96,7 @@ def test_variance_is_at_most_that_of_reinforce():
     assert np.all(ours[:, -1] == 0)  # the masked class
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("chunk_size", daily([2], [None, 2]))
 def test_measure_valued_is_the_local_expectation_of_bits(chunk_size):
     ours = gradient_samples(

@@ -138,6 +138,7 @@ def test_f_at_impossible_states_counts_for_nothing(name):
     assert_close((value, gradient), expected, rtol=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dtype", ["bfloat16"])
 def test_samples_and_values_of_low_precision(dtype):
     q = jd.OneHotCategorical(jnp.array([[0.3, -0.7, -jnp.inf], [0.0, 1.0, 2.0]], dtype))

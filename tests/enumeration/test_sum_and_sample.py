@@ -41,6 +41,7 @@ def test_partial_enumeration_has_the_variance_of_its_rest():
         np.testing.assert_allclose(samples.var(axis=0).sum(), expected, rtol=0.05)
 
 
+@pytest.mark.thorough
 def test_sum_and_sample_has_the_variance_of_its_rest():
     p = toy(0.0)[0]
     law = set_probabilities(p, 0.0)

@@ -81,6 +81,7 @@ def test_the_law_of_leave_one_out_is_what_samples_say():
     )
 
 
+@pytest.mark.thorough
 def test_unordered_set_has_the_variance_of_its_law():
     estimate = jd.unordered_set(distance, num_samples=4)
     samples = gradient_samples(estimate, jd.Bernoulli(jnp.zeros(3)), num=50_000)

@@ -59,7 +59,7 @@ PER_DECISION, WHOLE_SEQUENCE = jd.per_decision_weights, jd.whole_sequence_weight
 @pytest.mark.parametrize(
     ("name", "weights"),
     daily(
-        [("baseline", PER_DECISION), ("relax", WHOLE_SEQUENCE)],
+        [("baseline", PER_DECISION)],
         list(itertools.product(MAIN, [PER_DECISION, WHOLE_SEQUENCE])),
     ),
 )
@@ -118,6 +118,7 @@ def acting(model, key, *args):
     return actions
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "weights"),
     daily(

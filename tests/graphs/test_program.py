@@ -303,6 +303,7 @@ def test_one_call_is_one_decision(what, is_compiled):
     np.testing.assert_allclose(gradients, expected, rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_conditionals_and_loops_of_python():
     """Outside of jit decisions are known: each draws as many more as it is told."""
 

@@ -5,6 +5,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxdiscrete as jd
 from tests.graphs.problems import BINARY, exact_gradient_of, expected_cost, gradients
@@ -127,6 +128,7 @@ def expected_gradient(weigh):
     return jax.jit(jax.vmap(one))(pairs).sum(axis=0)
 
 
+@pytest.mark.thorough
 def test_whole_sequence_weights_are_exact_and_others_are_biased():
     """The enumeration of what the loss of a group has for a gradient."""
     exact = exact_gradient_of(expected, THETA)

@@ -63,6 +63,7 @@ def test_rollouts_are_centred_by_the_others():
     assert total_variance(joint)[0] < 0.8 * total_variance(single)[0] / 3.0
 
 
+@pytest.mark.thorough
 def test_chunks_give_the_same_gradients():
     at_once, in_chunks = (
         jax.jit(
@@ -75,6 +76,7 @@ def test_chunks_give_the_same_gradients():
     assert_close(at_once, in_chunks, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_whole_sequence_credit_is_unbiased_with_more_variance():
     centred = loss_of_chain(
         lambda f: jd.reinforce(f, baseline=17.0), credit=jd.whole_sequence

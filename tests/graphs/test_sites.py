@@ -10,7 +10,7 @@ from tests.graphs.problems import TRAINED, trained
 from tests.helpers.parameters import daily
 
 
-@pytest.mark.parametrize("name", daily(["nvil", "relax_rebar", "muprop"], TRAINED))
+@pytest.mark.parametrize("name", daily(["nvil", "muprop"], TRAINED))
 def test_the_training_signal_is_that_of_the_own_site(name, x64):
     """Finite differences of the second moment of every site's own gradient."""
     keys = jax.random.split(jax.random.key(3), 32)

@@ -57,6 +57,7 @@ def test_linear_functions_have_no_variance_at_scale_one():
     np.testing.assert_allclose(samples, expected, atol=5e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("num_samples", daily([2], [2, 5]))
 def test_nearly_linear_functions_have_less_variance_than_leave_one_out(num_samples):
     ours = jd.double_cv(smooth, num_samples=num_samples, scale=1.0)
@@ -86,6 +87,7 @@ def test_it_is_the_formula_of_its_docstring():
     np.testing.assert_allclose(gradient.logits, expected, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_one_scale_a_latent_trains_entry_by_entry():
     keys = jax.random.split(KEY, 64)
     scale = {"a": jnp.array([1.0, 0.5, 0.2]), "b": jnp.array([0.8, -0.4])}
@@ -133,6 +135,7 @@ def disarm_of(scale):
     return jd.disarm(toy)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("make", "factor"),
     daily(
@@ -150,6 +153,7 @@ def test_published_variance_at_the_start_of_the_toy(make, factor):
     assert abs(samples.var(axis=0).mean() / expected - 1.0) < 4.5 * 0.01
 
 
+@pytest.mark.thorough
 def test_the_toy_ends_as_published():
     """After 2000 steps .2510 for double_cv, .2505 for leave-one-out, .25055 DisARM."""
 

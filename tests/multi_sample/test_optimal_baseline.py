@@ -33,6 +33,13 @@ def test_optimal_baseline_is_the_leave_one_out_ratio_of_its_docstring():
     assert_close(gradient.logits, expected, rtol=1e-4)
 
 
+def test_equal_values_have_no_gradient():
+    constant = lambda z: jnp.float32(1e6 + 0.1) + 0.0 * z.sum()  # noqa: E731
+    estimate = jd.reinforce_optimal_baseline(constant, num_samples=4)
+    gradient = jax.vmap(jax.grad(estimate, 1), (0, None))(jax.random.split(KEY, 10), Q)
+    assert not gradient.logits.any()
+
+
 def test_zero_scores_fall_back_to_the_mean_of_the_others():
     q = jd.Bernoulli(jnp.array([1e4]))
     estimate = jd.reinforce_optimal_baseline(lambda z: z[0], num_samples=3)

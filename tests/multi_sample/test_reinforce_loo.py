@@ -44,6 +44,7 @@ def test_group_mean_would_shrink_the_gradient():
     assert np.all(np.abs(mean - 0.5 * exact) > 0.3 * np.abs(exact))
 
 
+@pytest.mark.thorough
 def test_a_recurrent_sampler_keeps_one_copy_of_its_weights():
     """A sampler with sample and log_prob, vmapped, without per-example gradients."""
     size, length, batch = 64, 8, 128

@@ -51,6 +51,7 @@ def rao_batches():
     return {0: batches_of(coupled, 0)} | {k: of(k, k) for k in (1, 2, 8)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("num_noise", [1, 8])
 def test_gumbel_rao_has_the_mean_of_straight_through_gumbel_softmax(
     rao_batches, num_noise

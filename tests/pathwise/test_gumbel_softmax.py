@@ -77,6 +77,7 @@ def test_sample_gumbel_softmax_matches_the_transform():
         assert_close(slopes[0], slopes[1])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("num_classes", [2, 3, 5])
 def test_density_is_log_convex_up_to_the_critical_temperature(num_classes):
     """On a line through the simplex, by second differences of the log-density."""

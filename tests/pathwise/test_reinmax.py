@@ -25,9 +25,13 @@ def quadratic(z):
 @pytest.mark.parametrize(
     ("transform", "q"),
     [
-        (jd.half_estimator, jd.Bernoulli(jnp.linspace(-1.0, 1.5, 6))),
+        pytest.param(
+            jd.half_estimator,
+            jd.Bernoulli(jnp.linspace(-1.0, 1.5, 6)),
+            marks=pytest.mark.thorough,
+        ),
         (jd.reinmax, jd.Bernoulli(jnp.linspace(-1.0, 1.5, 6))),
-        (jd.reinmax, Q),
+        pytest.param(jd.reinmax, Q, marks=pytest.mark.thorough),
     ],
 )
 def test_second_order_estimators_are_exact_for_quadratics(transform, q):
@@ -44,6 +48,7 @@ def test_half_estimator_halves_the_slope_and_divides_by_the_probability():
     assert_close(gradient.logits, expected)
 
 
+@pytest.mark.thorough
 def test_reinmax_is_the_half_estimator_for_binary_variables():
     keys = jax.random.split(KEY, 100)
     for q in (B, EXTREME):
@@ -73,6 +78,32 @@ def test_reinmax_is_its_matrix(temperature):
     expected = jnp.einsum("nij,nj->ni", matrices, jax.grad(slopes)(z))
     assert value == slopes(z)
     assert_close(gradient.logits, expected)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_two_classes_are_the_matrix_of_two_classes(own):
+    """From log-odds, of the distribution's own or from its table."""
+
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Bits:
+        bits: jd.Bernoulli
+
+        def __getattr__(self, name):
+            if name == "log_odds" and not own:
+                raise AttributeError(name)
+            return getattr(self.bits, name)
+
+    q = Bits(jd.Bernoulli(jnp.array([0.7, -1.2, -jnp.inf])))
+    temperature = jnp.array([0.6, 1.4, 0.5])
+    weights = jnp.array([2.0, -1.0, 3.0])
+    estimate = jd.reinmax(lambda z: jnp.dot(z, weights), temperature=temperature)
+    gradient = jax.grad(estimate, 1)(KEY, q).bits.logits
+    z = q.sample(KEY)
+    first = jax.nn.sigmoid(q.bits.logits)
+    second = 0.5 * (jax.nn.sigmoid(q.bits.logits / temperature) + z)
+    expected = 2.0 * second * (1.0 - second) - 0.5 * first * (1.0 - first)
+    assert_close(gradient, expected * weights)
 
 
 @pytest.mark.parametrize(

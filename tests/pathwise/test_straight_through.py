@@ -126,6 +126,7 @@ def test_gapped_puts_the_drawn_class_a_gap_above_the_others():
         assert_close(rows, np.broadcast_to(expected, rows.shape))
 
 
+@pytest.mark.thorough
 def test_gapped_treats_a_bit_as_two_classes():
     """The softmax over logits (0, a) is the sigmoid of a."""
     gap, t = 1.0, 0.6

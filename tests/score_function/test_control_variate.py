@@ -29,7 +29,7 @@ def mean(q, t=1.0):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.thorough),
         {"scale": 0.0},
         {"scale": {"bits": jnp.array([0.7, -2.0]), "classes": 0.5}, "baseline": 3.0},
     ],
@@ -45,6 +45,7 @@ def test_the_mean_over_every_sample_is_the_exact_gradient(options):
     assert np.all(gradients.std(axis=0) > 0.1)
 
 
+@pytest.mark.thorough
 def test_a_control_that_is_f_leaves_no_variance():
     estimate = jd.control_variate(
         f, lambda z: f(z), lambda q: jd.exact(f)(KEY, q), scale=1.0

@@ -72,6 +72,7 @@ def test_hessian_is_unbiased(which, baseline):
     assert_unbiased(mean_and_error(hessian), exact.ravel())
 
 
+@pytest.mark.thorough
 def test_forward_and_reverse_mode_agree():
     estimate = jd.dice(f, baseline=3.0)
 
@@ -127,6 +128,7 @@ def test_third_derivative_is_unbiased():
     assert_unbiased(mean_and_error(sample, num=2_000_000), exact.reshape(1))
 
 
+@pytest.mark.thorough
 def test_a_hierarchy_of_estimates_has_an_unbiased_hessian():
     """The box of the first layer multiplies what the second one returns."""
 

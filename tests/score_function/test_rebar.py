@@ -1,5 +1,6 @@
 """REBAR: its limits, its variance, and what trains it."""
 
+import functools
 import itertools
 
 import jax
@@ -16,6 +17,7 @@ KEY = jax.random.key(0)
 TWO = jd.Bernoulli(jnp.array([0.3, -0.8]))
 
 
+@pytest.mark.thorough
 def test_variance_of_rebar_on_the_published_toy():
     """t = .45 at theta = .1: the modified relaxation gains, the plain one does not."""
     q = jd.Bernoulli(jnp.log(jnp.array([0.1 / 0.9])))
@@ -65,6 +67,13 @@ def test_rebar_tends_to_muprop_at_high_temperature(q):
     expected = (f(z) - f(m)) * score
     assert_close(value, f(z))
     assert_close(gradient.logits, expected, atol=1e-3)
+
+
+def test_relaxed_f_returns_one_scalar():
+    for transform in (functools.partial(jd.rebar, temperature=0.5), jd.muprop):
+        estimate = transform(jnp.sum, relaxed_f=lambda z: None)
+        with pytest.raises(TypeError, match="relaxed_f to return one real scalar, got"):
+            estimate(jax.random.key(0), TWO)
 
 
 def test_relaxed_f_replaces_f_in_the_control_variate():

@@ -26,6 +26,7 @@ def nothing(z):
     return 0.0 * critic(z)
 
 
+@pytest.mark.thorough
 @both_noises
 def test_rebar_and_relax_are_parts_of_relax_rebar(noise):
     options = {"temperature": 0.6, "conditional_noise": noise}
@@ -91,6 +92,7 @@ def test_the_critic_reads_its_arguments_stopped():
     np.testing.assert_allclose(to_t, f(z), rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_trained_critic_takes_variance():
     """By the gradient that it gets beside the model; f has no derivative at all."""
     weights = jnp.zeros(4)

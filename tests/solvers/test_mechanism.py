@@ -43,6 +43,7 @@ def test_gradient_to_arguments_and_closures_of_f_is_pathwise(transform):
         assert_close(gradient, jax.jit(jax.grad(mean_at))(jnp.array(1.3), z))
 
 
+@pytest.mark.thorough
 @both
 def test_an_estimator_inside_f_keeps_its_gradient(transform):
     """f is evaluated once, for its value and for its derivative in z."""
@@ -111,6 +112,7 @@ def test_low_precision_scores_are_perturbed_in_float32(transform, dtype):
     assert_close(gradient, expected, rtol=2e-2, atol=2e-2)
 
 
+@pytest.mark.thorough
 @both
 def test_double_precision(transform, x64):
     theta = {"a": jnp.array(THETA, jnp.float64), "b": jnp.zeros(2, jnp.float32)}
@@ -177,6 +179,7 @@ def test_scale_and_step_receive_no_gradient():
     assert jax.jit(jax.grad(lambda s: imle(curved, step_size=s)(KEY, THETA)))(1.5) == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("solver", daily([two_best], [best, two_best]))
 @both
 def test_descent_finds_the_cheapest_decision(transform, solver):

@@ -12,6 +12,7 @@ from tests.helpers.trees import assert_close
 from tests.solvers.problems import KEY, THETA, curved, linear, perturbed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("noise_scale", [1.0, jnp.array(0.7)])
 def test_perturbed_optimizer_is_unbiased_for_linear_objectives(noise_scale):
     """Argmax with Gumbel noise is a sample of the categorical."""

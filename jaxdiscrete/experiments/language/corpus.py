@@ -24,7 +24,7 @@ class Corpus(Protocol):
 
     @property
     def title(self) -> str:
-        """What it is, for reports."""
+        """The name in reports."""
         ...
 
     @property
@@ -39,7 +39,7 @@ class Corpus(Protocol):
 
     @property
     def ends(self) -> bool:
-        """Whether word 0 ends a sentence."""
+        """True where word 0 ends a sentence."""
         ...
 
     def metrics(

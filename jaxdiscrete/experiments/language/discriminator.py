@@ -58,7 +58,7 @@ class Discriminator:
         return jnp.zeros(self.hidden), jnp.zeros(self.hidden)
 
     def judge(self, params: Params, carry: Carry, word: jax.Array) -> Any:
-        """What a word adds to the log-odds, and the carry behind it.
+        """The log-odds that a word adds, and the carry behind it.
 
         Args:
           params: of the discriminator.

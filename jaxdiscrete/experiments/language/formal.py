@@ -21,7 +21,7 @@ class FormalCorpus(OfText):
     def metrics(
         self, model: LanguageModel, params: Params, key: jax.Array, num: int
     ) -> Metrics:
-        """What a model makes of every sentence of the language, without samples.
+        """The probabilities of all sentences of the language, without samples.
 
         Args:
           model: that is judged.
@@ -44,7 +44,7 @@ class FormalCorpus(OfText):
     def final_metrics(
         self, model: LanguageModel, params: Params, key: jax.Array, num: int
     ) -> dict[str, float]:
-        """As :meth:`metrics`."""
+        """Those of :meth:`metrics`."""
         found = self.metrics(model, params, key, num)
         return {name: float(value) for name, value in found.items()}
 

@@ -28,7 +28,7 @@ MODEL = LanguageModel(
 )
 #: Whole batches of 64 in the 10,000 sentences of the authors' code.
 NUM_SENTENCES = 9_984
-#: Of the sentences, the same ones for every run.
+#: The seed of the sentences, the same ones for every run.
 _SEED = 0
 #: Names of the cell's gates and of the candidate in the files and in the network.
 _GATES = {"i": "i", "f": "f", "og": "o", "c": "g"}
@@ -89,7 +89,7 @@ class OracleCorpus:
     def final_metrics(
         self, model: LanguageModel, params: Params, key: jax.Array, num: int
     ) -> dict[str, float]:
-        """As :meth:`metrics`, with the standard error of the samples' mean.
+        """Those of :meth:`metrics`, with the standard error of the samples' mean.
 
         Args:
           model: that is judged.

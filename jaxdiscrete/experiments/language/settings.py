@@ -1,4 +1,4 @@
-"""What a file says of a language model and of its language."""
+"""The keys of a language model and of its language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tasks on sentences share: data, batches, and judgements as metrics."""
+"""The common part of tasks on sentences: data, batches, and judgements as metrics."""
 
 from __future__ import annotations
 

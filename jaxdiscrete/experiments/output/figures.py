@@ -95,8 +95,8 @@ def save_picture(path: Path, picture: Picture, shape: tuple[int, int]) -> None:
     cells[:, 1:, :, 1:] = images.swapaxes(1, 2)
     mosaic = cells.reshape(rows * (height + 1), columns * (width + 1))
     mosaic = np.pad(mosaic, ((0, 1), (0, 1)), constant_values=np.nan)
-    figure = Figure(figsize=(0.7 * columns + 1.2, 0.7 * rows + 0.7))
-    ax = figure.subplots()
+    figure = Figure(figsize=(0.7 * columns, 0.7 * rows))
+    ax = figure.add_axes((0, 0, 1, 1))
     colours = matplotlib.colormaps["gray_r"].with_extremes(bad="0.6")
     ax.imshow(mosaic, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
@@ -105,9 +105,9 @@ def save_picture(path: Path, picture: Picture, shape: tuple[int, int]) -> None:
         centres = (np.arange(rows) + 0.5) * (height + 1)
         ax.set_yticks(centres, picture.labels)
         ax.tick_params(length=0)
-    figure.suptitle(picture.title, fontsize=11)
-    figure.tight_layout(pad=0.4, rect=(0, 0, 1, 0.98))
-    _save(path, figure)
+    ax.set_title(picture.title, fontsize=11)
+    # The images fill the figure, and the file grows by the room that words take.
+    _save(path, figure, bbox_inches="tight", pad_inches=0.08)
 
 
 def save_curves(
@@ -298,7 +298,7 @@ def _svg(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _save(path: Path, figure: Figure) -> None:
+def _save(path: Path, figure: Figure, **options: Any) -> None:
     FigureCanvasAgg(figure)
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=130)
+        figure.savefig(temporary, dpi=130, **options)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.output import lock
 from jaxdiscrete.experiments.settings.fields import flatten
 
 CONFIG_FILE = "config.json"
@@ -18,6 +19,7 @@ METRICS_FILE = "metrics.jsonl"
 SUMMARY_FILE = "summary.json"
 #: What a resumed run may change: training for longer.
 RESUMABLE_KEYS = frozenset({"training.num_steps"})
+_OF_LOCKS = (lock.LOCK_FILE, lock.HOLDER_FILE)
 _IN_EVERY_ROW = ("step", "loss", "steps_per_second", "seconds")
 
 
@@ -126,10 +128,11 @@ def read_metrics(
     return rows
 
 
+@contextlib.contextmanager
 def open_folder(
     folder: Path, config: dict[str, Any], *, resume: bool, overwrite: bool
-) -> None:
-    """Creates a run's folder, or takes up or replaces an existing one.
+) -> Iterator[None]:
+    """Creates a run's folder, or takes up or replaces an existing one, and holds it.
 
     Args:
       folder: of the run.
@@ -137,14 +140,18 @@ def open_folder(
       resume: go on with the run in the folder.
       overwrite: delete the run in the folder.
 
+    Yields:
+      Nothing; no other process writes to the folder meanwhile.
+
     Raises:
       UsageError: if the folder exists and neither flag is given, both are, the
-        folder holds no run, or a resumed run had other settings.
+        folder holds no run, a resumed run had other settings, or another process
+        writes to it.
     """
     if resume and overwrite:
         raise UsageError("Expected --resume or --overwrite, got both. Choose one.")
     if resume:
-        _check_same_settings(folder, config)
+        _read_settings(folder)
     elif overwrite and folder.exists():
         if folder.is_symlink():
             raise UsageError(
@@ -157,11 +164,8 @@ def open_folder(
                 f"{CONFIG_FILE}, which --overwrite does not delete. "
                 + _remedy_without_config(folder)
             )
-        if folder.is_dir():
-            shutil.rmtree(folder)
     try:
-        # Creating the folder is what claims it, also between processes.
-        folder.mkdir(parents=True, exist_ok=resume)
+        folder.mkdir(parents=True, exist_ok=resume or (overwrite and folder.is_dir()))
     except FileExistsError:
         if not folder.is_dir():
             raise UsageError(
@@ -182,14 +186,33 @@ def open_folder(
             f"Expected to create the folder {folder}, got: {error}. Choose another "
             "--output-dir."
         ) from None
-    write_json(folder / CONFIG_FILE, config)
+    with lock.held(folder):
+        if resume:
+            _check_same_settings(folder, config)
+        elif overwrite:
+            _empty(folder)
+        write_json(folder / CONFIG_FILE, config)
+        yield
+
+
+def _empty(folder: Path) -> None:
+    """Deletes what is in a folder, and not its lock: others wait for that file."""
+    for path in folder.iterdir():
+        if path.name in _OF_LOCKS:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _is_of_a_run(folder: Path) -> bool:
     """Tells whether a folder holds a run, or one that was stopped as it began."""
     has_config = (folder / CONFIG_FILE).exists()
     temporary = f".{Path(CONFIG_FILE).stem}."
-    return has_config or all(p.name.startswith(temporary) for p in folder.iterdir())
+    return has_config or all(
+        p.name.startswith(temporary) or p.name in _OF_LOCKS for p in folder.iterdir()
+    )
 
 
 def _remedy_without_config(folder: Path) -> str:
@@ -200,10 +223,10 @@ def _remedy_without_config(folder: Path) -> str:
     return "Delete the folder yourself, or choose another --output-dir."
 
 
-def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
+def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     try:
-        before = flatten(json.loads(path.read_text(encoding="utf-8")))
+        return flatten(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UsageError(
             f"Expected a run in {folder} to resume, got no {CONFIG_FILE} there. "
@@ -214,7 +237,10 @@ def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
             f"Expected settings in {path}, got a file that cannot be read ({error}). "
             "Start again with --overwrite."
         ) from None
-    now = flatten(config)
+
+
+def _check_same_settings(folder: Path, config: dict[str, Any]) -> None:
+    path, before, now = folder / CONFIG_FILE, _read_settings(folder), flatten(config)
     length = "training.num_steps"
     if not isinstance(before.get(length, 0), int):
         raise UsageError(

@@ -98,7 +98,7 @@ def results_page(results: Sequence[Result]) -> str:
 
 
 def _section(result: Result, anchor: str) -> Section:
-    seeds = ", ".join(map(str, result.seeds))
+    seeds, spent = ", ".join(map(str, result.seeds)), result.cpu_seconds
     facts = {
         "Paper": result.paper,
         "Where in the paper": result.where,
@@ -108,6 +108,7 @@ def _section(result: Result, anchor: str) -> Section:
         "Claims": _claims(tally([result])),
         "Device": result.device,
         "Wall time": duration(result.wall_seconds),
+        "CPU time": "" if spent is None else duration(spent),
     }
     parts = {
         "Published against measured": tables.published(result),

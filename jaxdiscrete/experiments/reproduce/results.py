@@ -109,6 +109,8 @@ class Result:
     """Paths of PNG files by title, on the machine of the run."""
     texts: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """Samples of text by run."""
+    cpu_seconds: float | None = None
+    """User and system time of all cores, None where a part was there already."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,9 +115,11 @@ def run(
     if before is not None:
         screen.print(f"{name}: nothing to do")
         return before
+    is_new = not place.exists()
     place.mkdir(parents=True, exist_ok=True)
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     measured = measure(experiment, place, screen, short=short)
+    is_whole = is_new and not measured.seconds_before
     result = Result(
         experiment=name,
         paper=experiment.claim.paper,
@@ -141,6 +143,7 @@ def run(
         shared_trajectory=measured.shared_trajectory,
         images=measured.images,
         texts=measured.texts,
+        cpu_seconds=time.process_time() - begin_cpu if is_whole else None,
     )
     write_result(place, settings, result)
     return result

@@ -46,27 +46,23 @@ def compare(
     # What any of them cannot use is said before a folder is made and others train.
     for config in configs.values():
         make_task(config)
-    files.open_folder(
-        folder,
-        {name: dataclasses.asdict(config) for name, config in configs.items()},
-        resume=resume,
-        overwrite=overwrite,
-    )
-    summaries = [
-        train_or_continue(config, folder / name, screen)
-        for name, config in configs.items()
-    ]
-    summaries.sort(key=lambda summary: rank(summary.metrics))
-    last = max(summary.steps for summary in summaries)
-    figures.save_curves(
-        folder / "comparison.png",
-        {s.run: files.read_metrics(folder / s.run, last) for s in summaries},
-        f"{summaries[0].dataset}: estimators from best to worst",
-    )
-    folders = {s.run: folder / s.run for s in summaries}
-    for path in sorted(next(iter(folders.values())).glob("*.npz")):
-        side_by_side.join(path.stem, folders, folder)
-    codec.write(folder / "comparison.json", summaries)
+    settings = {name: dataclasses.asdict(config) for name, config in configs.items()}
+    with files.open_folder(folder, settings, resume=resume, overwrite=overwrite):
+        summaries = [
+            train_or_continue(config, folder / name, screen)
+            for name, config in configs.items()
+        ]
+        summaries.sort(key=lambda summary: rank(summary.metrics))
+        last = max(summary.steps for summary in summaries)
+        figures.save_curves(
+            folder / "comparison.png",
+            {s.run: files.read_metrics(folder / s.run, last) for s in summaries},
+            f"{summaries[0].dataset}: estimators from best to worst",
+        )
+        folders = {s.run: folder / s.run for s in summaries}
+        for path in sorted(next(iter(folders.values())).glob("*.npz")):
+            side_by_side.join(path.stem, folders, folder)
+        codec.write(folder / "comparison.json", summaries)
     return summaries
 
 

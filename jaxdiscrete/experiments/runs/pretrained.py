@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 from rich.console import Console
 
-from jaxdiscrete.experiments.output import codec, kept
+from jaxdiscrete.experiments.output import codec, kept, lock
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.records import RunSummary
 from jaxdiscrete.experiments.settings.fields import flatten
@@ -59,7 +57,8 @@ def find_or_train(
       RunError: as ``train``.
     """
     place = run_folder(config)
-    with _claimed(place):
+    # A killed process holds nothing.
+    with lock.waited_for(kept.open_kept() / f".{place.name}.lock"):
         summary = finished(place, config)
         if summary is None:
             screen.print(f"{config.model.task}: trained once, kept in {place}")
@@ -86,12 +85,3 @@ def finished(place: Path, config: Config) -> RunSummary | None:
     except (OSError, ValueError):
         return None
     return summary if before == flatten(config) else None
-
-
-@contextlib.contextmanager
-def _claimed(place: Path) -> Iterator[None]:
-    """Waits until no other process works on a folder; a killed one claims nothing."""
-    lock = kept.open_kept() / f".{place.name}.lock"
-    with lock.open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

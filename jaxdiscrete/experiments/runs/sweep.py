@@ -120,17 +120,13 @@ def run(
     shapes = jax.eval_shape(lambda: step.init(task))
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(shapes))
     together = max(1, min(len(runs), memory_limit // size))
-    files.open_folder(
-        folder,
-        {"config": dataclasses.asdict(config), "runs": [p.name for p in runs]},
-        resume=False,
-        overwrite=overwrite,
-    )
+    settings = {"config": dataclasses.asdict(config), "runs": [p.name for p in runs]}
     results = []
-    for start in range(0, len(runs), together):
-        group = runs[start : start + together]
-        results += _train_group(task, group, folder, screen)
-    codec.write(folder / "sweep.json", results)
+    with files.open_folder(folder, settings, resume=False, overwrite=overwrite):
+        for start in range(0, len(runs), together):
+            group = runs[start : start + together]
+            results += _train_group(task, group, folder, screen)
+        codec.write(folder / "sweep.json", results)
     return results
 
 

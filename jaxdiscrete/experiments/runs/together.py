@@ -157,22 +157,21 @@ def train_seeds(
         seeded = at_config(task, dataclasses.replace(config, seed=seed))
         mine = jax.tree.map(lambda x, i=i: x[i], state._replace(step=None))
         mine = mine._replace(step=state.step)
-        files.open_folder(
-            folder, dataclasses.asdict(seeded.config), resume=False, overwrite=True
-        )
-        files.write_metrics(folder, _with_speed(rows[i]))
-        summaries[seed] = RunSummary(
-            run=folder.name,
-            estimator=config.estimator.name,
-            dataset=task.title,
-            steps=int(state.step),
-            seconds=rows[i][-1]["seconds"] / len(folders),
-            metrics=seeded.final_metrics(mine, rows[i]),
-        )
-        for name, picture in seeded.pictures(mine).items():
-            side_by_side.save(folder / f"{name}.png", picture, seeded.image_shape)
-        files.write_texts(folder, seeded.texts(mine))
-        codec.write(folder / files.SUMMARY_FILE, summaries[seed])
+        settings = dataclasses.asdict(seeded.config)
+        with files.open_folder(folder, settings, resume=False, overwrite=True):
+            files.write_metrics(folder, _with_speed(rows[i]))
+            summaries[seed] = RunSummary(
+                run=folder.name,
+                estimator=config.estimator.name,
+                dataset=task.title,
+                steps=int(state.step),
+                seconds=rows[i][-1]["seconds"] / len(folders),
+                metrics=seeded.final_metrics(mine, rows[i]),
+            )
+            for name, picture in seeded.pictures(mine).items():
+                side_by_side.save(folder / f"{name}.png", picture, seeded.image_shape)
+            files.write_texts(folder, seeded.texts(mine))
+            codec.write(folder / files.SUMMARY_FILE, summaries[seed])
     return summaries
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from jaxdiscrete.experiments.errors import UsageError
-from jaxdiscrete.experiments.output import codec, figures, side_by_side
+from jaxdiscrete.experiments.output import codec, figures, lock, side_by_side
 from jaxdiscrete.experiments.output import folder as files
 from jaxdiscrete.experiments.output.events import EventFile
 from jaxdiscrete.experiments.output.progress import describe
@@ -56,10 +56,16 @@ def train(
       RunError: if a value is not finite.
     """
     task = prepare(config, screen, placement)
-    if placement.is_writer:
-        files.open_folder(
-            folder, dataclasses.asdict(config), resume=resume, overwrite=overwrite
-        )
+    if not placement.is_writer:
+        return _train(task, folder, screen, resume=resume)
+    settings = dataclasses.asdict(config)
+    with files.open_folder(folder, settings, resume=resume, overwrite=overwrite):
+        return _train(task, folder, screen, resume=resume)
+
+
+def _train(task: Task, folder: Path, screen: Console, *, resume: bool) -> RunSummary:
+    """As :func:`train`, in a folder that is held."""
+    config, placement = task.config, task.placement
     rows: list[Row] = []
     if resume:
         like = jax.eval_shape(lambda: step.init(task))
@@ -167,6 +173,7 @@ def _train_blocks(
             # Before the checkpoint: a resumed run drops lines that are beyond it,
             # and could not invent lines that are missing.
             if is_writer:
+                lock.check_held(folder)
                 files.write_metrics(folder, rows)
             is_due = len(rows) % settings.blocks_per_checkpoint == 0
             if is_writer and (is_due or block.step >= settings.num_steps):

@@ -149,15 +149,11 @@ def compare(
     # What any of them cannot use is said before a folder is made.
     for config in configs.values():
         make_task(config)
-    files.open_folder(
-        folder,
-        {name: dataclasses.asdict(c) for name, c in configs.items()},
-        resume=False,
-        overwrite=overwrite,
-    )
+    settings = {name: dataclasses.asdict(c) for name, c in configs.items()}
     steps = configs[driver].num_steps
-    measured = measure(configs, driver, steps, num_seeds, screen)
-    codec.write(folder / "trajectory.json", measured)
+    with files.open_folder(folder, settings, resume=False, overwrite=overwrite):
+        measured = measure(configs, driver, steps, num_seeds, screen)
+        codec.write(folder / "trajectory.json", measured)
     return measured
 
 

@@ -12,6 +12,7 @@ from tensorboardX.proto.event_pb2 import Event
 from jaxdiscrete.experiments.cli import main
 from jaxdiscrete.experiments.commands import train as command
 from jaxdiscrete.experiments.errors import UsageError
+from jaxdiscrete.experiments.output.lock import LOCK_FILE
 from tests.experiments.commands.helpers import (
     PNG,
     TIMES,
@@ -62,7 +63,8 @@ def test_train_writes_every_file(configs, finished):
     for name in ("samples", "reconstructions", "curves"):
         assert (finished / f"{name}.png").read_bytes()[:8] == PNG
     assert int(restore(configs, finished).step) == 8
-    assert not [p for p in finished.iterdir() if p.name.startswith(".")]
+    hidden = {p.name for p in finished.iterdir() if p.name.startswith(".")}
+    assert hidden <= {LOCK_FILE}
 
 
 def read_events(path):

@@ -42,10 +42,10 @@ def run_names(path):
 def every_run():
     """All runs; one per file is not slow, by turns, so that all estimators occur.
 
-    Of those the first of every task is tested every day, but for one that takes long
-    and is trained in tests of its own.
+    Of those the first of every task is tested every day, but for those that take long
+    and are trained in tests of their own.
     """
-    runs, seen = [], {"semi_supervised"}
+    runs, seen = [], {"semi_supervised", "attention", "glimpses", "feature_selection"}
     for i, path in enumerate(CLAIMS):
         names = run_names(path)
         if "[grid]" in path.read_text("utf-8"):

@@ -9,7 +9,6 @@ import zipfile
 
 import numpy as np
 import pytest
-import scipy.io
 
 from jaxdiscrete.experiments.data import readers
 from jaxdiscrete.experiments.errors import UsageError
@@ -90,25 +89,6 @@ def test_npz_refuses_other_files_and_never_unpickles(tmp_path):
     assert not trap.exists()
 
 
-def test_mat_refuses_other_files(tmp_path):
-    path = tmp_path / "x.mat"
-    scipy.io.savemat(path, {"data": np.eye(2)}, do_compression=True)
-    assert readers.read_mat(path, ["data"])[0].tolist() == [[1, 0], [0, 1]]
-    good = path.read_bytes()
-    scipy.io.savemat(path, {"other": np.eye(2)})
-    other = path.read_bytes()
-    scipy.io.savemat(path, {"data": np.array([["a", 1]], object)})
-    cells = path.read_bytes()
-    # What MATLAB 7.3 writes behind its 128 bytes of text is HDF5.
-    newer = good[:124] + b"\0\x02IM" + b"\x89HDF"
-    for content in (b"", b"junk" * 99, good[:-5], other, cells, newer):
-        path.write_bytes(content)
-        with pytest.raises(UsageError, match=r"x\.mat to be a MATLAB file with data"):
-            readers.read_mat(path, ["data"])
-    with pytest.raises(UsageError, match=r"y\.mat to be a MATLAB file"):
-        readers.read_mat(tmp_path / "y.mat", ["data"])
-
-
 def test_drawings_refuse_other_files(tmp_path):
     path, rng = tmp_path / "x.zip", np.random.default_rng(0)
     write_drawings(path, np.zeros((1, 3, 8, 8), np.uint8), [(0, 0), (0, 1)], rng)
@@ -127,3 +107,91 @@ def test_packed_bits_of_another_width_are_refused():
     np.testing.assert_array_equal(readers.unpack_bits(packed, 13), bits)
     with pytest.raises(UsageError, match=r"uint8 \[n, 3\], got uint8 \[5, 2\]"):
         readers.unpack_bits(packed, 17)
+
+
+def encrypted(content):
+    """A zip whose members say that they need a password."""
+    changed = bytearray(content)
+    for signature, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = -1
+        while (start := content.find(signature, start + 1)) >= 0:
+            changed[start + at] |= 1
+    return bytes(changed)
+
+
+def declared(content, size):
+    """A zip whose one member says in the directory that it has another size."""
+    start = content.index(b"PK\x01\x02") + 24
+    return content[:start] + struct.pack("<I", size) + content[start + 4 :]
+
+
+def test_archives_that_are_encrypted_or_too_large_are_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, images=np.zeros(10_000))
+    good = path.read_bytes()
+    path.write_bytes(encrypted(good))
+    with pytest.raises(UsageError, match=r"x\.npz to be .*\(it is encrypted\)"):
+        readers.read_npz(path, ["images"])
+    path.write_bytes(declared(good, 600_000_000))
+    with pytest.raises(UsageError, match=r"\(it unpacks to 600,000,000 bytes\)"):
+        readers.read_npz(path, ["images"])
+    path.write_bytes(declared(good, 500))
+    with pytest.raises(UsageError, match=r"x\.npz to be"):
+        readers.read_npz(path, ["images"])
+    packed = tmp_path / "x.gz"
+    packed.write_bytes(gzip.compress(bytes(1 << 20), mtime=0) * 257)
+    with pytest.raises(UsageError, match="it unpacks to more than 268,435,456 bytes"):
+        readers.read_idx(packed)
+
+
+def test_drawings_that_are_too_large_are_refused(tmp_path):
+    path, rng = tmp_path / "x.zip", np.random.default_rng(0)
+    write_drawings(path, np.zeros((1, 1, 2000, 8), np.uint8), [(0, 0)], rng)
+    with pytest.raises(UsageError, match="a drawing of 8 x 2000 pixels"):
+        readers.read_drawings(path, 4, 1)
+
+
+def write_idx(path, rng):
+    path.write_bytes(gzip.compress(idx(size=500, content=rng.bytes(500)), mtime=0))
+
+
+def write_npz(path, rng):
+    with path.open("wb") as stream:
+        np.savez_compressed(stream, images=rng.integers(0, 9, 50))
+
+
+def write_npy(path, rng):
+    with path.open("wb") as stream:
+        np.save(stream, rng.normal(size=(2, 3)).astype(np.float32))
+
+
+def write_drawing(path, rng):
+    write_drawings(path, np.zeros((1, 1, 8, 8), np.uint8), [(0, 0)], rng)
+
+
+@pytest.mark.parametrize(
+    ("write", "read"),
+    [
+        (write_idx, readers.read_idx),
+        (write_npz, lambda path: readers.read_npz(path, ["images"])),
+        (write_npy, lambda path: readers.read_npy(path, (2, 3))),
+        (write_drawing, lambda path: readers.read_drawings(path, 4, 1)),
+    ],
+    ids=["idx", "npz", "npy", "drawings"],
+)
+def test_changed_bytes_are_refused_or_other_numbers(tmp_path, write, read):
+    path, rng, errors = tmp_path / "x", np.random.default_rng(0), []
+    write(path, rng)
+    read(path)
+    good = path.read_bytes()
+    for _ in range(300):
+        changed = bytearray(good)
+        for at in rng.integers(0, len(good), rng.integers(1, 4)):
+            changed[at] = rng.integers(256)
+        path.write_bytes(changed)
+        try:
+            read(path)
+        except UsageError as error:
+            errors.append(str(error))
+    assert len(errors) > 50
+    assert not any("\n" in error for error in errors)

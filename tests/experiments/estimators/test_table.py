@@ -41,7 +41,7 @@ def test_an_unknown_name_is_refused_with_those_there_are():
 @pytest.mark.parametrize(
     ("name", "expected"),
     daily(
-        [("relax_rebar", 2), ("disarm", 4), ("reinforce_baseline_at_ones", 2)],
+        [("disarm", 4), ("reinforce_baseline_at_ones", 2)],
         [
             ("reinforce", 1),
             ("rebar", 6),

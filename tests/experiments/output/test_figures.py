@@ -1,5 +1,6 @@
 """Files with images and curves."""
 
+import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -46,6 +47,16 @@ def test_images(tmp_path, drawn):
     assert np.isnan(shown[::3]).all()
     assert np.isnan(shown[:, ::5]).all()
     assert not np.isnan(shown[1:3, 1:5]).any()
+
+
+def test_no_label_or_title_is_cut(tmp_path):
+    path, images = tmp_path / "images.png", np.zeros((2, 1, 8))
+    names = ["straight_through_gumbel_softmax", "x"]
+    figures.save_picture(path, Picture(images, names, "A title " * 6), (2, 4))
+    shown = matplotlib.image.imread(path)[..., :3]
+    assert shown.min() < 0.5
+    for edge in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
+        assert (edge == 1.0).all()
 
 
 def test_one_run_shows_both_bounds(tmp_path, drawn):

@@ -175,6 +175,7 @@ def test_results_stand_beside_the_claim(first):
     assert inside.holds is False
     assert set(result.versions) >= {"python", "jax", "numpy", "jaxdiscrete"}
     assert result.wall_seconds > 0
+    assert result.cpu_seconds > 0
 
 
 def test_reports_and_summaries_are_written(first):
@@ -201,8 +202,12 @@ def test_results_are_put_together_again_from_what_is_there(copy, no_training):
     (copy / "out" / "paper" / "tiny" / "short" / "result.json").unlink()
     after = again(copy)
     assert after.wall_seconds > 0
+    assert before.cpu_seconds > 0
+    # Whoever reads what others measured does not know what they spent.
+    assert after.cpu_seconds is None
     # The paths of images are those of the copy.
-    same = {"wall_seconds": before.wall_seconds, "images": before.images}
+    known = ("wall_seconds", "cpu_seconds", "images")
+    same = {name: getattr(before, name) for name in known}
     assert dataclasses.replace(after, **same) == before
 
 
@@ -279,6 +284,7 @@ def test_unknown_published_keys_come_before_any_run(tmp_path, no_training):
         reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
 
 
+@pytest.mark.thorough
 def test_a_toy_is_run_like_any_other(tmp_path, trained):
     path = write_configs(tmp_path, TOY)
     result = reproduce.run(path, tmp_path / "out", tmp_path, SILENT, short=True)
@@ -304,6 +310,7 @@ def test_a_toy_is_run_like_any_other(tmp_path, trained):
     assert len(trained) == 2
 
 
+@pytest.mark.thorough
 def test_a_changed_setting_is_in_the_command_of_the_report(tmp_path):
     write_configs(tmp_path / "configs", TOY)
     assert main(command(tmp_path, "--training.num-steps", "20")) == 0

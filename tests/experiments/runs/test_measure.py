@@ -88,6 +88,7 @@ def test_a_run_is_measured_against_enumeration(trained, run, capsys):
         assert rows["gumbel_softmax"]["bias_norm"] > 0
 
 
+@pytest.mark.thorough
 def test_the_oracle_is_the_gradient_of_the_models_own_bound(trained):
     """Through the last layer's bias, which adds to the logits of every image."""
     config = load_runs(trained / "one.toml")["one"]
@@ -117,6 +118,7 @@ def test_the_oracle_is_the_gradient_of_the_models_own_bound(trained):
     )
 
 
+@pytest.mark.thorough
 def test_many_states_have_a_long_run_for_an_oracle(trained, capsys, tmp_path):
     output = tmp_path / "found.json"
     args = ("--num-images", 2, "--num-gradients", 20, "--output", output)

@@ -27,6 +27,7 @@ def second_moment(size, offset=0.0):
     return (MEAN * size + offset) ** 2 + VARIANCE * size
 
 
+@pytest.mark.thorough
 def test_norms_of_reinforce(runs):
     band = runs["reinforce"].against["variables"].metrics["gradient_norm"]
     for size, got, error in zip(SIZES, band.mean, band.standard_error, strict=True):

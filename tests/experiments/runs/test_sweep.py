@@ -65,6 +65,7 @@ def alone(point):
     return rows
 
 
+@pytest.mark.thorough
 def test_runs_together_are_the_runs_alone(tmp_path):
     rates = (0.01, 0.1)
     points = [
@@ -159,7 +160,7 @@ def test_keys_that_cannot_vary(name, key):
 @pytest.mark.parametrize(
     "name",
     daily(
-        ["relax_rebar", "straight_through"],
+        ["straight_through"],
         [
             "reinforce_constant_baseline",
             "muprop",

@@ -114,6 +114,7 @@ def test_a_twin_of_the_driver_has_its_variance_and_other_noise():
         assert error == pytest.approx(twin.std(ddof=1) / np.sqrt(num_seeds))
 
 
+@pytest.mark.thorough
 def test_calls_of_f_are_counted_in():
     configs = {
         "one": config("reinforce"),

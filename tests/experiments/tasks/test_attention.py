@@ -111,6 +111,7 @@ def test_a_mask_is_spread_over_the_image():
     np.testing.assert_allclose(spread[4:, 4:], 0.4)
 
 
+@pytest.mark.thorough
 def test_the_loss_is_the_expected_one_of_all_masks():
     """By NumPy alone: sixteen masks, a softmax, a floor and a penalty."""
     task = make("exact", penalty=2.0, floor=0.05)
@@ -137,7 +138,7 @@ def test_the_loss_is_the_expected_one_of_all_masks():
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        (
+        pytest.param(
             "rebar",
             {
                 "temperature": 0.1,
@@ -145,6 +146,7 @@ def test_the_loss_is_the_expected_one_of_all_masks():
                 "train_temperature": False,
                 "train_scale": False,
             },
+            marks=pytest.mark.thorough,
         ),
         ("disarm", {}),
         ("reinforce_baseline_at_ones", {}),
@@ -175,6 +177,7 @@ def test_sampled_masks_have_the_gradient_of_all_masks(name, settings):
     assert np.all(error < K_SIGMA * se + 1e-6 * scale), f"z={error / se}"
 
 
+@pytest.mark.thorough
 def test_the_variance_is_that_of_masks_at_given_parameters():
     """By enumeration: every image has sixteen masks of its own, independent of others.
 

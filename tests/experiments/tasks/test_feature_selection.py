@@ -135,6 +135,7 @@ def test_the_loss_is_the_expected_one_of_all_subsets():
     np.testing.assert_allclose(loss, total / 3 + 0.01 * squares, rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_sampled_subsets_have_the_gradient_of_all_subsets():
     """Of what chooses and of what sees."""
     exact, sampled = make("exact"), make("reinforce_loo")

@@ -117,21 +117,16 @@ def enumerated(task, weights, image, label, stop=False):
 NVIL = {"baseline_hidden": (3,), "centre": False, "normalize": False}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "settings", "cost", "num"),
     [
         ("nvil", NVIL, "every", 85_000),
-        pytest.param(
-            *("reinforce_loo", {"num_samples": 2}, "last", 110_000),
-            marks=pytest.mark.thorough,
-        ),
-        pytest.param(
-            *("reinforce_whole_sequence", {}, "every", 110_000),
-            marks=pytest.mark.thorough,
-        ),
-        pytest.param("untrained", {}, "last", 240_000, marks=pytest.mark.thorough),
-        pytest.param("reinforce", {}, "every", 80_000, marks=pytest.mark.thorough),
-        pytest.param("relax", {}, "every", 80_000, marks=pytest.mark.thorough),
+        ("reinforce_loo", {"num_samples": 2}, "last", 110_000),
+        ("reinforce_whole_sequence", {}, "every", 110_000),
+        ("untrained", {}, "last", 240_000),
+        ("reinforce", {}, "every", 80_000),
+        ("relax", {}, "every", 80_000),
     ],
 )
 def test_sampled_glimpses_have_the_gradient_of_all_sequences(name, settings, cost, num):
@@ -288,6 +283,7 @@ def test_outcomes_are_those_of_the_last_glimpse():
     assert (np.asarray(outcome.ink) <= 1.0).all()
 
 
+@pytest.mark.thorough
 def test_pictures_show_more_with_every_glimpse():
     task = make()
     (picture,) = task.pictures(init(task)).values()

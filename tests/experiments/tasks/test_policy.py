@@ -137,6 +137,7 @@ def test_credit_is_discounted_from_the_decision_on():
     np.testing.assert_allclose(credit, [-1.5, -1.0, -2.0])
 
 
+@pytest.mark.thorough
 def test_estimators_are_measured_on_the_same_episodes():
     """A baseline of zero has the variance of none, to the last bit."""
     found = []
@@ -217,6 +218,7 @@ def test_credit_is_that_of_the_settings():
         check(config("reinforce_whole_sequence", settings={}))
 
 
+@pytest.mark.thorough
 def test_what_an_estimator_may_be():
     """All that are let through are taken by the library as well."""
     allowed = {}

@@ -80,6 +80,7 @@ def test_the_labelled_images_are_balanced_and_the_same_for_every_seed():
         assert label in DIGITS.train_labels[same]
 
 
+@pytest.mark.thorough
 def test_the_label_weight_scales_the_classifier_s_own_loss():
     """The loss is affine in the weight, with the mean of - log q(y | x) as slope."""
     losses = []

@@ -65,12 +65,13 @@ def expected_cost(params):
     return jax.vmap(one)(jnp.asarray(SENTENCES)).sum()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         ("reinforce_loo", {"num_samples": 8}),
-        pytest.param("nvil", {"normalize": False}, marks=pytest.mark.thorough),
-        pytest.param("relax", {}, marks=pytest.mark.thorough),
+        ("nvil", {"normalize": False}),
+        ("relax", {}),
     ],
 )
 def test_words_are_credited_with_the_log_odds_that_they_bring(params, name, options):

@@ -210,6 +210,35 @@ name = "reinforce_loo"
 """
 
 
+GLIMPSES = f"""
+[data]
+name = "digits"
+binarization = "none"
+[model]
+task = "glimpses"
+canvas = [10, 10]
+num_fragments = 1
+fragment = 3
+grid = [2, 2]
+glimpse = 4
+num_glimpses = 2
+features = 4
+hidden = 4
+[training]
+num_steps = {NUM_STEPS}
+batch_size = 10
+steps_per_block = 1
+blocks_per_checkpoint = 1
+[evaluation]
+num_samples = 2
+num_examples = 20
+num_test_examples = 20
+[estimator]
+name = "nvil"
+baseline_hidden = [4]
+"""
+
+
 def start(path, folder, cache, *extra):
     code = "import sys; from jaxdiscrete.experiments.cli import main; sys.exit(main())"
     args = ["train", path, "--output-dir", folder, *extra]
@@ -263,6 +292,7 @@ def is_writing(folder):
         pytest.param(POLICY, id="policy", marks=pytest.mark.thorough),
         pytest.param(ATTENTION, id="attention", marks=pytest.mark.thorough),
         pytest.param(FEATURES, id="feature_selection", marks=pytest.mark.thorough),
+        pytest.param(GLIMPSES, id="glimpses", marks=pytest.mark.thorough),
         pytest.param(TEXT, id="text", marks=pytest.mark.thorough),
     ],
 )

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxdiscrete.experiments.training.keys import Stream, stream
 from jaxdiscrete.experiments.training.settings import Evaluation
@@ -25,6 +26,7 @@ def test_binary_pixels_pass_through():
     np.testing.assert_array_equal(got, BINARY.train)
 
 
+@pytest.mark.thorough
 def test_grey_pixels_are_ones_with_their_intensity():
     task = make(dataset=GREY)
     num = 400_000

@@ -103,6 +103,7 @@ def test_control_variates_have_their_multiple_of_the_rate_and_averages_their_own
         check(moved[name], grads[name], 0.25)
 
 
+@pytest.mark.thorough
 def test_weight_decay_is_of_the_model_alone():
     plain = Optimizer(name="sgd", momentum=0.0, learning_rate=constant(0.1))
     decayed = dataclasses.replace(plain, weight_decay=0.5)

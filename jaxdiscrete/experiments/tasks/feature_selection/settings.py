@@ -24,7 +24,7 @@ class Settings(Model):
     """
 
     problem: Literal["xor", "orange_skin", "additive", "switch"] = "xor"
-    """How the label depends on the features."""
+    """The way in which the label depends on the features."""
     num_chosen: int = bounded(2, at_least=1)
     """Features that are chosen for each row, k of ten."""
     hidden: tuple[int, ...] = bounded((100, 100), at_least=1)

@@ -60,7 +60,7 @@ class SelectionTask(OneLayer, TaskWithoutData):
 
     @property
     def title(self) -> str:
-        """How the label depends on the features."""
+        """The way in which the label depends on the features."""
         return _TITLES[self.settings.problem]
 
     @functools.cached_property

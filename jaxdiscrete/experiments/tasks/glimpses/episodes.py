@@ -114,7 +114,7 @@ class Episodes:
         return state, jnp.where(t == settings.num_glimpses - 1, -log_p[label], 0.0)
 
     def inputs(self, state: jax.Array, t: jax.Array) -> jax.Array:
-        """What baselines and critics know: the state, and how many glimpses it saw."""
+        """Inputs of baselines and critics: the state, and how many glimpses it saw."""
         return jnp.concatenate([state, jax.nn.one_hot(t, len(self._times))])
 
     @property

@@ -1,4 +1,4 @@
-"""What glimpses are worth: hard choices, in scenes that had no part in training."""
+"""The worth of glimpses: hard choices, in scenes that had no part in training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHUNK = 500
 
 
 class Watched(NamedTuple):
-    """What came of hard choices in one scene; the glimpses first."""
+    """The course of hard choices in one scene; the glimpses first."""
 
     z: jax.Array
     """The places, one-hot."""
@@ -26,10 +26,10 @@ class Watched(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the choices were worth; one entry per scene."""
+    """The worth of the choices; one entry per scene."""
 
     cross_entropy: jax.Array
-    """Of the label after the last glimpse, in nats."""
+    """That of the label after the last glimpse, in nats."""
     is_right: jax.Array
     """1. where the label is the most likely one."""
     ink: jax.Array
@@ -63,7 +63,7 @@ def watch(
 
 
 def share_of_ink(network: GlimpseNetwork, z: jax.Array, digit: jax.Array) -> jax.Array:
-    """How much of the ink of a digit was within a glimpse.
+    """The share of the ink of a digit that was within a glimpse.
 
     Args:
       network: which knows the places.
@@ -118,7 +118,7 @@ def mean_outcomes(
     labels: jax.Array,
     num_samples: int,
 ) -> Outcome:
-    """As :func:`outcomes`, the mean over several sequences of glimpses per scene.
+    """The means of :func:`outcomes` over several sequences of glimpses per scene.
 
     Compiled once for equal networks and shapes.
     """

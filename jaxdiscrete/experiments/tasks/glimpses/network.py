@@ -100,7 +100,7 @@ class GlimpseNetwork:
         return cast(tuple[jax.Array, jax.Array], after)
 
     def places(self, image: jax.Array) -> jax.Array:
-        """What there is to see at every place.
+        """The pixels that are seen at every place.
 
         Args:
           image: of a scene, ``[height, width]``.
@@ -114,7 +114,7 @@ class GlimpseNetwork:
 
     @functools.cached_property
     def windows(self) -> np.ndarray:
-        """Which pixels of the canvas are seen at every place, ``[places, ...]``."""
+        """The pixels of the canvas that every place shows, ``[places, ...]``."""
         size = self.settings.glimpse
         windows = np.zeros((len(self._corners), *self.settings.canvas), np.float32)
         for window, (i, j) in zip(windows, self._corners, strict=True):
@@ -123,7 +123,7 @@ class GlimpseNetwork:
 
     @functools.cached_property
     def _corners(self) -> list[tuple[int, int]]:
-        """Of the places, row by row."""
+        """Those of the places, row by row."""
         (height, width), (rows, columns) = self.settings.canvas, self.settings.grid
         size = self.settings.glimpse
         return [

@@ -21,7 +21,7 @@ _CHUNK = 500
 
 
 class Scene(NamedTuple):
-    """What there is to see, and the part of it that matters; values from 0 to 1."""
+    """A canvas, and the part of it that matters; values from 0 to 1."""
 
     image: jax.Array
     """``[height, width]``."""
@@ -99,7 +99,7 @@ class Maker:
 def make_scenes(
     maker: Maker, key: jax.Array, chosen: jax.Array, rows: jax.Array
 ) -> Scene:
-    """As :class:`Maker`, compiled once for equal makers and shapes."""
+    """The scenes of a :class:`Maker`, compiled once for equal makers and shapes."""
     return maker(key, chosen, rows)
 
 

@@ -40,7 +40,7 @@ _NUM_TO_CHOOSE_FROM = 500
 
 
 class Data(NamedTuple):
-    """What training and evaluation after a block read, on the device."""
+    """Everything that training and evaluation read, on the device."""
 
     train: jax.Array
     labels: jax.Array
@@ -88,7 +88,7 @@ class GlimpseTask(OneLayer, DatasetTask):
 
     @functools.cached_property
     def network(self) -> GlimpseNetwork:
-        """What looks."""
+        """The network that looks."""
         labels = self.dataset.train_labels
         assert labels is not None
         return GlimpseNetwork(self.settings, int(labels.max()) + 1)

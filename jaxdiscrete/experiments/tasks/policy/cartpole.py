@@ -54,5 +54,5 @@ def move(state: jax.Array, right: jax.Array) -> jax.Array:
 
 
 def is_up(state: jax.Array) -> jax.Array:
-    """Whether the pole stands and the cart is on its track: the episode goes on."""
+    """True while the pole stands and the cart is on its track."""
     return (jnp.abs(state[0]) <= MAX_POSITION) & (jnp.abs(state[2]) <= MAX_ANGLE)

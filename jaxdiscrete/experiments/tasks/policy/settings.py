@@ -31,7 +31,7 @@ class Settings(Model):
     solved_reward: float = 195.0
     """The problem is solved when the mean reward of the last episodes is this."""
     solved_window: int = bounded(100, at_least=1)
-    """How many episodes these are."""
+    """The number of these episodes."""
     num_gradients: int = bounded(100, at_least=2)
     """Gradients in each measurement of the variance along a trajectory."""
 

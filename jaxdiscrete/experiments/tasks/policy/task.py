@@ -161,7 +161,7 @@ class PolicyTask(OneLayer, TaskWithoutData):
     def final_metrics(
         self, state: TrainState, rows: list[dict[str, Any]]
     ) -> dict[str, float]:
-        """How long the policy took to learn, and what it earns at the end.
+        """The episodes until the policy had learned, and its reward at the end.
 
         Args:
           state: not used.

@@ -151,7 +151,7 @@ class Episodes:
         return jd.OneHotCategorical(logits)
 
     def inputs(self, writer: Writer) -> jax.Array:
-        """What baselines and critics know: the state of generator and discriminator."""
+        """Inputs of baselines and critics: the state of generator and discriminator."""
         return jnp.concatenate([writer.generator[1], writer.discriminator[1]])
 
     def _write(

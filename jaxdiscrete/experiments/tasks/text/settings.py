@@ -33,7 +33,7 @@ class Settings(LanguageSettings):
     """An LSTM over words, trained by rewards, and its discriminator."""
 
     reward: Literal["discriminator", "constant", "random"] = "discriminator"
-    """What a word is rewarded with: the log-odds that it adds, always 1/2, or a number
+    """The reward of a word: the log-odds that it adds, always 1/2, or a number
     between 0 and 1 that has nothing to do with it."""
     reward_clip: float = bounded(5.0, above=0)
     """Largest size of a word's reward."""

@@ -36,7 +36,7 @@ class TextTask(OneLayer, SentenceTask):
 
     @functools.cached_property
     def discriminator(self) -> Discriminator:
-        """What tells real sentences from others."""
+        """The network that tells real sentences from others."""
         return Discriminator(
             num_words=self.model.num_words,
             embedding=self.settings.discriminator_embedding,
@@ -112,7 +112,7 @@ class TextTask(OneLayer, SentenceTask):
         return loss
 
     def metrics(self, state: TrainState, losses: jax.Array, data: Any) -> Metrics:
-        """As in :class:`SentenceTask`, and how often the discriminator is right.
+        """Those of :class:`SentenceTask`, and the discriminator's accuracy.
 
         Args:
           state: at the end of a block.
