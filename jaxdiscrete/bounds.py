@@ -23,11 +23,7 @@ from jaxdiscrete.core.rules import attach_objective
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.coupled.local_disarm import local_disarm
 from jaxdiscrete.multi_sample.mechanism import multi_sample
-from jaxdiscrete.multi_sample.others import (
-    log_mean_exp,
-    log_sum_of_others,
-    mean_of_others,
-)
+from jaxdiscrete.multi_sample.others import log_mean_exp, signals_by_others
 
 __all__ = ["local_disarm", "multi_sample_nvil", "vimco"]
 
@@ -85,11 +81,7 @@ def vimco(
     def combine(
         values: jax.Array, statistics: Any, args: tuple[Any, ...]
     ) -> tuple[jax.Array, jax.Array]:
-        log_weights = as_signal(values)
-        geometric = mean_of_others(log_weights)
-        others = log_sum_of_others(log_weights)
-        signals = jax.nn.logsumexp(log_weights) - jnp.logaddexp(others, geometric)
-        return log_mean_exp(values), signals
+        return log_mean_exp(values), signals_by_others(as_signal(values))
 
     return multi_sample(
         "bounds.vimco",

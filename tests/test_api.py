@@ -24,7 +24,8 @@ TRANSFORMS = [
 CORE = [
     name
     for _, name, _ in pkgutil.walk_packages(jd.__path__, "jaxdiscrete.")
-    if "experiments" not in name
+    # What is made for a library of others imports it.
+    if "experiments" not in name and "interop.numpyro" not in name
 ]
 
 

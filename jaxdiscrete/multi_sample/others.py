@@ -51,6 +51,23 @@ def log_mean_exp(log_weights: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(log_weights) - shift
 
 
+def signals_by_others(log_weights: jax.Array) -> jax.Array:
+    """How much each of two or more weights adds to the bound, as VIMCO measures it.
+
+    The logarithm of the mean weight, less the same with this weight replaced by the
+    geometric mean of the others.
+
+    Args:
+      log_weights: ``[samples]``.
+
+    Returns:
+      ``[samples]``.
+    """
+    geometric = mean_of_others(log_weights)
+    others = log_sum_of_others(log_weights)
+    return jax.nn.logsumexp(log_weights) - jnp.logaddexp(others, geometric)
+
+
 def _sum_before(x: jax.Array) -> jax.Array:
     shifted = jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
     return jnp.cumsum(shifted, axis=0)

@@ -1,0 +1,83 @@
+"""The bound of guides with discrete sites, against enumeration."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxdiscrete as jd
+from tests.helpers.parameters import daily
+from tests.helpers.statistics import assert_gradient_unbiased
+from tests.helpers.trees import flat
+
+numpyro = pytest.importorskip("numpyro", reason="the module is for its users")
+dist = pytest.importorskip("numpyro.distributions")
+ours = pytest.importorskip("jaxdiscrete.interop.numpyro")
+problems = pytest.importorskip("tests.interop.numpyro.problems")
+
+pytestmark = pytest.mark.usefixtures("their_own_promotion")
+KEY = jax.random.key(0)
+LOO = ours.leave_one_out()
+
+
+@pytest.mark.parametrize("name", daily(["chain"], ["chain", "switch"]))
+def test_the_gradient_is_that_of_the_enumerated_bound(name):
+    problem = getattr(problems, name)()
+    elbo = ours.GraphELBO(default=LOO, num_particles=4)
+    exact = jax.grad(lambda p: problems.exact_loss(problem, p))(problem.params)
+
+    def loss(key, params):
+        return elbo.loss(key, params, problem.model, problem.guide)
+
+    assert_gradient_unbiased(loss, problem.params, expected=flat(exact))
+
+
+@pytest.mark.thorough
+def test_subsampled_plates_are_scaled_once():
+    problem = problems.subsampled(2)
+    whole = problems.subsampled(4)
+    elbo = ours.GraphELBO(default=LOO, num_particles=4)
+    exact = jax.grad(lambda p: problems.exact_loss(whole, p))(problem.params)
+
+    def loss(key, params):
+        return elbo.loss(key, params, problem.model, problem.guide)
+
+    assert_gradient_unbiased(loss, problem.params, expected=flat(exact))
+
+
+def call(elbo, model, guide):
+    return elbo.loss(KEY, {}, model, guide)
+
+
+def test_errors_name_the_site():
+    problem = problems.switch()
+
+    def continuous():
+        numpyro.sample("y", dist.Normal(0.0, 1.0))
+
+    def several():
+        infer = ours.estimator(jd.reinforce_loo, num_samples=2)
+        numpyro.sample("z", dist.Bernoulli(0.5), infer=infer)
+
+    def plain():
+        numpyro.sample("z", dist.Bernoulli(0.5))
+
+    with pytest.raises(ValueError, match="a guide with a discrete site"):
+        call(ours.GraphELBO(), continuous, continuous)
+    with pytest.raises(ValueError, match="an estimator at the site 'z'"):
+        call(ours.GraphELBO(), plain, plain)
+    with pytest.raises(ValueError, match="two particles or more for the site 'z'"):
+        call(ours.GraphELBO(default=LOO), plain, plain)
+    with pytest.raises(TypeError, match="At the site 'z' of the guide"):
+        call(ours.GraphELBO(num_particles=2), problem.model, several)
+    with pytest.raises(ValueError, match="none of the name 'z'"):
+        call(ours.GraphELBO(default=LOO, num_particles=2), plain, lambda: None)
+
+
+def test_the_centre_is_a_parameter_of_the_guide():
+    problem = problems.subsampled(2)
+    guide = ours.centred(problem.guide)
+    params = problem.params | {"control.z": jnp.zeros(4)}
+    gradient = jax.grad(lambda p: ours.GraphELBO().loss(KEY, p, problem.model, guide))(
+        params
+    )
+    assert jnp.count_nonzero(gradient["control.z"]) == 2
