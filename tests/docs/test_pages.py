@@ -9,6 +9,7 @@ PROGRAMS = [path for path in DOCUMENTS if "```python" in path.read_text()]
 NEEDED = {
     "recipes": ("flax", "equinox"),
     "other_libraries": ("distrax",),
+    "numpyro": ("numpyro",),
     "saving": ("orbax.checkpoint",),
 }
 
