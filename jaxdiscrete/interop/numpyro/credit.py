@@ -19,7 +19,7 @@ Rerun = Callable[[dict[str, jax.Array]], Run]
 
 
 class Downstream(NamedTuple):
-    """What one discrete site is credited with.
+    """The terms that one discrete site is credited with.
 
     Attributes:
       guide: names of sites of the guide.

@@ -1,4 +1,4 @@
-"""What a guide says of a discrete site: its estimator, and what it is given."""
+"""The estimator of a discrete site, as its guide names it."""
 
 from __future__ import annotations
 

@@ -43,5 +43,5 @@ def others_here(fn: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array
 
 
 def less_mean_of_others_here(x: jax.Array) -> jax.Array:
-    """What this particle has, less the mean of the others."""
+    """The value of this particle, less the mean of the others."""
     return others_here(less_mean_of_others, x)

@@ -46,10 +46,10 @@ def trained(tmp_path_factory):
             assert main(["train", str(path), "--output-dir", str(folder / run)]) == 0
             continue
         config = load_runs(path)[run]
-        files.open_folder(
+        with files.open_folder(
             folder / run, dataclasses.asdict(config), resume=False, overwrite=False
-        )
-        checkpoints.save(folder / run, init(make_task(config)))
+        ):
+            checkpoints.save(folder / run, init(make_task(config)))
     return folder
 
 
