@@ -71,6 +71,7 @@ def estimator(
       TypeError: if the transform is no function.
 
     Example:
+      >>> import numpyro.distributions as dist
       >>> def guide(x):
       ...     b = numpyro.param("control.b", 0.0)
       ...     with numpyro.plate("data", len(x)):
@@ -128,6 +129,7 @@ class centred(Messenger):
       fn: the guide.
 
     Example:
+      >>> import numpyro.distributions as dist
       >>> def guide():
       ...     with numpyro.plate("data", 3):
       ...         numpyro.sample("z", dist.Bernoulli(0.5))

@@ -61,7 +61,9 @@ class GraphELBO:
         evaluates f anywhere but at its sample.
 
     Example:
+      >>> import numpyro, numpyro.distributions as dist, optax
       >>> from numpyro.infer import SVI
+      >>> from jaxdiscrete.interop.numpyro import centred
       >>> def model():
       ...     z = numpyro.sample("z", dist.Bernoulli(0.5))
       ...     numpyro.sample("x", dist.Normal(2.0 * z, 1.0), obs=1.5)

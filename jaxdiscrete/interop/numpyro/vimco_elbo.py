@@ -44,6 +44,7 @@ class VimcoELBO:
         sites is subsampled, or guide and model do not match.
 
     Example:
+      >>> import numpyro, numpyro.distributions as dist, optax
       >>> from numpyro.infer import SVI
       >>> def model():
       ...     z = numpyro.sample("z", dist.Bernoulli(0.5))
