@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,24 +15,23 @@ from jaxdiscrete.interop.numpyro.credit import (
     Credit,
     by_provenance,
     costs_of,
-    score_sites,
 )
 from jaxdiscrete.interop.numpyro.estimators import (
     ESTIMATOR,
     LeaveOneOut,
     SiteEstimator,
 )
+from jaxdiscrete.interop.numpyro.loss import Loss, discrete_sites, seed_plates
 from jaxdiscrete.interop.numpyro.particles import (
     less_mean_of_others_here,
     over_particles,
-    seed_plates,
 )
 from jaxdiscrete.interop.numpyro.run import Program, Run, run
-from jaxdiscrete.interop.numpyro.sites import check_supported, site_zero
+from jaxdiscrete.interop.numpyro.sites import site_zero
 
 
 @dataclasses.dataclass(frozen=True)
-class GraphELBO:
+class GraphELBO(Loss):
     r"""The evidence lower bound, with an estimator of its own at every discrete site.
 
     A loss for ``numpyro.infer.SVI``. The value is the negated bound
@@ -83,8 +82,6 @@ class GraphELBO:
     default: Transform | LeaveOneOut | None = None
     num_particles: int = 1
     credit: Credit = by_provenance
-    #: SVI asks whether discrete sites are allowed.
-    can_infer_discrete: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_count(
@@ -94,20 +91,6 @@ class GraphELBO:
             1,
             "Ask for one or more.",
         )
-
-    def loss(
-        self,
-        rng_key: jax.Array,
-        param_map: dict[str, Any],
-        model: Program,
-        guide: Program,
-        *args: Any,
-        **kwargs: Any,
-    ) -> jax.Array:
-        """The negated bound, as SVI calls it."""
-        return self.loss_with_mutable_state(
-            rng_key, param_map, model, guide, *args, **kwargs
-        )["loss"]
 
     def loss_with_mutable_state(
         self,
@@ -147,17 +130,9 @@ class GraphELBO:
 
     def _specs(self, found: Run) -> dict[str, SiteEstimator]:
         """The estimator of every discrete site, in the order of the guide."""
-        names = score_sites(found)
-        if not names:
-            raise ValueError(
-                "Expected a guide with a discrete site in "
-                "jaxdiscrete.interop.numpyro.GraphELBO, got "
-                f"{', '.join(map(repr, found.guide)) or 'no site at all'}, which can "
-                "be reparametrised. numpyro.infer.Trace_ELBO is the loss for those."
-            )
+        names = discrete_sites("GraphELBO", found, "numpyro.infer.Trace_ELBO")
         specs = {}
         for name in names:
-            check_supported(found.guide[name])
             spec = found.guide[name].infer.get(ESTIMATOR)
             if spec is None and self.default is not None:
                 spec = SiteEstimator(self.default, (), {})

@@ -6,17 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from numpyro.handlers import seed
 
-from jaxdiscrete.interop.numpyro.run import Program
 from jaxdiscrete.multi_sample.others import less_mean_of_others
 
 _AXIS = "jaxdiscrete_particles"
-
-
-def seed_plates(fn: Program, key: jax.Array) -> Program:
-    """A program whose subsampled plates are drawn from the key, and nothing else."""
-    return seed(fn, key, hide_types=["sample", "prng_key", "control_flow"])
 
 
 def over_particles(

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.numbers import check_count
-from jaxdiscrete.interop.numpyro.credit import score_sites
 from jaxdiscrete.interop.numpyro.estimators import ESTIMATOR
-from jaxdiscrete.interop.numpyro.particles import (
-    others_here,
-    over_particles,
-    seed_plates,
-)
+from jaxdiscrete.interop.numpyro.loss import Loss, discrete_sites, seed_plates
+from jaxdiscrete.interop.numpyro.particles import others_here, over_particles
 from jaxdiscrete.interop.numpyro.plates import element_shape, sum_to
 from jaxdiscrete.interop.numpyro.run import Frame, Program, Run, run
-from jaxdiscrete.interop.numpyro.sites import check_supported
 from jaxdiscrete.multi_sample.others import log_mean_exp, signals_by_others
 
 
 @dataclasses.dataclass(frozen=True)
-class VimcoELBO:
+class VimcoELBO(Loss):
     r"""The multi-sample bound, with a signal of its own for every particle.
 
     A loss for ``numpyro.infer.SVI``: the negated
@@ -62,8 +57,6 @@ class VimcoELBO:
     """
 
     num_particles: int = 2
-    #: SVI asks whether discrete sites are allowed.
-    can_infer_discrete: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_count(
@@ -73,20 +66,6 @@ class VimcoELBO:
             2,
             "With one particle use jaxdiscrete.interop.numpyro.GraphELBO.",
         )
-
-    def loss(
-        self,
-        rng_key: jax.Array,
-        param_map: dict[str, Any],
-        model: Program,
-        guide: Program,
-        *args: Any,
-        **kwargs: Any,
-    ) -> jax.Array:
-        """The negated bound, as SVI calls it."""
-        return self.loss_with_mutable_state(
-            rng_key, param_map, model, guide, *args, **kwargs
-        )["loss"]
 
     def loss_with_mutable_state(
         self,
@@ -101,31 +80,32 @@ class VimcoELBO:
         key_plates, rng_key = jax.random.split(rng_key)
         model = seed_plates(model, key_plates)
         guide = seed_plates(guide, key_plates)
-        scales = []
 
         def one(key: jax.Array) -> tuple[Any, dict[str, Any]]:
             found = run(key, model, guide, param_map, args, kwargs)
-            _check(found)
+            names = _sites(found)
             common = _common_frames(found)
-            scales.append(_scale(found, common))
+            scale = _scale(found, common)
             log_weight = jnp.zeros(element_shape(common))
             log_q = log_weight
             for side, sign in ((found.guide, -1.0), (found.model, 1.0)):
                 for term in side.values():
                     part = sum_to(term.scaled, term.frames, common)
                     log_weight = log_weight + sign * part
-            for name in score_sites(found):
+            for name in names:
                 term = found.guide[name]
                 log_q = log_q + sum_to(term.log_prob, term.frames, common)
-            log_weight = log_weight / scales[-1]
+            log_weight = log_weight / scale
             signal = others_here(_signals, freeze(log_weight))
             score = jnp.sum(signal * (log_q - freeze(log_q)))
-            return (log_weight, score), found.mutable
+            return (log_weight, score, jnp.asarray(scale)), found.mutable
 
-        (log_weights, scores), _ = over_particles(one, rng_key, self.num_particles)
+        (log_weights, scores, scales), _ = over_particles(
+            one, rng_key, self.num_particles
+        )
         columns = log_weights.reshape(self.num_particles, -1)
         bound = jnp.sum(jax.vmap(log_mean_exp, in_axes=1)(columns))
-        loss = -scales[-1] * (bound + scores.sum())
+        loss = -scales[0] * (bound + scores.sum())
         return {"loss": loss, "mutable_state": None}
 
 
@@ -136,23 +116,17 @@ def _signals(log_weights: jax.Array) -> jax.Array:
     return signals.reshape(log_weights.shape)
 
 
-def _check(found: Run) -> None:
-    names = score_sites(found)
-    if not names:
-        raise ValueError(
-            "Expected a guide with a discrete site in "
-            "jaxdiscrete.interop.numpyro.VimcoELBO, got "
-            f"{', '.join(map(repr, found.guide)) or 'no site at all'}, which can be "
-            "reparametrised. numpyro.infer.RenyiELBO(alpha=0) is the bound for those."
-        )
+def _sites(found: Run) -> list[str]:
+    """The discrete sites, of which none may name an estimator."""
+    names = discrete_sites("VimcoELBO", found, "numpyro.infer.RenyiELBO(alpha=0)")
     for name in names:
-        check_supported(found.guide[name])
         if ESTIMATOR in found.guide[name].infer:
             raise ValueError(
                 "Expected no estimator at a site of the guide in "
                 "jaxdiscrete.interop.numpyro.VimcoELBO, which is the estimator of all, "
                 f"got one at {name!r}. Leave it out, or use GraphELBO."
             )
+    return names
 
 
 def _common_frames(found: Run) -> list[Frame]:
