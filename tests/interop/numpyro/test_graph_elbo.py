@@ -1,5 +1,7 @@
 """The bound of guides with discrete sites, against enumeration."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -19,16 +21,48 @@ KEY = jax.random.key(0)
 LOO = ours.leave_one_out()
 
 
-@pytest.mark.parametrize("name", daily(["chain"], ["chain", "switch"]))
-def test_the_gradient_is_that_of_the_enumerated_bound(name):
-    problem = getattr(problems, name)()
-    elbo = ours.GraphELBO(default=LOO, num_particles=4)
-    exact = jax.grad(lambda p: problems.exact_loss(problem, p))(problem.params)
+def assert_gradient(elbo, problem, expected):
+    """That of the loss is the exact one, in every parameter."""
 
     def loss(key, params):
         return elbo.loss(key, params, problem.model, problem.guide)
 
-    assert_gradient_unbiased(loss, problem.params, expected=flat(exact))
+    assert_gradient_unbiased(loss, problem.params, expected=flat(expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "credit"),
+    daily(
+        [("chain", ours.by_provenance)],
+        [
+            *itertools.product(
+                ["chain", "switch", "mixture"],
+                [ours.by_provenance, ours.by_program_order],
+            ),
+            ("nested", ours.by_provenance),
+        ],
+    ),
+)
+def test_the_gradient_is_that_of_the_enumerated_bound(name, credit):
+    problem = getattr(problems, name)()
+    elbo = ours.GraphELBO(default=LOO, num_particles=4, credit=credit)
+    exact = jax.grad(lambda p: problems.exact_loss(problem, p))(problem.params)
+    assert_gradient(elbo, problem, exact)
+
+
+@pytest.mark.thorough
+def test_reparametrised_sites_keep_their_own_derivative():
+    problem = problems.mixed()
+    elbo = ours.GraphELBO(default=LOO, num_particles=4)
+    exact = jax.grad(lambda p: problems.exact_mixed_loss(problem, p))(problem.params)
+    assert_gradient(elbo, problem, exact)
+
+
+@pytest.mark.parametrize("name", daily(["switch"], ["switch", "chain", "mixture"]))
+def test_the_gradient_of_the_multi_sample_bound(name):
+    problem = getattr(problems, name)()
+    exact = jax.grad(lambda p: problems.exact_pair_loss(problem, p))(problem.params)
+    assert_gradient(ours.VimcoELBO(num_particles=2), problem, exact)
 
 
 @pytest.mark.thorough
@@ -37,11 +71,7 @@ def test_subsampled_plates_are_scaled_once():
     whole = problems.subsampled(4)
     elbo = ours.GraphELBO(default=LOO, num_particles=4)
     exact = jax.grad(lambda p: problems.exact_loss(whole, p))(problem.params)
-
-    def loss(key, params):
-        return elbo.loss(key, params, problem.model, problem.guide)
-
-    assert_gradient_unbiased(loss, problem.params, expected=flat(exact))
+    assert_gradient(elbo, problem, exact)
 
 
 def call(elbo, model, guide):
