@@ -106,6 +106,16 @@ def attach_signal(
 
     The rule is attached to the scalar log-probability, so a sampler whose weights
     are shared by a batch keeps one copy of their gradient.
+
+    Args:
+      value: real scalar.
+      q: pytree of distributions, live.
+      z: one sample of each.
+      signal: real scalar, stopped.
+      key: the key from which ``z`` was drawn, or the sample that was given.
+
+    Returns:
+      The scalar ``value``.
     """
     log_q = log_prob(q, freeze(z))
     # What was given may be impossible here: it weighs nothing then.
@@ -137,6 +147,13 @@ def scored(q: PyTree, log_q: jax.Array, signal: jax.Array) -> jax.Array:
 
 
 def squared_norm(gradient: PyTree) -> jax.Array:
-    """The sum of squares over all leaves, in at least float32."""
+    """The sum of squares over all leaves.
+
+    Args:
+      gradient: pytree of floating arrays.
+
+    Returns:
+      A scalar in at least float32.
+    """
     squares = [jnp.sum(jnp.square(in_float32(g))) for g in jax.tree.leaves(gradient)]
     return sum_in_float32(squares)

@@ -19,12 +19,26 @@ def at_least_float32(*dtypes: Any) -> Any:
 
 
 def in_float32(x: jax.Array) -> jax.Array:
-    """``x`` in at least float32."""
+    """``x`` in at least float32.
+
+    Args:
+      x: floating array.
+
+    Returns:
+      Array of the same shape.
+    """
     return x.astype(at_least_float32(x.dtype))
 
 
 def sum_in_float32(terms: list[jax.Array]) -> jax.Array:
-    """The sum of scalars in at least float32; zero for none."""
+    """The sum of scalars.
+
+    Args:
+      terms: floating scalars, or none.
+
+    Returns:
+      A scalar in at least float32; zero for none.
+    """
     dtype = at_least_float32(*(t.dtype for t in terms))
     return sum((t.astype(dtype) for t in terms), jnp.zeros((), dtype))
 
@@ -33,6 +47,13 @@ def weighted_sum(weights: jax.Array, x: jax.Array) -> jax.Array:
     """The sum of ``weights * x`` over the leading axis, in the dtype of ``x``.
 
     By products and a sum: the precision of a matrix product depends on the device.
+
+    Args:
+      weights: ``[n, ...]``, of the first axes of ``x``.
+      x: ``[n, ...]``.
+
+    Returns:
+      ``[...]``.
     """
     extra = (1,) * (x.ndim - weights.ndim)
     return jnp.sum(weights.astype(x.dtype).reshape(weights.shape + extra) * x, axis=0)

@@ -98,7 +98,15 @@ def _zero_like(value: jax.Array) -> jax.Array:
 
 
 def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.Array:
-    """The sum of ``params * coefficients`` in at least float32."""
+    """The sum of ``params * coefficients``.
+
+    Args:
+      params: floating arrays.
+      coefficients: one array per entry of ``params``, of the same shape.
+
+    Returns:
+      A scalar in at least float32.
+    """
     dtype = at_least_float32(*(c.dtype for c in coefficients))
     products = [
         jnp.sum(p.astype(dtype) * c.astype(dtype))

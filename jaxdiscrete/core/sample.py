@@ -31,17 +31,35 @@ class GivenSample:
 
 
 def given_sample(z: PyTree, key: jax.Array) -> Any:
-    """A given sample in place of a key, as the type of which estimators take it."""
+    """A given sample in place of a key, as the type of which estimators take it.
+
+    Args:
+      z: a hard sample of q.
+      key: PRNG key for what is drawn beside it.
+    """
     return GivenSample(z, key)
 
 
 def key_of(key: jax.Array | GivenSample) -> jax.Array:
-    """The key for what is drawn beside the sample."""
+    """The key for what is drawn beside the sample.
+
+    Args:
+      key: a key, or a given sample.
+    """
     return key.key if isinstance(key, GivenSample) else key
 
 
 def check_not_given(name: str, key: jax.Array | GivenSample, remedy: str) -> None:
-    """Raises where a sample is given to an estimator that draws its own."""
+    """Raises where a sample is given to an estimator that draws its own.
+
+    Args:
+      name: of the estimator, for the message.
+      key: a key, or a given sample.
+      remedy: a sentence that says what to do.
+
+    Raises:
+      TypeError: if a sample is given.
+    """
     if isinstance(key, GivenSample):
         raise TypeError(
             "Expected an estimator of one hard sample, since z is given, got "

@@ -11,7 +11,11 @@ _KEY_NAMES = ("key", "seed", "rng_key", "rng")
 
 
 def key_keyword(sample: Callable[..., Any]) -> str | None:
-    """The name by which ``sample`` takes a key, or None if it has none of those."""
+    """The name by which ``sample`` takes a key, or None if it has none of those.
+
+    Args:
+      sample: a method that draws.
+    """
     try:
         parameters = inspect.signature(sample).parameters
     except (TypeError, ValueError):  # no signature, as for some compiled functions
@@ -20,7 +24,11 @@ def key_keyword(sample: Callable[..., Any]) -> str | None:
 
 
 def takes_named_key_first(fn: Callable[..., Any]) -> bool:
-    """Tells whether the first parameter is called as keys are."""
+    """Tells whether the first parameter is called as keys are.
+
+    Args:
+      fn: any function; no, if its signature cannot be read.
+    """
     try:
         parameters = inspect.signature(fn).parameters
     except (TypeError, ValueError):
@@ -29,7 +37,11 @@ def takes_named_key_first(fn: Callable[..., Any]) -> bool:
 
 
 def takes_key_first(sample: Callable[..., Any]) -> bool:
-    """Tells whether ``sample(key)`` is how a sample is drawn, as far as one can see."""
+    """Tells whether ``sample(key)`` is how a sample is drawn, as far as one can see.
+
+    Args:
+      sample: a method that draws; yes, if its signature cannot be read.
+    """
     try:
         parameters = inspect.signature(sample).parameters.values()
     except (TypeError, ValueError):

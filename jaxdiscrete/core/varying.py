@@ -23,7 +23,15 @@ def match_varying(x: jax.Array, like: jax.Array) -> jax.Array:
 
 
 def match_varying_tree(x: jax.Array, tree: PyTree) -> jax.Array:
-    """``x``, which under shard_map varies over the devices that any leaf does."""
+    """``x``, which under shard_map varies over the devices that any leaf does.
+
+    Args:
+      x: floating array.
+      tree: pytree of floating arrays of any shape.
+
+    Returns:
+      ``x`` plus zeros that depend on ``tree`` in type only.
+    """
     for leaf in jax.tree.leaves(tree):
         x = match_varying(x, jnp.sum(leaf).astype(x.dtype))
     return x

@@ -60,12 +60,26 @@ def sample_pairs(
 
 
 def merge_axes(tree: PyTree) -> PyTree:
-    """The two leading axes as one."""
+    """The two leading axes as one.
+
+    Args:
+      tree: pytree of arrays ``[pairs, 2, ...]``.
+
+    Returns:
+      A pytree of arrays ``[2 * pairs, ...]``.
+    """
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
 
 
 def split_pairs(tree: PyTree) -> PyTree:
-    """The leading axis as pairs, ``[pairs, 2, ...]``."""
+    """The leading axis as pairs.
+
+    Args:
+      tree: pytree of arrays ``[2 * pairs, ...]``.
+
+    Returns:
+      A pytree of arrays ``[pairs, 2, ...]``.
+    """
     return jax.tree.map(lambda x: x.reshape(-1, 2, *x.shape[1:]), tree)
 
 

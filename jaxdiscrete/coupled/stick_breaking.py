@@ -45,13 +45,29 @@ def stick_logits(logits: jax.Array, order: jax.Array) -> jax.Array:
 
 
 def first_break(breaks: jax.Array) -> jax.Array:
-    """The number of the first of the sticks ``[..., K - 1]`` to break, or K - 1."""
+    """The number of the first stick to break, or K - 1 if none does.
+
+    Args:
+      breaks: bool ``[..., K - 1]``, one entry per stick.
+
+    Returns:
+      Integers ``[...]``.
+    """
     left_over = jnp.ones_like(breaks, shape=(*breaks.shape[:-1], 1))
     return jnp.argmax(jnp.concatenate([breaks, left_over], axis=-1), axis=-1)
 
 
 def sample_of(d: Finite, order: jax.Array, rank: jax.Array) -> jax.Array:
-    """The samples whose classes come at ``rank [n, *batch_shape]`` in an order."""
+    """The samples whose classes come at some ranks of an order.
+
+    Args:
+      d: a distribution with classes.
+      order: the classes in their order, ``[*batch_shape, K]``.
+      rank: integers ``[n, *batch_shape]``.
+
+    Returns:
+      ``n`` samples along a leading axis.
+    """
     pick = jax.vmap(lambda r: jnp.take_along_axis(order, r[..., None], axis=-1))
     return d.from_classes(pick(rank)[..., 0].astype(jnp.int32))
 

@@ -123,7 +123,11 @@ class GradientPath:
 
 
 def remedy_of_nonlinearity(name: str) -> str:
-    """Says what to do where a loss depends on an estimate through ``name``."""
+    """Says what to do where a loss depends on an estimate through a function.
+
+    Args:
+      name: of the function, which is not linear.
+    """
     return (
         f"The loss depends on the value of an estimate through {name}, which is not "
         "linear: its mean is not that of the expectation. Put the function inside f if "

@@ -141,7 +141,14 @@ def check_estimate(
 
 
 def depends_on_key(estimate: Estimator, key: jax.Array, q: PyTree, args: Any) -> bool:
-    """Tells whether the gradient of an estimate is random, as its program tells."""
+    """Tells whether the gradient of an estimate is random, as its program tells.
+
+    Args:
+      estimate: ``estimate(key, q, *args) -> scalar``.
+      key: PRNG key.
+      q: pytree of floating arrays.
+      args: further arguments of the estimate.
+    """
     gradient = jax.grad(estimate, argnums=1)
     program = jax.make_jaxpr(lambda k: gradient(k, q, *args))(key).jaxpr
     return any(outputs_reached_from(program, program.invars[0]))
@@ -175,6 +182,13 @@ def chunk_keys(keys: jax.Array, chunk_size: int) -> Iterator[tuple[jax.Array, in
     """Keys in chunks of one size, each with how many of its keys are new.
 
     The last one begins again from the first key, so that one program serves all.
+
+    Args:
+      keys: ``[n]``.
+      chunk_size: how many keys a chunk has at most.
+
+    Yields:
+      The keys of a chunk, and how many of them no chunk had before.
     """
     size = min(chunk_size, len(keys))
     for start in range(0, len(keys), size):
@@ -189,7 +203,18 @@ def compile_all(
     args: Any,
     chunk_size: int,
 ) -> dict[str, Program]:
-    """One program per estimate, for the chunks of ``keys``."""
+    """One program per estimate, for the chunks of ``keys``.
+
+    Args:
+      estimates: by name.
+      keys: ``[n]``.
+      q: pytree of floating arrays.
+      args: further arguments of the estimates.
+      chunk_size: how many keys a chunk has at most.
+
+    Returns:
+      The programs by name.
+    """
     first, _ = next(chunk_keys(keys, chunk_size))
     return {
         name: compile_gradient(estimate, first, q, args)
@@ -267,7 +292,11 @@ def gradient_moments(
 
 
 def coordinate_names(q: PyTree) -> list[str]:
-    """The names of the coordinates of the gradient, for instance q.logits[0]."""
+    """The names of the coordinates of the gradient, for instance q.logits[0].
+
+    Args:
+      q: pytree of arrays.
+    """
     names = []
     for path, leaf in jax.tree_util.tree_flatten_with_path(q)[0]:
         stem = "q" + jax.tree_util.keystr(path)

@@ -80,21 +80,24 @@ def test_reinmax_is_its_matrix(temperature):
     assert_close(gradient.logits, expected)
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Other:
+    """Bits of another class, with log-odds of its own or without."""
+
+    bits: jd.Bernoulli
+    has_log_odds: bool = dataclasses.field(default=True, metadata={"static": True})
+
+    def __getattr__(self, name):
+        if name == "log_odds" and not self.has_log_odds:
+            raise AttributeError(name)
+        return getattr(self.bits, name)
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_two_classes_are_the_matrix_of_two_classes(own):
     """From log-odds, of the distribution's own or from its table."""
-
-    @jax.tree_util.register_dataclass
-    @dataclasses.dataclass(frozen=True)
-    class Bits:
-        bits: jd.Bernoulli
-
-        def __getattr__(self, name):
-            if name == "log_odds" and not own:
-                raise AttributeError(name)
-            return getattr(self.bits, name)
-
-    q = Bits(jd.Bernoulli(jnp.array([0.7, -1.2, -jnp.inf])))
+    q = Other(jd.Bernoulli(jnp.array([0.7, -1.2, -jnp.inf])), own)
     temperature = jnp.array([0.6, 1.4, 0.5])
     weights = jnp.array([2.0, -1.0, 3.0])
     estimate = jd.reinmax(lambda z: jnp.dot(z, weights), temperature=temperature)
@@ -111,13 +114,5 @@ def test_two_classes_are_the_matrix_of_two_classes(own):
     [jd.reinmax, lambda f: jd.gapped_straight_through(f, temperature=1.0)],
 )
 def test_whoever_offers_classes_is_taken(transform):
-    @jax.tree_util.register_dataclass
-    @dataclasses.dataclass(frozen=True)
-    class Other:
-        bits: jd.Bernoulli
-
-        def __getattr__(self, name):
-            return getattr(self.bits, name)
-
     gradient = jax.grad(transform(jnp.sum), argnums=1)
     assert_close(gradient(KEY, Other(B)).bits, gradient(KEY, B))
