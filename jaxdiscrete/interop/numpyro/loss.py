@@ -1,4 +1,4 @@
-"""What SVI asks of a loss, and what all losses here ask of a guide."""
+"""The side of every loss that SVI sees, and the sites that its guide must have."""
 
 from __future__ import annotations
 
