@@ -13,6 +13,7 @@ from tests.helpers.trees import flat
 
 numpyro = pytest.importorskip("numpyro", reason="the module is for its users")
 dist = pytest.importorskip("numpyro.distributions")
+infer_config = pytest.importorskip("numpyro.handlers").infer_config
 ours = pytest.importorskip("jaxdiscrete.interop.numpyro")
 problems = pytest.importorskip("tests.interop.numpyro.problems")
 
@@ -48,6 +49,40 @@ def test_the_gradient_is_that_of_the_enumerated_bound(name, credit):
     elbo = ours.GraphELBO(default=LOO, num_particles=4, credit=credit)
     exact = jax.grad(lambda p: problems.exact_loss(problem, p))(problem.params)
     assert_gradient(elbo, problem, exact)
+
+
+ESTIMATORS = {
+    "centred": ours.centred,
+    "baseline": lambda guide: at_sites(guide, jd.reinforce, baseline=1.5),
+    "relax": lambda guide: at_sites(
+        guide, jd.relax, critic=lambda z: 0.8 * z, temperature=0.5
+    ),
+    "running": lambda guide: at_sites(
+        guide, jd.reinforce_running_optimal_baseline, weighted_value=2.0, weight=1.0
+    ),
+}
+
+
+def at_sites(guide, transform, **options):
+    """The guide, of which every site has this estimator."""
+    infer = ours.estimator(transform, **options)
+    return infer_config(guide, config_fn=lambda site: infer)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_estimators_at_sites_are_unbiased(name):
+    problem = problems.chain()
+    controls = {f"control.z{t}": jnp.array(1.0) for t in range(3)}
+    guide = ESTIMATORS[name](problem.guide)
+    exact = jax.grad(lambda p: problems.exact_loss(problem, p))(problem.params)
+
+    def loss(key, params):
+        return ours.GraphELBO(num_particles=4).loss(
+            key, params | controls, problem.model, guide
+        )
+
+    assert_gradient_unbiased(loss, problem.params, expected=flat(exact))
 
 
 @pytest.mark.thorough
