@@ -136,6 +136,48 @@ def test_errors_name_the_site():
         call(ours.GraphELBO(num_particles=2), problem.model, several)
     with pytest.raises(ValueError, match="none of the name 'z'"):
         call(ours.GraphELBO(default=LOO, num_particles=2), plain, lambda: None)
+    with pytest.raises(ValueError, match="a guide with a discrete site"):
+        call(ours.VimcoELBO(), continuous, continuous)
+    with pytest.raises(ValueError, match=r"no estimator at a site .* got one at 'z'"):
+        call(ours.VimcoELBO(), plain, several)
+
+
+def test_errors_of_shapes_and_plates_name_the_site():
+    elbo = ours.GraphELBO(default=LOO, num_particles=2)
+
+    def one():
+        numpyro.sample("z", dist.Bernoulli(0.5))
+
+    def row():
+        numpyro.sample("z", dist.Bernoulli(0.5 * jnp.ones(3)).to_event(1))
+
+    def two():
+        one()
+        numpyro.sample("more", dist.Bernoulli(0.5))
+
+    def moved():
+        shift = dist.transforms.AffineTransform(1.0, 2.0)
+        numpyro.sample("z", dist.TransformedDistribution(dist.Bernoulli(0.5), shift))
+
+    def counted():
+        numpyro.primitives.mutable("count", 0)
+        one()
+
+    def partly():
+        with numpyro.plate("rows", 4, subsample_size=2):
+            numpyro.sample("z", dist.Bernoulli(0.5))
+        numpyro.sample("y", dist.Bernoulli(0.5))
+
+    with pytest.raises(ValueError, match="sample 'z' in the model's shape"):
+        call(elbo, row, one)
+    with pytest.raises(ValueError, match="got 'more' in the guide alone"):
+        call(elbo, one, two)
+    with pytest.raises(ValueError, match="site 'z' of the guide to be drawn without"):
+        call(elbo, moved, moved)
+    with pytest.raises(ValueError, match="no mutable state with num_particles=2"):
+        call(elbo, one, counted)
+    with pytest.raises(ValueError, match="subsampled plates that enclose all sites"):
+        call(ours.VimcoELBO(), partly, partly)
 
 
 def test_the_centre_is_a_parameter_of_the_guide():
