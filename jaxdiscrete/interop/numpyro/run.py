@@ -64,6 +64,17 @@ class Run(NamedTuple):
     sizes: dict[str, int]
 
 
+class _Filled(Messenger):
+    """Refuses plates without elements, before anything is drawn of them."""
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "plate" and msg["args"][1] == 0:
+            raise ValueError(
+                f"Expected plates of one element or more, got {msg['name']!r} with "
+                "subsample_size=0. Give it a subsample_size of one or more."
+            )
+
+
 class _Stopped(Messenger):
     """Stops the values of what cannot be reparametrised, and forgets how they arose."""
 
@@ -96,12 +107,13 @@ def run(
     """
     key_model, key_guide = jax.random.split(key)
     guide = substitute(seed(guide, key_guide), data={**params, **(given or {})})
-    with _Stopped():
+    with _Filled(), _Stopped():
         of_guide = trace(guide).get_trace(*args, **kwargs)
     mutable = _mutable(of_guide)
     replayed = replay(seed(model, key_model), of_guide)
     model = substitute(replayed, data={**params, **mutable})
-    of_model = trace(model).get_trace(*args, **kwargs)
+    with _Filled():
+        of_model = trace(model).get_trace(*args, **kwargs)
     check_match(of_model, of_guide)
     sizes = {
         name: site["args"][0]
@@ -125,13 +137,6 @@ def _term(site: dict[str, Any]) -> Term:
     fn, value = site["fn"], site["value"]
     more = (site["intermediates"],) if site["intermediates"] else ()
     frames = tuple(Frame(*frame) for frame in site["cond_indep_stack"])
-    for frame in frames:
-        if frame.size == 0:
-            raise ValueError(
-                f"Expected plates of one element or more around the site "
-                f"{site['name']!r}, got plate {frame.name!r} of size 0. Give it a "
-                "subsample_size of one or more."
-            )
     return Term(
         site["name"],
         fn,

@@ -163,6 +163,10 @@ def test_errors_of_shapes_and_plates_name_the_site():
         numpyro.primitives.mutable("count", 0)
         one()
 
+    def empty():
+        with numpyro.plate("rows", 4, subsample_size=0):
+            numpyro.sample("z", dist.Bernoulli(0.5))
+
     def partly():
         with numpyro.plate("rows", 4, subsample_size=2):
             numpyro.sample("z", dist.Bernoulli(0.5))
@@ -176,6 +180,8 @@ def test_errors_of_shapes_and_plates_name_the_site():
         call(elbo, moved, moved)
     with pytest.raises(ValueError, match="no mutable state with num_particles=2"):
         call(elbo, one, counted)
+    with pytest.raises(ValueError, match="got 'rows' with subsample_size=0"):
+        call(elbo, one, empty)
     with pytest.raises(ValueError, match="subsampled plates that enclose all sites"):
         call(ours.VimcoELBO(), partly, partly)
 
