@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.numbers import check_count, check_positive
+from jaxdiscrete.core.placed import argmax, automatically, axes, spec_of
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 
@@ -137,6 +139,27 @@ def sum_of_gamma(
     return noise
 
 
+def noise_like(
+    sampler: Callable[[jax.Array, Shape], jax.Array], key: jax.Array, like: jax.Array
+) -> jax.Array:
+    """Noise of the shape and dtype of an array, split over devices as that is.
+
+    Args:
+      sampler: ``sampler(key, shape)``.
+      key: PRNG key.
+      like: array.
+
+    Returns:
+      An array.
+    """
+    return automatically(
+        lambda key, like: sampler(key, like.shape).astype(like.dtype),
+        key,
+        like,
+        out=spec_of(like),
+    )
+
+
 def gumbel_max(key: jax.Array, logits: ArrayLike) -> jax.Array:
     r"""A categorical index, :math:`\arg\max_k (\text{logits}_k + g_k)`.
 
@@ -158,11 +181,8 @@ def gumbel_max(key: jax.Array, logits: ArrayLike) -> jax.Array:
     References:
       E. J. Gumbel, Statistical theory of extreme values, 1954.
     """
-    logits = jnp.asarray(logits)
-    noise = sample_gumbel(key, logits.shape)
-    logits = in_float32(logits)
-    index = jnp.argmax(logits + noise.astype(logits.dtype), axis=-1)
-    return index.astype(jnp.int32)
+    logits = in_float32(jnp.asarray(logits))
+    return argmax(logits + noise_like(sample_gumbel, key, logits))
 
 
 def exponential_race(key: jax.Array, logits: ArrayLike) -> jax.Array:
@@ -182,8 +202,8 @@ def exponential_race(key: jax.Array, logits: ArrayLike) -> jax.Array:
     """
     logits = jnp.asarray(logits)
     probabilities = jax.nn.softmax(in_float32(logits), axis=-1)
-    arrival = sample_exponential(key, logits.shape).astype(probabilities.dtype)
-    return jnp.argmin(arrival / probabilities, axis=-1).astype(jnp.int32)
+    arrival = noise_like(sample_exponential, key, probabilities)
+    return argmax(-arrival / probabilities)
 
 
 def _multiply_high(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -211,6 +231,11 @@ def index_from_bits(bits: jax.Array, probabilities: jax.Array) -> jax.Array:
     Returns:
       int32 index ``[...]``; meaningless where a row of probabilities is NaN.
     """
+    spec = PartitionSpec(*axes(probabilities)[:-1])
+    return automatically(_index_from_bits, bits, probabilities, out=spec)
+
+
+def _index_from_bits(bits: jax.Array, probabilities: jax.Array) -> jax.Array:
     num_classes = probabilities.shape[-1]
     num_blocks = math.ceil(num_classes / _BLOCK)
     units = jnp.round(probabilities * _UNITS).astype(jnp.int32)

@@ -8,10 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.marks import frozen
 from jaxdiscrete.core.numbers import check_finite
+from jaxdiscrete.core.placed import WHOLE, explicit_mesh
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.sample import GivenSample
 from jaxdiscrete.core.typing import Finite, PyTree, Reparametrisable, Sampler
@@ -127,6 +129,27 @@ def draw(key: jax.Array | GivenSample, q: PyTree) -> PyTree:
         return freeze(key.z)
     q = freeze(q)
     return freeze(map_latents(lambda d, k: d.sample(k), q, split_for(key, q)))
+
+
+def specs_of_samples(q: PyTree, under: int = 1) -> PyTree:
+    """How samples are split over an explicit mesh; nothing is drawn.
+
+    Args:
+      q: pytree of distributions.
+      under: how many axes, all whole, come before those of a sample.
+
+    Returns:
+      What :func:`jaxdiscrete.core.placed.automatically` takes as ``out``.
+    """
+    if explicit_mesh(q) is None:
+        return WHOLE
+    shapes = jax.eval_shape(lambda key: draw(key, q), jax.random.key(0))
+
+    def one(x: jax.ShapeDtypeStruct) -> PartitionSpec:
+        spec = () if x.sharding is None else x.sharding.spec
+        return PartitionSpec(*[None] * under, *spec)
+
+    return jax.tree.map(one, shapes)
 
 
 def draw_relaxed(key: jax.Array, q: PyTree) -> PyTree:

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, place
 from jaxdiscrete.core.estimator import estimator
-from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.latents import freeze, specs_of_samples
 from jaxdiscrete.core.needs import Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
+from jaxdiscrete.core.placed import WHOLE, automatically, specs_of
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
@@ -61,12 +62,14 @@ def coupled(
     def body(
         objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
     ) -> tuple[jax.Array, Any]:
-        z, noise = freeze(sample(key, freeze(q)))
+        specs = (specs_of_samples(q), WHOLE)
+        z, noise = freeze(automatically(sample, key, freeze(q), out=specs))
         values, aux = over_batch(
             lambda x: objective(x, *args), place(z, sharding), chunk_size
         )
         signals = as_signal(values)
-        g = gradient(freeze_varying(q, signals[0]), z, noise, signals)
+        frozen_q = freeze_varying(q, signals[0])
+        g = automatically(gradient, frozen_q, z, noise, signals, out=specs_of(q))
         value = reduce(values)
         leaves = jax.tree.leaves(q)
         return attach_gradient(value, leaves, jax.tree.leaves(freeze(g))), aux

@@ -18,7 +18,7 @@ from jaxdiscrete.distributions.common import (
     check_same_shape,
     joint_states,
 )
-from jaxdiscrete.noise import sample_logistic
+from jaxdiscrete.noise import noise_like, sample_logistic
 
 
 @jax.tree_util.register_dataclass
@@ -81,9 +81,9 @@ class Bernoulli:
     def sample(self, key: jax.Array) -> jax.Array:
         """One sample from one uniform per variable, without a gradient path."""
         logits = jax.lax.stop_gradient(self.location())
-        u = jax.random.bits(key, logits.shape, jnp.uint32).astype(jnp.float32)
+        u = noise_like(_bits_in_float32, key, logits) * 2.0**-32
         # The rarer of the two values is decided near u = 0, where it is exact.
-        is_rare = u.astype(logits.dtype) * 2.0**-32 < jax.nn.sigmoid(-jnp.abs(logits))
+        is_rare = u < jax.nn.sigmoid(-jnp.abs(logits))
         z = jnp.logical_xor(logits > 0, is_rare).astype(logits.dtype)
         return jnp.where(jnp.isnan(logits), jnp.nan, z).astype(self.dtype)
 
@@ -151,8 +151,7 @@ class Bernoulli:
     def relaxed_sample(self, key: jax.Array) -> jax.Array:
         """The pre-squashed relaxed sample, ``logits + logistic noise``."""
         location = self.location()
-        noise = sample_logistic(key, location.shape)
-        return location + noise.astype(location.dtype)
+        return location + noise_like(sample_logistic, key, location)
 
     def threshold(self, zeta: jax.Array) -> jax.Array:
         """``zeta > 0`` as a sample."""
@@ -164,7 +163,7 @@ class Bernoulli:
         location = self.location()
         is_one = check_event("Bernoulli", z, location) > 0.5
         sign = jnp.where(is_one, 1.0, -1.0).astype(location.dtype)
-        noise = sample_logistic(key, location.shape).astype(location.dtype)
+        noise = noise_like(sample_logistic, key, location)
         # log(v / ((1 - v)(1 - p)) + 1) in log space, mirrored for z = 0.
         return sign * softplus(noise + softplus(sign * location))
 
@@ -204,6 +203,10 @@ class Bernoulli:
         t = jnp.asarray(temperature).astype(y.dtype)
         offset = self.location() - t * y
         return jnp.log(t) + offset - 2.0 * softplus(offset)
+
+
+def _bits_in_float32(key: jax.Array, shape: Shape) -> jax.Array:
+    return jax.random.bits(key, shape, jnp.uint32).astype(jnp.float32)
 
 
 # Compiled, so that jax_debug_infs does not stop at the constant where nothing is

@@ -8,9 +8,11 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.numbers import known_value
+from jaxdiscrete.core.placed import argmax, automatically, axes
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.distributions.common import (
@@ -20,7 +22,7 @@ from jaxdiscrete.distributions.common import (
     check_same_shape,
     joint_states,
 )
-from jaxdiscrete.noise import index_from_bits, sample_gumbel
+from jaxdiscrete.noise import index_from_bits, noise_like, sample_gumbel
 
 
 @jax.tree_util.register_dataclass
@@ -101,9 +103,14 @@ class OneHotCategorical:
         return self._one_hot(index_from_bits(bits, probabilities), probabilities)
 
     def _one_hot(self, index: jax.Array, like: jax.Array) -> jax.Array:
-        z = jax.nn.one_hot(index, self.num_classes, dtype=like.dtype)
-        is_unknown = jnp.broadcast_to(jnp.isnan(like), z.shape)
-        return jnp.where(is_unknown, jnp.nan, z).astype(self.dtype)
+        def one_hot(index: jax.Array, like: jax.Array) -> jax.Array:
+            z = jax.nn.one_hot(index, self.num_classes, dtype=like.dtype)
+            is_unknown = jnp.broadcast_to(jnp.isnan(like), z.shape)
+            return jnp.where(is_unknown, jnp.nan, z).astype(self.dtype)
+
+        leading = axes(index)[: index.ndim + 1 - like.ndim]
+        spec = PartitionSpec(*leading, *axes(like))
+        return automatically(one_hot, index, like, out=spec)
 
     def log_prob(self, z: ArrayLike) -> jax.Array:
         """``sum_k z_k log pi_k``, of shape ``[..., *batch_shape]``.
@@ -156,7 +163,7 @@ class OneHotCategorical:
 
     def to_classes(self, z: ArrayLike) -> jax.Array:
         """The class of every variable, int32."""
-        return jnp.argmax(jnp.asarray(z), axis=-1).astype(jnp.int32)
+        return argmax(jnp.asarray(z))
 
     def enumerate_support(self) -> jax.Array:
         """All joint states of the batch, ``[K**n, *batch_shape, K]``."""
@@ -167,18 +174,18 @@ class OneHotCategorical:
     def relaxed_sample(self, key: jax.Array) -> jax.Array:
         """The pre-squashed relaxed sample, ``log pi + Gumbel noise``."""
         log_pi = self.location()
-        return log_pi + sample_gumbel(key, log_pi.shape).astype(log_pi.dtype)
+        return log_pi + noise_like(sample_gumbel, key, log_pi)
 
     def threshold(self, zeta: jax.Array) -> jax.Array:
         """The one-hot of the argmax."""
-        return self._one_hot(jnp.argmax(zeta, axis=-1), zeta)
+        return self._one_hot(argmax(zeta), zeta)
 
     def conditional_relaxed_sample(self, key: jax.Array, z: ArrayLike) -> jax.Array:
         """``zeta`` given the hard sample ``z``, reparametrised in the logits."""
         log_pi = self.location()
         is_chosen = check_event("OneHotCategorical", z, log_pi) > 0.5
         is_masked = jnp.isneginf(log_pi)
-        noise = sample_gumbel(key, log_pi.shape).astype(log_pi.dtype)
+        noise = noise_like(sample_gumbel, key, log_pi)
         # The maximum of normalised Gumbels is a standard Gumbel whoever wins, and
         # the others are Gumbels truncated at it.
         top = jnp.sum(jnp.where(is_chosen, noise, 0.0), axis=-1, keepdims=True)

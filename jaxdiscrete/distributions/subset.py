@@ -10,9 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.numbers import check_count, known_value
+from jaxdiscrete.core.placed import argmax, automatically, axes, spec_of, top_k
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.core.varying import match_varying_tree
@@ -24,7 +26,7 @@ from jaxdiscrete.distributions.common import (
     joint_states,
 )
 from jaxdiscrete.distributions.set_probability import log_set_probability
-from jaxdiscrete.noise import sample_gumbel
+from jaxdiscrete.noise import noise_like, sample_gumbel
 
 
 @jax.tree_util.register_dataclass
@@ -140,8 +142,13 @@ class Subset:
         # derivative either.
         finite = jnp.where(is_masked, 0.0, logits)
         rest = jnp.where(is_left | is_certain[..., None], finite, -jnp.inf)
-        _, index = jax.lax.top_k(z, self.k)
-        chosen = jnp.take_along_axis(finite, index, axis=-1)
+        _, index = top_k(z, self.k)
+        chosen = automatically(
+            lambda x, index: jnp.take_along_axis(x, index, axis=-1),
+            finite,
+            index,
+            out=spec_of(index),
+        )
         result = log_set_probability(chosen, jax.nn.logsumexp(rest, axis=-1))
         result = jnp.where(is_certain, 0.0, result)
         result = jnp.where(is_possible, result, -jnp.inf)
@@ -161,12 +168,16 @@ class Subset:
     def relaxed_sample(self, key: jax.Array) -> jax.Array:
         """The pre-squashed relaxed sample, ``log pi + Gumbel noise``."""
         log_pi = self.location()
-        return log_pi + sample_gumbel(key, log_pi.shape).astype(log_pi.dtype)
+        return log_pi + noise_like(sample_gumbel, key, log_pi)
 
     def threshold(self, zeta: jax.Array) -> jax.Array:
         """The k-hot of the k largest entries."""
-        top, index = jax.lax.top_k(zeta, self.k)
-        z = jax.nn.one_hot(index, self.num_items, dtype=zeta.dtype).sum(axis=-2)
+        top, index = top_k(zeta, self.k)
+
+        def k_hot(index: jax.Array) -> jax.Array:
+            return jax.nn.one_hot(index, self.num_items, dtype=zeta.dtype).sum(axis=-2)
+
+        z = automatically(k_hot, index, out=spec_of(zeta))
         # Fewer than k items are possible, or what is possible is unknown.
         is_undefined = jnp.isneginf(top[..., -1:]) | jnp.isnan(top).any(
             -1, keepdims=True
@@ -228,7 +239,11 @@ def _subset_of_rank(rank: jax.Array, num_items: int, k: int) -> jax.Array:
 
 def _log_complement(log_a: jax.Array) -> jax.Array:
     """``log(1 - a)`` for rows of probabilities, exact also where a is nearly 1."""
-    is_largest = jax.nn.one_hot(jnp.argmax(log_a, axis=-1), log_a.shape[-1], dtype=bool)
+    is_largest = automatically(
+        lambda index: jax.nn.one_hot(index, log_a.shape[-1], dtype=bool),
+        argmax(log_a),
+        out=spec_of(log_a),
+    )
     others = jnp.where(is_largest, -jnp.inf, log_a)
     largest = jax.nn.logsumexp(others, axis=-1, keepdims=True)
     smaller = jnp.log1p(-jnp.exp(others))

@@ -11,9 +11,16 @@ import jax.numpy as jnp
 from jaxdiscrete.core.batches import check_chunk_size, over_batch
 from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.facts import EVERY_STATE, facts
-from jaxdiscrete.core.latents import freeze, is_sampler, latents, log_prob
+from jaxdiscrete.core.latents import (
+    freeze,
+    is_sampler,
+    latents,
+    log_prob,
+    specs_of_samples,
+)
 from jaxdiscrete.core.needs import ENUMERABLE
 from jaxdiscrete.core.objective import ObjectiveWithAux
+from jaxdiscrete.core.placed import WHOLE, automatically
 from jaxdiscrete.core.precision import weighted_sum
 from jaxdiscrete.core.sample import ALL_STATES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
@@ -74,7 +81,9 @@ def exact(
     ) -> tuple[jax.Array, Any]:
         del key
         sizes = [d.num_states for d in latents(q)]
-        states = _joint_support(q, sizes)
+        specs = specs_of_samples(q)
+        frozen_q = freeze(q)
+        states = automatically(lambda q: _joint_support(q, sizes), frozen_q, out=specs)
         log_probs = jax.vmap(lambda z: log_prob(q, z))(states)
         weights = jnp.exp(log_probs)
         # An impossible state counts for nothing, whatever f or its derivative is
@@ -82,7 +91,7 @@ def exact(
         is_possible = weights > 0
         likeliest = jnp.argmax(log_probs)
         index = jnp.where(is_possible, jnp.arange(math.prod(sizes)), likeliest)
-        states = freeze(jax.tree.map(lambda x: x[index], states))
+        states = freeze(automatically(_entries, states, index, out=specs))
         values, aux = over_batch(lambda z: objective(z, *args), states, chunk_size)
         mean = _expectation(values, weights, likeliest)
         mean_aux = jax.tree.map(lambda x: _of_aux(x, weights, likeliest), aux)
@@ -108,10 +117,14 @@ def _expectation(
     common would otherwise meet the rounding errors of the derivatives of the weights.
     """
     wide = values.astype(weights.dtype)
-    common = freeze(wide[likeliest])
+    common = freeze(automatically(_entries, wide, likeliest, out=WHOLE))
     common = jnp.where(jnp.isfinite(common), common, 0.0)
     mean = common + weighted_sum(weights, wide - common[None])
     return mean.astype(values.dtype)
+
+
+def _entries(tree: PyTree, index: jax.Array) -> PyTree:
+    return jax.tree.map(lambda x: x[index], tree)
 
 
 def _of_aux(aux: Any, weights: jax.Array, likeliest: jax.Array) -> jax.Array:

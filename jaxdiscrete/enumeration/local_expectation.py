@@ -12,9 +12,17 @@ from jaxdiscrete.core.batches import check_chunk_size, over_batch
 from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.estimator import estimator, with_path_to
 from jaxdiscrete.core.facts import NEIGHBOURS, facts
-from jaxdiscrete.core.latents import draw, flatten, freeze, latents, pull_through
+from jaxdiscrete.core.latents import (
+    draw,
+    flatten,
+    freeze,
+    latents,
+    pull_through,
+    specs_of_samples,
+)
 from jaxdiscrete.core.needs import BINARY, FINITE, Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
+from jaxdiscrete.core.placed import automatically, specs_of
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
@@ -129,14 +137,18 @@ def _one_at_a_time(
         here = as_signal(value)
         frozen_q = freeze_varying(q, here)
 
+        specs = specs_of_samples(q, 0)
+
         def signal(index: jax.Array) -> jax.Array:
-            return as_signal(objective(_neighbour(frozen_q, z, index), *args)[0])
+            x = automatically(_neighbour, frozen_q, z, index, out=specs)
+            return as_signal(objective(x, *args)[0])
 
         num_neighbours = sum(_num_neighbours(d) for d in latents(q))
         numbers = jnp.arange(num_neighbours, dtype=jnp.int32)
         changes = over_batch(signal, numbers, chunk_size) - here
-        slopes = _slopes(frozen_q, z, freeze(changes))
-        g = pull_through(lambda d: jnp.exp(d.log_probabilities()), frozen_q, slopes)
+        g = automatically(
+            _gradient, frozen_q, z, freeze(changes), out=specs_of(frozen_q)
+        )
         leaves = jax.tree.leaves(q)
         return attach_gradient(value, leaves, jax.tree.leaves(g)), aux
 
@@ -180,6 +192,12 @@ def _neighbour(q: PyTree, z: PyTree, number: jax.Array) -> PyTree:
         moved.append(d.from_classes(index.reshape(d.batch_shape)))
         number -= _num_neighbours(d)
     return jax.tree.unflatten(treedef, moved)
+
+
+def _gradient(q: PyTree, z: PyTree, changes: jax.Array) -> PyTree:
+    """The gradient with respect to q, from arguments as those of :func:`_slopes`."""
+    slopes = _slopes(q, z, changes)
+    return pull_through(lambda d: jnp.exp(d.log_probabilities()), q, slopes)
 
 
 def _slopes(q: PyTree, z: PyTree, changes: jax.Array) -> list[jax.Array]:

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jaxdiscrete.core.baselines import Baseline, check_baseline
 from jaxdiscrete.core.batches import check_chunk_size, over_batch, place
 from jaxdiscrete.core.estimator import estimator
-from jaxdiscrete.core.latents import freeze, log_prob
+from jaxdiscrete.core.latents import freeze, log_prob, specs_of_samples
 from jaxdiscrete.core.needs import FINITE
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
+from jaxdiscrete.core.placed import WHOLE, automatically
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
@@ -90,8 +91,9 @@ def weighted_states(
     def body(
         objective: ObjectiveWithAux, key: jax.Array, q: PyTree, args: tuple[Any, ...]
     ) -> tuple[jax.Array, Any]:
-        chosen = states(key, freeze(q))
-        z = freeze(states_of(q, chosen.choices))
+        chosen = automatically(states, key, freeze(q), out=WHOLE)
+        specs = specs_of_samples(q)
+        z = freeze(automatically(states_of, q, chosen.choices, out=specs))
         values, aux = over_batch(
             lambda x: objective(x, *args), place(z, sharding), chunk_size
         )

@@ -20,6 +20,7 @@ from jaxdiscrete.core.latents import (
     pull_through,
 )
 from jaxdiscrete.core.needs import BINARY
+from jaxdiscrete.core.placed import WHOLE, automatically, specs_of
 from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.typing import Critic, Estimator, Finite, Objective, PyTree
 from jaxdiscrete.multi_sample.mechanism import Samples, multi_sample_with_slopes
@@ -109,21 +110,18 @@ def rodeo(
         scalar = jax.ShapeDtypeStruct((), _dtype(q))
         check_scalar("surrogate", lambda x, *r: surrogate(x, x, *r), scalar, args)
 
-    def gradient(q: PyTree, bits: jax.Array, weights: jax.Array) -> PyTree:
-        scores = bits - jax.nn.sigmoid(_logits(q, bits.dtype))
-        row = jnp.mean(weights * scores, axis=0)
-        return pull_through(log_odds, q, _unravel(row, q))
-
     def leave_one_out(samples: Samples) -> PyTree:
-        bits = _bits(samples.q, samples.z, _dtype(samples.q))
+        bits = automatically(_bits, samples.q, samples.z, out=WHOLE)
         advantages = less_mean_of_others(samples.signals).astype(bits.dtype)
-        return gradient(samples.q, bits, advantages[:, None])
+        return _gradient(samples.q, bits, advantages[:, None])
 
     def stein(samples: Samples, args: tuple[Any, ...]) -> PyTree:
         q, z, signals, slopes = samples
         frozen_args, dtype = freeze(args), _dtype(q)
-        bits, flips = _bits(q, z, dtype), _flips(q, slopes, dtype)
-        flip_probabilities = jax.nn.sigmoid((1.0 - 2.0 * bits) * _logits(q, dtype))
+        bits = automatically(_bits, q, z, out=WHOLE)
+        flips = automatically(_flips, q, slopes, out=WHOLE)
+        odds = automatically(_logits, q, out=WHOLE)
+        flip_probabilities = jax.nn.sigmoid((1.0 - 2.0 * bits) * odds)
 
         def of_pair(value: jax.Array, change: jax.Array) -> jax.Array:
             return jnp.asarray(surrogate(value, change, *frozen_args)).astype(dtype)
@@ -134,7 +132,7 @@ def rodeo(
         moved = jnp.mean(flip_probabilities * (at_flips - h[:, None]), axis=1)
         shared = mean_of_others(moved) - moved
         # Of A applied to h times the score, this is what the sum over flips leaves.
-        return gradient(q, bits, shared[:, None] + at_flips / at_flips.shape[1])
+        return _gradient(q, bits, shared[:, None] + at_flips / at_flips.shape[1])
 
     return multi_sample_with_slopes(
         "rodeo",
@@ -151,9 +149,29 @@ def rodeo(
     )
 
 
-def _logits(q: PyTree, dtype: Any) -> jax.Array:
+def _gradient(q: PyTree, bits: jax.Array, weights: jax.Array) -> PyTree:
+    """The mean over samples of the scores, weighted.
+
+    Args:
+      q: pytree of binary distributions.
+      bits: ``[samples, variables]``.
+      weights: ``[samples, variables]``, or of one column for all.
+
+    Returns:
+      A pytree of q's structure.
+    """
+
+    def of(q: PyTree, bits: jax.Array, weights: jax.Array) -> PyTree:
+        scores = bits - jax.nn.sigmoid(_logits(q))
+        row = jnp.mean(weights * scores, axis=0)
+        return pull_through(log_odds, q, _unravel(row, q))
+
+    return automatically(of, q, bits, weights, out=specs_of(q))
+
+
+def _logits(q: PyTree) -> jax.Array:
     """The log-odds of every bit: ``[1, variables]``."""
-    return _ravel([log_odds(d)[None] for d in latents(q)], dtype)
+    return _ravel([log_odds(d)[None] for d in latents(q)], _dtype(q))
 
 
 def _dtype(q: PyTree) -> Any:
@@ -161,23 +179,23 @@ def _dtype(q: PyTree) -> Any:
     return at_least_float32(*(x.dtype for x in shapes))
 
 
-def _bits(q: PyTree, z: PyTree, dtype: Any) -> jax.Array:
+def _bits(q: PyTree, z: PyTree) -> jax.Array:
     """Samples, along a leading axis, as bits: ``[samples, variables]``."""
     bits = map_latents(lambda d, x: jax.vmap(d.to_classes)(x), q, z)
-    return _ravel(bits, dtype)
+    return _ravel(bits, _dtype(q))
 
 
-def _flips(q: PyTree, slopes: PyTree, dtype: Any) -> jax.Array:
+def _flips(q: PyTree, slopes: PyTree) -> jax.Array:
     """The first-order change of f from a bit of 0 to 1, where it has these slopes.
 
     Args:
       q: pytree of binary distributions.
       slopes: the derivative of f at samples along a leading axis.
-      dtype: of the result.
 
     Returns:
       ``[samples, variables]``.
     """
+    dtype = _dtype(q)
 
     def one(d: Finite, slope: jax.Array) -> jax.Array:
         step = d.from_classes(jnp.ones(d.batch_shape, jnp.int32))

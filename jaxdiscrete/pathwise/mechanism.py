@@ -21,6 +21,7 @@ from jaxdiscrete.core.latents import (
 )
 from jaxdiscrete.core.needs import RELAXABLE, Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux
+from jaxdiscrete.core.placed import automatically, spec_of
 from jaxdiscrete.core.sample import RELAXED_SAMPLES
 from jaxdiscrete.core.typing import (
     Estimator,
@@ -102,6 +103,26 @@ def moving_log_odds(d: Finite) -> jax.Array:
     odds = log_odds(d)
     finite = jnp.where(jnp.isinf(odds), 0.0, odds)
     return finite - jax.lax.stop_gradient(finite)
+
+
+def map_like_samples(fn: Callable[..., jax.Array], z: PyTree, *trees: PyTree) -> PyTree:
+    """``map_latents``, with results that are split over devices as samples are.
+
+    Args:
+      fn: of a distribution and entries, arrays that it takes as arguments alone.
+      z: one sample of each distribution.
+      trees: pytree of distributions, and what stands in their place.
+
+    Returns:
+      The results, in the structure of z.
+    """
+    q, *rest = trees
+    return map_latents(
+        lambda d, x, *entries: automatically(fn, d, *entries, out=spec_of(x)),
+        q,
+        z,
+        *rest,
+    )
 
 
 def mean_of_classes(d: Finite, weights: jax.Array) -> jax.Array:

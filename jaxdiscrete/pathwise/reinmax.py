@@ -15,7 +15,6 @@ from jaxdiscrete.core.latents import (
     draw,
     freeze,
     log_odds,
-    map_latents,
     parameters_in_float32,
 )
 from jaxdiscrete.core.needs import BINARY, FINITE
@@ -23,6 +22,7 @@ from jaxdiscrete.core.numbers import positive_temperature
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.pathwise.mechanism import (
     hard_forward,
+    map_like_samples,
     mean_of_classes,
     moving_log_odds,
     moving_log_probabilities,
@@ -83,7 +83,7 @@ def half_estimator(f: Objective, *, has_aux: bool = False) -> Estimator:
 
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         z = draw(key, q)
-        return hard_forward(z, map_latents(soft, q, z))
+        return hard_forward(z, map_like_samples(soft, z, q, z))
 
     return pathwise("half_estimator", f, sample, needs=BINARY, has_aux=has_aux)
 
@@ -155,7 +155,7 @@ def reinmax(
         z = draw(key, q)
         fitted = temperature_per_variable("temperature", temperature, q)
         frozen_q = parameters_in_float32(freeze(q))
-        return hard_forward(z, map_latents(soft, q, frozen_q, z, fitted))
+        return hard_forward(z, map_like_samples(soft, z, q, frozen_q, z, fitted))
 
     return pathwise("reinmax", f, sample, needs=FINITE, has_aux=has_aux)
 

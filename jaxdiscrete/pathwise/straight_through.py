@@ -20,6 +20,7 @@ from jaxdiscrete.core.numbers import check_positive, positive_temperature
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree, Relaxable
 from jaxdiscrete.pathwise.mechanism import (
     hard_forward,
+    map_like_samples,
     mean_of_classes,
     moving_log_probabilities,
     pathwise,
@@ -265,7 +266,7 @@ def gapped_straight_through(
     temperature = positive_temperature(temperature)
     check_positive("gap", gap, "1 is a good first choice.")
 
-    def soft(d: Finite, z: jax.Array, t: ArrayLike) -> jax.Array:
+    def soft(d: Finite, z: jax.Array, t: ArrayLike, gap: ArrayLike) -> jax.Array:
         table = d.log_probabilities()
         classes = jnp.arange(d.num_classes, dtype=jnp.int32)
         is_drawn = d.to_classes(z)[..., None] == jnp.broadcast_to(classes, table.shape)
@@ -278,6 +279,7 @@ def gapped_straight_through(
     def sample(key: jax.Array, q: PyTree) -> PyTree:
         z = draw(key, q)
         fitted = temperature_per_variable("temperature", temperature, q)
-        return hard_forward(z, map_latents(soft, q, z, fitted))
+        gaps = map_latents(lambda d: gap, q)
+        return hard_forward(z, map_like_samples(soft, z, q, z, fitted, gaps))
 
     return pathwise("gapped_straight_through", f, sample, needs=FINITE, has_aux=has_aux)

@@ -23,6 +23,7 @@ from jaxdiscrete.core.latents import (
     score,
 )
 from jaxdiscrete.core.needs import FINITE_RELAXABLE, RELAXABLE
+from jaxdiscrete.core.placed import automatically, spec_of, specs_of
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.rules import linear_form
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
@@ -280,15 +281,31 @@ def _pull_through_covariance(
             v = jax.tree.unflatten(treedef, zeros)
             return jax.tree.leaves(hessian_product(v))[i]
 
-        basis = jnp.eye(mi.size, dtype=mi.dtype).reshape(mi.size, *mi.shape)
-        hessian = jax.vmap(row)(basis).reshape(mi.size, mi.size)
-        # Variables are independent: only the coordinates of one vary together.
-        variable = np.arange(mi.size) // (mi.size // math.prod(d.batch_shape))
-        within = jnp.asarray(variable[:, None] == variable[None, :])
-        block = freeze(in_float32(jnp.where(within, hessian, 0.0)))
-        half_trace = _half_trace(block, variable)
-        gradients.append(jax.grad(half_trace)(parameters_in_float32(d)))
+        basis = automatically(_basis, mi, out=spec_of(mi, 1))
+        rows = jax.vmap(row)(basis)
+        gradients.append(automatically(_of_half_trace, d, rows, out=specs_of(d)))
     return jax.tree.unflatten(jax.tree.structure(q, is_leaf=is_sampler), gradients)
+
+
+def _of_half_trace(d: Any, rows: jax.Array) -> Any:
+    """The gradient with respect to d of half the trace of H Cov(z).
+
+    Args:
+      d: a distribution.
+      rows: those of H, each of the shape of z.
+    """
+    size = rows.shape[0]
+    # Variables are independent: only the coordinates of one vary together.
+    variable = np.arange(size) // (size // math.prod(d.batch_shape))
+    within = jnp.asarray(variable[:, None] == variable[None, :])
+    hessian = rows.reshape(size, size)
+    block = freeze(in_float32(jnp.where(within, hessian, 0.0)))
+    return jax.grad(_half_trace(block, variable))(parameters_in_float32(d))
+
+
+def _basis(x: jax.Array) -> jax.Array:
+    """All unit vectors of the space of ``x``, along a leading axis."""
+    return jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
 
 
 def _half_trace(block: jax.Array, variable: np.ndarray) -> Callable[[Any], jax.Array]:
