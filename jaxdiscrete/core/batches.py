@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.sharding import AxisType
 
 from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.typing import PyTree
@@ -38,7 +39,11 @@ def place(xs: PyTree, sharding: jax.sharding.Sharding | None) -> PyTree:
     """
     if sharding is None:
         return xs
-    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), xs)
+    # On an explicit mesh a type is changed, on an automatic one the compiler is told.
+    mesh = getattr(sharding, "mesh", None)
+    is_typed = mesh is not None and AxisType.Explicit in mesh.axis_types
+    split = jax.sharding.reshard if is_typed else jax.lax.with_sharding_constraint
+    return jax.tree.map(lambda x: split(x, sharding), xs)
 
 
 def sample_keys(

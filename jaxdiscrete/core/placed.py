@@ -27,13 +27,27 @@ def explicit_mesh(tree: PyTree) -> AbstractMesh | None:
 
     Args:
       tree: pytree of arrays.
+
+    Raises:
+      NotImplementedError: if there is one and JAX is too old to split what a function
+        computes within it.
     """
     for x in jax.tree.leaves(tree):
         if isinstance(x, jax.Array):
             mesh: AbstractMesh = jax.typeof(x).sharding.mesh
             if not mesh.empty and AxisType.Explicit in mesh.axis_types:
+                _check_version()
                 return mesh
     return None
+
+
+def _check_version() -> None:
+    if jax.__version_info__ < (0, 10):
+        raise NotImplementedError(
+            "Expected JAX 0.10 or newer for arrays on a mesh with explicit axes, got "
+            f"JAX {jax.__version__}. Upgrade JAX, or make the mesh with axis_types="
+            "(jax.sharding.AxisType.Auto,) * the number of its axes."
+        )
 
 
 def automatically(fn: Callable[..., Any], *args: Any, out: PyTree) -> Any:
@@ -100,6 +114,15 @@ def placed(x: jax.Array, spec: PartitionSpec) -> jax.Array:
     return jax.sharding.reshard(x, NamedSharding(mesh, spec))
 
 
+def first_axis_whole(tree: PyTree) -> PyTree:
+    """The same arrays, none of them split over its first axis.
+
+    Args:
+      tree: pytree of arrays.
+    """
+    return jax.tree.map(lambda x: placed(x, PartitionSpec(None, *axes(x)[1:])), tree)
+
+
 def argmax(x: jax.Array) -> jax.Array:
     """``jnp.argmax`` over the last axis, int32.
 
@@ -128,7 +151,8 @@ def top_k(x: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
 
     def largest(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         if parts == 1:
-            return tuple(jax.lax.top_k(x, k))
+            values, index = jax.lax.top_k(x, k)
+            return values, index
         # Those of every part first: of what moves between devices there are k each.
         # By a sort, which the compiler splits, where it would gather for a top_k. NaN
         # come first in both.

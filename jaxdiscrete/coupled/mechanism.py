@@ -18,7 +18,7 @@ from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import freeze, specs_of_samples
 from jaxdiscrete.core.needs import Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
-from jaxdiscrete.core.placed import WHOLE, automatically, specs_of
+from jaxdiscrete.core.placed import WHOLE, automatically, first_axis_whole, specs_of
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
@@ -67,6 +67,7 @@ def coupled(
         values, aux = over_batch(
             lambda x: objective(x, *args), place(z, sharding), chunk_size
         )
+        values = first_axis_whole(values)
         signals = as_signal(values)
         frozen_q = freeze_varying(q, signals[0])
         g = automatically(gradient, frozen_q, z, noise, signals, out=specs_of(q))

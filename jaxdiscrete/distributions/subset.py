@@ -10,11 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.numbers import check_count, known_value
-from jaxdiscrete.core.placed import argmax, automatically, axes, spec_of, top_k
+from jaxdiscrete.core.placed import argmax, automatically, spec_of, top_k
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.typing import Shape
 from jaxdiscrete.core.varying import match_varying_tree

@@ -14,7 +14,7 @@ from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.latents import freeze, log_prob, specs_of_samples
 from jaxdiscrete.core.needs import FINITE
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
-from jaxdiscrete.core.placed import WHOLE, automatically
+from jaxdiscrete.core.placed import WHOLE, automatically, first_axis_whole
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
@@ -97,6 +97,7 @@ def weighted_states(
         values, aux = over_batch(
             lambda x: objective(x, *args), place(z, sharding), chunk_size
         )
+        values = first_axis_whole(values)
         terms = in_float32(values)
         total = jnp.sum(terms * freeze(chosen.weights).astype(terms.dtype))
         value = total.astype(values.dtype)

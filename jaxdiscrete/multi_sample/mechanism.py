@@ -20,6 +20,7 @@ from jaxdiscrete.core.objective import (
     scored,
     value_and_slope,
 )
+from jaxdiscrete.core.placed import first_axis_whole
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
@@ -85,7 +86,8 @@ def multi_sample(
             return value, log_prob(q, z), extra, aux
 
         keys = sample_keys(key, num_samples, sharding)
-        values, log_probs, extra, aux = over_batch(one, keys, chunk_size)
+        *of_samples, aux = over_batch(one, keys, chunk_size)
+        values, log_probs, extra = first_axis_whole(of_samples)
         value, signals = combine(values, extra, args)
         signals = freeze(signals)
         log_probs = scored(q, log_probs, signals)
@@ -170,7 +172,8 @@ def multi_sample_with_slopes(
             return z, *value_and_slope(objective, z, args)
 
         keys = sample_keys(key, num_samples, sharding)
-        z, values, slopes, aux = over_batch(one, keys, chunk_size)
+        *of_samples, aux = over_batch(one, keys, chunk_size)
+        z, values, slopes = first_axis_whole(of_samples)
         if is_checking():
             return with_path_to(values.mean(), q), aux
         signals = as_signal(values)
