@@ -159,6 +159,7 @@ def _shortened(config: Config, short: ShortLength) -> Config:
     """A run at its short length."""
     evaluation = dataclasses.replace(
         config.evaluation,
+        num_final_examples=config.evaluation.num_examples,
         num_test_examples=short.num_test_examples,
         num_samples=short.num_samples,
     )
