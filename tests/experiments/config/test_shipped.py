@@ -46,6 +46,7 @@ def every_run():
     and are trained in tests of their own.
     """
     runs, seen = [], {"semi_supervised", "attention", "glimpses", "feature_selection"}
+    seen.add("policy")
     for i, path in enumerate(CLAIMS):
         names = run_names(path)
         if "[grid]" in path.read_text("utf-8"):
