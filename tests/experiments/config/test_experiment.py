@@ -68,5 +68,5 @@ def test_some_runs_have_the_claims_that_are_about_them(write):
     assert experiment.restricted(()) == experiment
     with pytest.raises(UsageError, match=rf"--only .*{first}, {second}, got 'third'"):
         experiment.restricted(("third",))
-    with pytest.raises(UsageError, match="--only .*none, but a grid, got 'plain'"):
+    with pytest.raises(UsageError, match=r"--only .*none, but a grid, got 'plain'"):
         load_experiment(write(GRID)).restricted(("plain",))
