@@ -70,7 +70,7 @@ def automatically(fn: Callable[..., Any], *args: Any, out: PyTree) -> Any:
 
 
 def axes(x: jax.Array) -> list[Any]:
-    """What every axis is split over; None for one that is whole.
+    """The mesh axes over which every axis is split; None for one that is whole.
 
     Args:
       x: array.
