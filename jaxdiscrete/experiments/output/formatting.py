@@ -193,9 +193,10 @@ def statistic(value: Statistic | None, metric: str) -> str:
     if value is None:
         return MISSING
     mean, error = value.mean, value.standard_error
-    is_alone = error is None or not math.isfinite(mean) or not math.isfinite(error)
-    if is_alone or has_no_variance(metric, mean):
+    if error is None or not math.isfinite(mean) or not math.isfinite(error):
         return number(mean, metric)
+    if has_no_variance(metric, mean):
+        return NO_VARIANCE
     if error <= 0:
         return f"{number(mean, metric)} ± 0"
     leading = -math.floor(math.log10(error))
