@@ -24,10 +24,10 @@ def check(config: Config) -> None:
             f"training.steps_per_block={block}, got {steps}. Change one of them."
         )
     config.estimator.check()
+    config.model.check(config)
     if config.estimator.is_of_gaussian and not config.model.is_gaussian:
         raise UsageError(
             f"Expected an estimator of discrete variables with model.task = "
             f"{config.model.task!r}, got {config.estimator.name}, which is one of a "
             "Gaussian's mean and scale. Choose another."
         )
-    config.model.check(config)
