@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.precision import at_least_float32
+from jaxdiscrete.core.precision import at_least_float32, sum_in_float32
 from jaxdiscrete.core.typing import PyTree
 
 # A context of JAX and not of Python, because JAX caches derivatives of jitted functions
@@ -112,7 +112,7 @@ def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.A
         jnp.sum(p.astype(dtype) * c.astype(dtype))
         for p, c in zip(params, coefficients, strict=True)
     ]
-    return sum(products, jnp.zeros((), dtype))
+    return sum_in_float32(products)
 
 
 @jax.custom_vjp

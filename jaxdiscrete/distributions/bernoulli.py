@@ -125,7 +125,7 @@ class Bernoulli:
         logits = in_float32(jnp.asarray(self.logits))
         # From the location, whose derivative at an infinite logit is zero.
         location = self.location()
-        table = jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
+        table = -softplus(jnp.stack([location, -location], axis=-1))
         return _without_impossible(table, jnp.stack([-logits, logits], axis=-1))
 
     def log_odds(self) -> jax.Array:

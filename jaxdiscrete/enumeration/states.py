@@ -141,7 +141,9 @@ def _beam_search(table: jax.Array, k: int, noise: jax.Array | None) -> States:
 
     def trace_back(beam: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array]:
         kept = kept[beam]
-        return kept // num_classes, kept % num_classes
+        classes = jnp.full_like(kept, num_classes)
+        # Not // and %, which allow for signs.
+        return jax.lax.div(kept, classes), jax.lax.rem(kept, classes)
 
     witness = table[0, 0]
     if noise is not None and noise.size:

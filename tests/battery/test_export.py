@@ -7,7 +7,7 @@ import pytest
 
 import jaxdiscrete as jd
 from tests.battery.control_variates import initial_cv
-from tests.battery.estimators import ALL, MAIN, build
+from tests.battery.estimators import MAIN, build
 from tests.battery.problems import mixed, mixed_f
 from tests.helpers.parameters import daily
 
