@@ -18,6 +18,7 @@ from jaxdiscrete.core.latents import flatten, latents
 from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.core.varying import match_varying
+from jaxdiscrete.distributions.common import quotient_and_rest
 from jaxdiscrete.noise import sample_gumbel
 
 
@@ -141,9 +142,7 @@ def _beam_search(table: jax.Array, k: int, noise: jax.Array | None) -> States:
 
     def trace_back(beam: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array]:
         kept = kept[beam]
-        classes = jnp.full_like(kept, num_classes)
-        # Not // and %, which allow for signs.
-        return jax.lax.div(kept, classes), jax.lax.rem(kept, classes)
+        return quotient_and_rest(kept, num_classes)
 
     witness = table[0, 0]
     if noise is not None and noise.size:

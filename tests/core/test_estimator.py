@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
+from jaxdiscrete.core.facts import NEIGHBOURS
 from tests.battery.control_variates import initial_cv
 from tests.battery.estimators import ALL, once_per_package
 from tests.battery.problems import three, three_f
@@ -26,18 +27,18 @@ def traces(build, q):
     return len(calls)
 
 
-def at_most(name):
-    """One trace to look at its derivative, one for each point of evaluation."""
+def expected_traces(name):
+    """One for each point of evaluation, one to look at a derivative in z."""
     facts = ALL[name].facts
-    if facts.is_relaxed and facts.family == "score_function":
-        return 3 + ALL[name].more_calls
-    return 3 if facts.family in ("pathwise", "enumeration") else 2
+    count = 1 + facts.differentiates + ALL[name].more_calls
+    count += facts.is_relaxed and facts.family == "score_function"
+    return count + (facts.calls is NEIGHBOURS)
 
 
 @pytest.mark.parametrize("name", once_per_package(list(ALL)))
-def test_f_is_traced_once_to_be_checked_and_once_per_evaluation(name):
+def test_f_is_traced_once_per_evaluation_and_once_for_its_derivative(name):
     build = lambda f: ALL[name].make(f, initial_cv(), False)  # noqa: E731
-    assert traces(build, three(name)) <= at_most(name)
+    assert traces(build, three(name)) == expected_traces(name)
 
 
 def nested(transform, depth, f):
