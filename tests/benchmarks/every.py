@@ -126,7 +126,7 @@ def measure(names, rounds, batch=BATCH):
 def markdown(rows):
     """The rows as a table for the documentation."""
     lines = [
-        "| estimator | variables | calls of f | time | operations | memory | compilation |",
+        "| estimator | variables | calls | time | operations | memory | compilation |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:

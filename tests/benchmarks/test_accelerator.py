@@ -13,15 +13,15 @@ def test_every_part_is_measured_and_the_gradients_agree():
     results = accelerator.measure(
         DEVICE,
         seconds=600.0,
-        names=["reinforce", "carms"],
+        names=["disarm"],
         batches=(3, 5),
         rounds=2,
         of_trainer=lambda rounds: {"nvil": rounds},
     )
     gradients, steps = results["gradients"], results["steps"]
-    assert [r["differs"] for r in gradients["rows"]] == [0.0, 0.0]
+    assert [r["differs"] for r in gradients["rows"]] == [0.0]
     assert all(r["agrees"] for r in gradients["rows"])
-    assert [list(r["seconds"]) for r in steps["rows"]] == [["3", "5"]] * 2
+    assert [list(r["seconds"]) for r in steps["rows"]] == [["3", "5"]]
     assert gradients["left_out"] == steps["left_out"] == []
     assert results["sampling"]["times_faster"] > 0
     assert results["trainer"] == {"nvil": 2}
