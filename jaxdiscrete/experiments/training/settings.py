@@ -63,6 +63,9 @@ class Evaluation:
     """Samples per example in the final bounds."""
     num_examples: int = bounded(1000, at_least=1)
     """Randomly chosen training and validation examples after every block."""
+    num_final_examples: int = bounded(1000, at_least=1)
+    """Randomly chosen training and validation examples in the final bounds; at most
+    all."""
     num_test_examples: int = bounded(100_000, at_least=1)
     """Randomly chosen test examples in the final bounds; at most all."""
 

@@ -211,6 +211,18 @@ def test_results_are_put_together_again_from_what_is_there(copy, no_training):
     assert dataclasses.replace(after, **same) == before
 
 
+def test_one_run_is_compared_with_what_is_claimed_of_it(copy, no_training):
+    whole = stored(copy)
+    assert main(command(copy, "--only", "plain")) == 0
+    result = stored(copy)
+    assert result.command == "jaxdiscrete reproduce paper/tiny --short --only plain"
+    assert result.runs == whole.runs
+    assert result.published == whole.published
+    # The order along the trajectory is of two.
+    assert result.expectations == whole.expectations[1:]
+    assert result.shared_trajectory is None
+
+
 def test_a_cut_run_is_resumed_and_the_others_are_kept(copy, trained):
     before = stored(copy)
     place = copy / "out" / "paper" / "tiny" / "short"

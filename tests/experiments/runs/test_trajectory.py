@@ -62,10 +62,9 @@ def training_log(config, blocks=2):
     return rows
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
-    "followers",
-    [("first", "last"), pytest.param((), marks=pytest.mark.thorough)],
-    ids=["followed", "alone"],
+    "followers", [("first", "last"), ()], ids=["followed", "alone"]
 )
 def test_followers_do_not_move_the_driver(followers):
     """Its variance is that of a plain run of the same seed, whoever follows."""
@@ -95,6 +94,7 @@ def test_followers_do_not_move_the_driver(followers):
         assert measured.runs[follower].metrics["log_variance"].mean != driver
 
 
+@pytest.mark.thorough
 def test_a_twin_of_the_driver_has_its_variance_and_other_noise():
     """Over seeds the differences are zero on average, and never zero."""
     configs = {"lead": config("reinforce"), "twin": config("reinforce")}

@@ -296,6 +296,7 @@ def is_writing(folder):
         pytest.param(TEXT, id="text", marks=pytest.mark.thorough),
     ],
 )
+@pytest.mark.thorough
 def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path, monkeypatch):
     """Twice: within the writing of a checkpoint, and after one."""
     monkeypatch.setenv("JAXDISCRETE_CACHE", str(tmp_path / "kept"))
