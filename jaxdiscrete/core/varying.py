@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.latents import freeze
+from jaxdiscrete.core.placed import explicit_mesh
 from jaxdiscrete.core.typing import PyTree
 
 
@@ -22,11 +23,12 @@ def match_varying(x: jax.Array, like: jax.Array) -> jax.Array:
       like: floating array of the shape of ``x``, or a scalar.
 
     Returns:
-      ``x``, under shard_map plus a zero that depends on ``like`` in type only.
+      ``x``, where types say how arrays lie plus a zero that depends on ``like`` in type
+      only: under shard_map, and on an explicit mesh, of which a constant knows nothing.
     """
-    if not is_inside_shard_map():
+    if not is_inside_shard_map() and explicit_mesh(like) is None:
         return x
-    return x + jnp.where(jnp.isnan(like), 0.0, 0.0).astype(x.dtype)
+    return x + (jnp.isnan(like) & False).astype(x.dtype)
 
 
 def match_varying_tree(x: jax.Array, tree: PyTree) -> jax.Array:
@@ -39,7 +41,7 @@ def match_varying_tree(x: jax.Array, tree: PyTree) -> jax.Array:
     Returns:
       ``x`` plus zeros that depend on ``tree`` in type only.
     """
-    if not is_inside_shard_map():
+    if not is_inside_shard_map() and explicit_mesh(tree) is None:
         return x
     for leaf in jax.tree.leaves(tree):
         x = match_varying(x, jnp.sum(leaf).astype(x.dtype))
