@@ -237,6 +237,36 @@ def on_the_value(mark: Callable[[jax.Array], jax.Array]) -> Callable[..., jax.Ar
     return call
 
 
+def with_slopes(
+    fn: Callable[..., jax.Array], slopes: Callable[..., tuple[jax.Array, ...]]
+) -> Callable[..., jax.Array]:
+    """A function of arrays whose derivative is written out.
+
+    What JAX stores for the derivative of a sum over a large table is the table; written
+    out, it can be a sum of its own.
+
+    Args:
+      fn: ``fn(*xs) -> [...]``, one entry for each along the leading axes of ``xs``.
+      slopes: ``slopes(*xs)``, the derivatives with respect to each of the xs, of its
+        shape. Differentiable where higher derivatives are asked for.
+
+    Returns:
+      The same function.
+    """
+    call = jax.custom_jvp(fn)
+
+    @call.defjvp
+    def jvp(primals: Any, tangents: Any) -> Any:
+        value = call(*primals)
+        moved = [
+            (s * t).reshape(*value.shape, -1).sum(axis=-1)
+            for s, t in zip(slopes(*primals), tangents, strict=True)
+        ]
+        return value, sum(moved[1:], moved[0])
+
+    return call
+
+
 @jax.custom_jvp
 def softplus(x: jax.Array) -> jax.Array:
     """``log(1 + exp(x))``, whose derivative is ``sigmoid(x)`` and nothing else.

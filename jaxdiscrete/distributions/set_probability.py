@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdiscrete.core.rules import with_slopes
+
 
 def _nodes(num_items: int, dtype: Any) -> tuple[np.ndarray, float]:
     """The nodes of the trapezoid rule and its step, for the precision of ``dtype``.
@@ -35,16 +37,13 @@ def _nodes(num_items: int, dtype: Any) -> tuple[np.ndarray, float]:
     return np.arange(-digits, math.log(2.0 * shape + 1.5 * digits), step), step
 
 
-def _log_factors(
-    log_p: jax.Array, log_rest: jax.Array, y: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    r"""Each factor of the integrand as ``offset [..., k] + table [..., k, nodes]``.
+def _log_factor(ratio: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    r"""A factor of the integrand as ``offset [...] + row [..., nodes]``.
 
-    The factor is :math:`\log(1 - \exp(-e^{y} p / r))`. With the offset
-    :math:`\min(\log p/r, 0)` taken out, the table stays moderate however rare the
-    items are, so that its sums and differences are exact.
+    The factor is :math:`\log(1 - \exp(-e^{y} p / r))` for :math:`\log p/r`. With the
+    offset :math:`\min(\log p/r, 0)` taken out, the row stays moderate however rare the
+    item is, so that sums and differences of rows are exact.
     """
-    ratio = log_p - log_rest[..., None]
     offset = jnp.minimum(ratio, 0.0)
     y = y.reshape((1,) * ratio.ndim + y.shape)
     u = ratio[..., None] + y
@@ -55,6 +54,55 @@ def _log_factors(
     small = jnp.minimum(x, limit)
     far = y + jnp.maximum(ratio, 0.0)[..., None] - small / 2.0 + small**2 / 24.0
     return offset, jnp.where(u < -8.0, far, near)
+
+
+def _slope_of_factor(ratio: jax.Array, y: jax.Array) -> jax.Array:
+    r"""The derivative of a factor, :math:`x / (e^x - 1)`, in the form of its row."""
+    u = ratio[..., None] + y.reshape((1,) * ratio.ndim + y.shape)
+    x = jnp.exp(jnp.minimum(u, 6.0))
+    is_small = x < 1e-8
+    safe = jnp.where(is_small, 1.0, x)
+    return jnp.where(is_small, 1.0 - 0.5 * x, safe / jnp.expm1(safe))
+
+
+def _over_items(log_p: jax.Array, log_rest: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The log-ratios of the items, along a leading axis, and the nodes."""
+    nodes, _ = _nodes(log_p.shape[-1], log_p.dtype)
+    ratios = jnp.moveaxis(log_p - log_rest[..., None], -1, 0)
+    return ratios, jnp.asarray(nodes, log_p.dtype)
+
+
+def _log_integrand(ratios: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The log of the integrand, as the offset ``[...]`` and ``[..., nodes]``."""
+
+    def add(total: Any, ratio: jax.Array) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, _log_factor(ratio, y)), None
+
+    # Item by item: a table of all of them is what there would be most of in memory.
+    total = _log_factor(ratios[0], y)
+    (offset, row), _ = jax.lax.scan(add, total, ratios[1:])
+    return offset, row + (y - jnp.exp(y)).reshape((1,) * offset.ndim + y.shape)
+
+
+def _quadrature(log_p: jax.Array, log_rest: jax.Array) -> jax.Array:
+    _, step = _nodes(log_p.shape[-1], log_p.dtype)
+    offset, row = _log_integrand(*_over_items(log_p, log_rest))
+    return offset + jax.nn.logsumexp(row, axis=-1) + math.log(step)
+
+
+def _slopes(log_p: jax.Array, log_rest: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The derivatives of the quadrature: those of the factors, averaged over nodes."""
+    ratios, y = _over_items(log_p, log_rest)
+    density = jax.nn.softmax(_log_integrand(ratios, y)[1], axis=-1)
+
+    def one(ratio: jax.Array) -> jax.Array:
+        return jnp.sum(density * _slope_of_factor(ratio, y), axis=-1)
+
+    of_items = jnp.moveaxis(jax.lax.map(one, ratios), 0, -1)
+    return of_items, -of_items.sum(axis=-1)
+
+
+_log_set_probability = with_slopes(_quadrature, _slopes)
 
 
 # The two functions are compiled here, so that a caller without jit does not dispatch
@@ -70,12 +118,7 @@ def log_set_probability(log_p: jax.Array, log_rest: jax.Array) -> jax.Array:
     Returns:
       Array ``[...]``.
     """
-    nodes, step = _nodes(log_p.shape[-1], log_p.dtype)
-    y = jnp.asarray(nodes, log_p.dtype)
-    offset, table = _log_factors(log_p, log_rest, y)
-    weight = (y - jnp.exp(y)).reshape((1,) * log_rest.ndim + y.shape)
-    integral = jax.nn.logsumexp(weight + table.sum(axis=-2), axis=-1)
-    return offset.sum(axis=-1) + integral + math.log(step)
+    return _log_set_probability(log_p, log_rest)
 
 
 class SetWeights(NamedTuple):
@@ -109,7 +152,7 @@ def set_weights(log_p: jax.Array, log_rest: jax.Array) -> SetWeights:
     nodes, _ = _nodes(log_p.shape[-1], log_p.dtype)
     y = jnp.asarray(nodes, log_p.dtype)
     is_possible = log_p != -jnp.inf
-    _, table = _log_factors(log_p, log_rest, y)
+    _, table = _log_factor(log_p - log_rest, y)
     table = jnp.where(is_possible[:, None], table, 0.0)
     # All sets have the nodes in common: a ratio of two integrals is the mean of the
     # factors that are left out, under the integrand of the whole set.

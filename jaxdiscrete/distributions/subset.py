@@ -174,7 +174,10 @@ class Subset:
         top, index = top_k(zeta, self.k)
 
         def k_hot(index: jax.Array) -> jax.Array:
-            return jax.nn.one_hot(index, self.num_items, dtype=zeta.dtype).sum(axis=-2)
+            items = jnp.arange(self.num_items, dtype=index.dtype)
+            shape = (*index.shape[:-1], self.num_items, self.k)
+            is_item = jnp.broadcast_to(items[:, None], shape) == index[..., None, :]
+            return is_item.any(axis=-1).astype(zeta.dtype)
 
         z = automatically(k_hot, index, out=spec_of(zeta))
         # Fewer than k items are possible, or what is possible is unknown.
@@ -200,18 +203,20 @@ class Subset:
           Array of the shape of ``zeta`` in the dtype of the logits.
         """
         tempered = OneHotCategorical(self.logits).temper
-        log_a = tempered(zeta, temperature)
 
-        def take_another(carry: tuple[jax.Array, ...], _: None) -> Any:
-            zeta, log_a, total = carry
-            zeta = zeta + _log_complement(log_a).astype(zeta.dtype)
+        @jax.checkpoint
+        def take_one(carry: tuple[jax.Array, jax.Array], _: None) -> Any:
+            zeta, total = carry
             log_a = tempered(zeta, temperature)
-            return (zeta, log_a, total + jnp.exp(log_a)), None
+            return (zeta + _log_complement(log_a), total + jnp.exp(log_a)), None
 
-        # A loop of the program, which k must not make longer.
-        carry = (match_varying_tree(zeta, log_a), log_a, jnp.exp(log_a))
-        (_, _, total), _ = jax.lax.scan(take_another, carry, length=self.k - 1)
-        return total.astype(self.dtype)
+        # A loop of the program, which k must not make longer. Of every step the
+        # derivative keeps zeta alone.
+        like = jnp.asarray(temperature).astype(zeta.dtype)
+        zeta = match_varying_tree(zeta, like)
+        start = (zeta, match_varying_tree(jnp.zeros_like(zeta), zeta))
+        (zeta, total), _ = jax.lax.scan(take_one, start, length=self.k - 1)
+        return (total + jnp.exp(tempered(zeta, temperature))).astype(self.dtype)
 
 
 def _subset_of_rank(rank: jax.Array, num_items: int, k: int) -> jax.Array:
