@@ -80,6 +80,9 @@ class Model:
     #: Whether other runs begin with it, so that it is kept by the hash of its settings.
     is_shared: ClassVar[bool] = False
 
+    #: Whether q is a Gaussian in place of anything discrete.
+    is_gaussian: ClassVar[bool] = False
+
     def __init_subclass__(cls) -> None:
         cls.task = cls.__module__.split(".")[-2]
 

@@ -95,12 +95,19 @@ def test_seeds_that_are_trained_together_are_found_again(tmp_path, monkeypatch):
     (place / "result.json").unlink()
     monkeypatch.setattr(together_runs, "train_together", fail)
     assert run().runs == result.runs
-    # What is not there is trained, and the rest is kept.
+    # With one that is not there all seeds of the run are trained, in the same program.
     (place / "result.json").unlink()
     shutil.rmtree(place / "exact-seed1")
     monkeypatch.undo()
-    again = run().runs["exact"].final["theta"].values
-    assert again == pytest.approx(result.runs["exact"].final["theta"].values)
+    train_together, trained = together_runs.train_together, []
+
+    def record(task, points, screen):
+        trained.append((task.config.estimator.name, [p.seed for p in points]))
+        return train_together(task, points, screen)
+
+    monkeypatch.setattr(together_runs, "train_together", record)
+    assert run().runs["exact"].final == result.runs["exact"].final
+    assert trained == [("exact", [0, 1])]
 
 
 def test_an_order_along_a_trajectory_holds_from_a_step_on():

@@ -27,7 +27,8 @@ from tests.experiments.helpers import init, layered_task
 ROWS = np.random.default_rng(1).integers(0, 2, (30, 6)).astype(np.uint8)
 DATASET = Dataset(ROWS[:20], ROWS[20:25], ROWS[25:], (2, 3), False, *3 * (None,), "b")
 SILENT = Console(quiet=True)
-METRICS = trajectory.METRICS
+#: Those of a model with an encoder.
+METRICS = ("log_variance", "encoder_log_variance")
 
 
 @pytest.fixture(autouse=True)
