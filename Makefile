@@ -15,7 +15,7 @@ RULES := tests/core/test_rules.py tests/battery/test_nesting.py tests/battery/te
 PROPERTIES := tests/battery/test_properties.py tests/battery/test_transforms.py
 
 .PHONY: demo test test-thorough test-all test-versions test-rules lint bench notebooks \
-	figures estimators results docs clean
+	figures estimators costs distributions results docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/jaxdiscrete train configs/digits/rebar.toml --output-dir $(RUNS)/demo --overwrite
@@ -62,6 +62,14 @@ figures: $(VENV)/installed
 estimators: $(VENV)/installed
 	$(BIN)/python docs/generate_estimators.py
 	$(BIN)/python docs/generate_reference.py
+
+# What the column of costs is made of: the compiled programs of all estimators.
+costs: $(VENV)/installed
+	$(BIN)/python docs/measure_costs.py
+
+# The page of other libraries' distributions, each of which is tried: minutes.
+distributions: $(VENV)/installed
+	$(BIN)/python docs/generate_distributions.py
 
 # The site, in docs/_build/html. Examples are executed once for each version of the
 # library; a warning is an error, links within the site included, and an incremental

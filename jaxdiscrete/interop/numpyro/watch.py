@@ -1,4 +1,4 @@
-"""What is seen of plates, loops and branches while a program of NumPyro runs."""
+"""Plates, loops and branches, as they are seen while a program of NumPyro runs."""
 
 from __future__ import annotations
 
