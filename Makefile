@@ -83,7 +83,7 @@ results: $(VENV)/installed
 	$(BIN)/python -m jaxdiscrete.experiments.report configs/results docs/experiments/results.md
 
 clean:
-	rm -rf $(VENV) $(RUNS) build dist .jax_cache docs/_build docs/notebooks
+	rm -rf $(VENV) $(RUNS) build dist .jax_cache docs/_build docs/notebooks docs/experiments/figures
 
 # Installed once; again only when the requirements change.
 $(VENV)/installed: pyproject.toml
