@@ -26,13 +26,13 @@ not zero, from an estimator that needs what the column names.
 
 - **score**: `jd.reinforce`, and all that need a `Sampler`, on `jd.as_sampler(d)`.
 - **variance**: `jd.reinforce_optimal_baseline`, and all that minimise a variance with
-  respect to what d stores.
+  respect to what d stores, which is then to be floating.
 - **relax**: `jd.rebar`, and all that need a `Relaxable`, on the distribution in the
-  last column.
+  second column.
 - **enumerate**: `jd.exact`, and all that need an `Enumerable` or a `Finite`, on the
   same one.
 
-The distribution in the last column has the probabilities of d; an integer is
+The distribution in the second column has the probabilities of d; an integer is
 `z @ jnp.arange(C)` of its one-hot vector. Where none stands the states are too many, or
 are no classes.
 
@@ -159,7 +159,7 @@ def table(library: str) -> str:
         warnings.simplefilter("ignore")
         module = importlib.import_module(library)
         rows = [cells(module, row) for row in LIBRARIES[library]]
-    head = "| distribution | score | variance | relax | enumerate | as |"
+    head = "| distribution | as | score | variance | relax | enumerate |"
     lines = [f"## {TITLES[library]}", "", head, "|---|---|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])
 
@@ -202,9 +202,9 @@ def cells(module: Any, row: Row) -> Iterator[str]:
     if not bool(jnp.all(jnp.abs(gaps) < 1e-4)):
         raise AssertionError(f"{row.name} is not {row.same}: {gaps}")
     yield f"`{row.name}`"
+    yield f"`{row.same}`" if row.same else ""
     for need in NEEDS:
         yield ("yes" if need in taken else "no") if need in wraps else ""
-    yield f"`{row.same}`" if row.same else ""
 
 
 def of_sample(z: jax.Array) -> jax.Array:
