@@ -14,7 +14,8 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 RULES := tests/core/test_rules.py tests/battery/test_nesting.py tests/battery/test_sharding.py
 PROPERTIES := tests/battery/test_properties.py tests/battery/test_transforms.py
 
-.PHONY: demo test test-thorough test-all test-versions test-rules lint bench notebooks \
+.PHONY: demo test test-thorough test-all test-versions test-rules lint bench \
+	bench-accelerator notebooks \
 	figures estimators costs distributions results docs clean
 
 demo: $(VENV)/installed
@@ -47,7 +48,11 @@ lint: $(VENV)/installed
 	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 
 bench: $(VENV)/installed
-	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python -m tests.benchmarks.run
+
+# Minutes, on whatever accelerator JAX finds; without one it says so and stops.
+bench-accelerator: $(VENV)/installed
+	$(BIN)/python -m tests.benchmarks.accelerator
 
 notebooks: $(VENV)/installed
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \

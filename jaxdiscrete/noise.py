@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ _UNITS = 2.0**31 - 2.0**21
 _BLOCK = 16
 
 
-def _half_open_uniform(bits: jax.Array) -> jax.Array:
+def uniform_from_bits(bits: jax.Array) -> jax.Array:
     """31 of the 32 bits as a float32 in (0, 1), exact in relative terms near 0."""
     u = ((bits >> 1).astype(jnp.int32).astype(jnp.float32) + 0.5) * 2.0**-31
     return jnp.minimum(u, 1.0 - 2.0**-24)
@@ -53,7 +54,7 @@ def sample_exponential(key: jax.Array, shape: Shape = ()) -> jax.Array:
       >>> print(jd.noise.sample_exponential(jax.random.key(0), (2,)).shape)
       (2,)
     """
-    return -jnp.log1p(-_half_open_uniform(jax.random.bits(key, shape, jnp.uint32)))
+    return -jnp.log1p(-uniform_from_bits(jax.random.bits(key, shape, jnp.uint32)))
 
 
 def sample_gumbel(key: jax.Array, shape: Shape = ()) -> jax.Array:
@@ -71,7 +72,13 @@ def sample_gumbel(key: jax.Array, shape: Shape = ()) -> jax.Array:
       >>> print(f"{noise.mean():.2f}")  # Euler's constant, .577
       0.58
     """
-    return -jnp.log(sample_exponential(key, shape))
+    bits = jax.random.bits(key, shape, jnp.uint32)
+    return gumbel_from_uniform(uniform_from_bits(bits))
+
+
+def gumbel_from_uniform(u: jax.Array) -> jax.Array:
+    """Gumbel(0, 1) noise from uniforms, exact where u is near 0."""
+    return -jnp.log(-jnp.log1p(-u))
 
 
 def sample_logistic(key: jax.Array, shape: Shape = ()) -> jax.Array:
@@ -90,7 +97,7 @@ def sample_logistic(key: jax.Array, shape: Shape = ()) -> jax.Array:
       0.50
     """
     bits = jax.random.bits(key, shape, jnp.uint32)
-    u = 0.5 * _half_open_uniform(bits)
+    u = 0.5 * uniform_from_bits(bits)
     magnitude = jnp.log1p(-u) - jnp.log(u)
     return jnp.where(bits & 1 == 1, magnitude, -magnitude)
 
@@ -196,13 +203,26 @@ def _multiply_high(a: jax.Array, b: jax.Array) -> jax.Array:
     return a_high * b_high + (middle >> 16) + (cross >> 16)
 
 
+class Selected(NamedTuple):
+    """What random bits select.
+
+    Attributes:
+      index: int32, the class.
+      uniform: float32 in (0, 1), where in the share of its class they fall: what the
+        bits have left to decide something else.
+    """
+
+    index: jax.Array
+    uniform: jax.Array
+
+
 def index_from_bits(bits: jax.Array, probabilities: jax.Array) -> jax.Array:
     """Inverse CDF in integer arithmetic: which class 32 random bits select.
 
     Float32 cumulative sums lose classes below 6e-8 and may end below the largest
     uniform, so that a masked last class is drawn. Integer sums are exact: a class
     keeps its probability to 5e-10 absolutely and zero probability stays zero. Two
-    levels, blocks and then classes, avoid a cumulative sum over all classes.
+    levels, blocks and then classes, avoid a cumulative sum over many classes.
 
     Args:
       bits: uint32 array ``[...]``.
@@ -211,9 +231,26 @@ def index_from_bits(bits: jax.Array, probabilities: jax.Array) -> jax.Array:
     Returns:
       int32 index ``[...]``; meaningless where a row of probabilities is NaN.
     """
+    return select_from_bits(bits, probabilities).index
+
+
+def select_from_bits(bits: jax.Array, probabilities: jax.Array) -> Selected:
+    """As :func:`index_from_bits`, with what is left of the bits.
+
+    Args:
+      bits: uint32 array ``[...]``.
+      probabilities: ``[..., K]``, of the shape of ``bits`` or one that broadcasts.
+
+    Returns:
+      Index and rest.
+    """
     num_classes = probabilities.shape[-1]
-    num_blocks = math.ceil(num_classes / _BLOCK)
     units = jnp.round(probabilities * _UNITS).astype(jnp.int32)
+    if num_classes <= _BLOCK:
+        ends = jnp.cumsum(units, axis=-1, dtype=jnp.int32)
+        target = _multiply_high(bits, ends[..., -1].astype(jnp.uint32))
+        return _within(units, ends, target.astype(jnp.int32))
+    num_blocks = math.ceil(num_classes / _BLOCK)
     padding = [(0, 0)] * (units.ndim - 1) + [(0, num_blocks * _BLOCK - num_classes)]
     units = jnp.pad(units, padding).reshape(*units.shape[:-1], num_blocks, _BLOCK)
     in_block = units.sum(axis=-1, dtype=jnp.int32)
@@ -224,7 +261,17 @@ def index_from_bits(bits: jax.Array, probabilities: jax.Array) -> jax.Array:
     block = jnp.minimum(block, num_blocks - 1)
     start = jnp.take_along_axis(block_ends - in_block, block[..., None], axis=-1)
     row = jnp.take_along_axis(units, block[..., None, None], axis=-2)[..., 0, :]
-    rest = target[..., None] - start
     ends = jnp.cumsum(row, axis=-1, dtype=jnp.int32)
-    within = jnp.sum(ends <= rest, axis=-1, dtype=jnp.int32)
-    return block * _BLOCK + within
+    within = _within(row, ends, target - start[..., 0])
+    return within._replace(index=block * _BLOCK + within.index)
+
+
+def _within(units: jax.Array, ends: jax.Array, target: jax.Array) -> Selected:
+    """The class whose units hold the target, and where among them it lies."""
+    is_before = ends <= target[..., None]
+    index = jnp.sum(is_before, axis=-1, dtype=jnp.int32)
+    start = jnp.sum(jnp.where(is_before, units, 0), axis=-1, dtype=jnp.int32)
+    end = jnp.min(jnp.where(is_before, jnp.iinfo(jnp.int32).max, ends), axis=-1)
+    size = (end - start).astype(jnp.float32)
+    uniform = ((target - start).astype(jnp.float32) + 0.5) / size
+    return Selected(index, jnp.minimum(uniform, 1.0 - 2.0**-24))

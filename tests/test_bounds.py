@@ -153,7 +153,7 @@ def test_samples_over_devices_give_the_same_numbers(name):
 @pytest.mark.parametrize(
     ("bound", "num_samples"),
     daily(
-        [(jd.bounds.vimco, 2), (jd.bounds.local_disarm, 2)],
+        [(jd.bounds.vimco, 2)],
         list(itertools.product([jd.bounds.vimco, jd.bounds.local_disarm], [2, 4, 6])),
     ),
 )

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 import jaxdiscrete as jd
-from jaxdiscrete.noise import index_from_bits
+from jaxdiscrete.noise import index_from_bits, select_from_bits
 from tests.helpers.parameters import daily
 from tests.helpers.statistics import assert_unbiased
 from tests.solvers.problems import KEY
@@ -84,15 +84,18 @@ def test_tail_classes_keep_their_probability(tail, place):
     assert abs(realised - tail) <= max(1e-9, 1e-6 * tail)
 
 
-@pytest.mark.parametrize("place", [0, 20, 39])
-def test_masked_class_is_never_drawn_whatever_the_bits(place):
-    weights = np.insert(np.random.default_rng(1).dirichlet(np.ones(39)), place, 0.0)
+@pytest.mark.parametrize(
+    ("num_classes", "place"), [(40, 0), (40, 20), (40, 39), (5, 0), (5, 4)]
+)
+def test_masked_class_is_never_drawn_whatever_the_bits(num_classes, place):
+    others = np.random.default_rng(1).dirichlet(np.ones(num_classes - 1))
+    weights = np.insert(others, place, 0.0)
     probabilities = jnp.asarray(weights, jnp.float32)
     assert units_of(probabilities, place) == 0
     extremes = jnp.array([0, 1, 2**31, 2**32 - 2, 2**32 - 1], jnp.uint32)
-    drawn = index_from_bits(extremes, jnp.broadcast_to(probabilities, (5, 40)))
+    drawn = index_from_bits(extremes, jnp.broadcast_to(probabilities, (5, num_classes)))
     assert not np.any(np.asarray(drawn) == place)
-    assert np.all(np.asarray(drawn) < 40)
+    assert np.all(np.asarray(drawn) < num_classes)
 
 
 def test_index_is_exact_for_batches():
@@ -123,3 +126,20 @@ def test_sum_of_gamma_adds_up_to_gumbel_noise(k, num_terms):
 
 def test_noise_stays_float32(x64):
     assert jd.noise.sum_of_gamma(2)(KEY, (3,)).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("num_classes", [2, 5, 40])
+def test_what_is_left_of_the_bits_is_uniform_given_the_class(num_classes):
+    """At evenly spaced bits, every class has evenly spaced ones of its own."""
+    weights = np.arange(num_classes, dtype=np.float32)
+    probabilities = jnp.asarray(weights / weights.sum())
+    count = 2**16
+    bits = jnp.arange(count, dtype=jnp.uint32) * jnp.uint32(2**32 // count)
+    rows = jnp.broadcast_to(probabilities, (1, num_classes))
+    index, uniform = map(np.asarray, jax.jit(select_from_bits)(bits, rows))
+    assert np.array_equal(index, index_from_bits(bits, rows))
+    assert 0.0 < uniform.min() <= uniform.max() < 1.0
+    for k in range(1, num_classes):
+        own = uniform[index == k]
+        expected = (np.arange(own.size) + 0.5) / own.size
+        np.testing.assert_allclose(np.sort(own), expected, atol=1.0 / own.size)

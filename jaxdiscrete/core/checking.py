@@ -17,6 +17,15 @@ def is_checking() -> bool:
     return bool(_checking.value)
 
 
+def is_staged() -> bool:
+    """Tells whether what is computed here becomes part of a program, and runs later.
+
+    Whatever is wrong with f is then found while the program is made, before any
+    compute.
+    """
+    return isinstance(jax.lax.add(0.0, 0.0), jax.core.Tracer)
+
+
 @contextlib.contextmanager
 def checking() -> Iterator[None]:
     """Estimators inside f then check nothing again, and make no control variate.

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.checking import checking, is_checking
+from jaxdiscrete.core.checking import checking, is_checking, is_staged
 from jaxdiscrete.core.checks import check_differentiable, check_key, check_log_prob
 from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.marks import credited, estimated, leaving
@@ -53,9 +53,19 @@ def estimator(
       check: ``(q, shapes of z, args)``, raises where something else does not fit.
 
     Returns:
-      ``estimate(key, q, *args)``. It traces f once to check it, before any compute.
+      ``estimate(key, q, *args)``. It traces f to check it before any compute, unless
+      the body itself is traced first and its derivative in z need not be looked at.
     """
     objective = with_aux(f, has_aux)
+
+    def check_objective(key: jax.Array, q: PyTree, args: tuple[Any, ...]) -> None:
+        shapes = jax.eval_shape(lambda k: at(k, freeze(q)), key)
+        if check is not None:
+            check(freeze(q), shapes, freeze(args))
+        if differentiates:
+            check_differentiable(name, "f", value_of(objective), shapes, args)
+        elif not is_staged():
+            jax.eval_shape(lambda z: objective(z, *args)[0], shapes)
 
     def estimate(key: jax.Array, q: PyTree, *args: Any) -> Any:
         check_latents(name, q, needs)
@@ -64,14 +74,9 @@ def estimator(
         if not is_checking():
             check_key(name, key_of(key))
             with checking():
-                shapes = jax.eval_shape(lambda k: at(k, freeze(q)), key)
                 check_log_prob(name, freeze(q))
-                if check is not None:
-                    check(freeze(q), shapes, freeze(args))
-                if differentiates:
-                    check_differentiable(name, "f", value_of(objective), shapes, args)
-                else:
-                    jax.eval_shape(lambda z: objective(z, *args)[0], shapes)
+                if differentiates or check is not None or not is_staged():
+                    check_objective(key, q, args)
         value, aux = body(objective, key, credited(q), args)
         value = estimated(value)
         if not has_aux:

@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_function, check_real_scalar
-from jaxdiscrete.core.latents import freeze, latents, log_prob
+from jaxdiscrete.core.latents import freeze, log_prob, rules_out
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.rules import attach_gradient, value_stays_live
-from jaxdiscrete.core.sample import GivenSample
 from jaxdiscrete.core.typing import Objective, PyTree
 
 #: ``objective(z, *args) -> (value, aux)``: f as the estimators call it.
@@ -100,7 +99,6 @@ def attach_signal(
     q: PyTree,
     z: PyTree,
     signal: jax.Array,
-    key: jax.Array | GivenSample,
 ) -> jax.Array:
     """``value``, whose gradient to q is ``signal * grad log q(z)``.
 
@@ -112,25 +110,16 @@ def attach_signal(
       q: pytree of distributions, live.
       z: one sample of each.
       signal: real scalar, stopped.
-      key: the key from which ``z`` was drawn, or the sample that was given.
 
     Returns:
       The scalar ``value``.
     """
-    log_q = log_prob(q, freeze(z))
-    # What was given may be impossible here: it weighs nothing then.
-    if not isinstance(key, GivenSample):
-        log_q = scored(q, log_q, signal)
+    log_q = scored(q, log_prob(q, freeze(z)), signal)
     return attach_gradient(value, [log_q], [signal])
 
 
 def scored(q: PyTree, log_q: jax.Array, signal: jax.Array) -> jax.Array:
     """Log-probabilities that are about to meet their signals.
-
-    A sampler whose ``log_prob`` rules out what it has drawn has no score. JAX would
-    make one of whatever was added to minus infinity. Distributions with a ``validate``
-    of their own do not rule out what they draw, and for their gradient alone the
-    log-probabilities need not be computed.
 
     Args:
       q: pytree of distributions.
@@ -138,12 +127,14 @@ def scored(q: PyTree, log_q: jax.Array, signal: jax.Array) -> jax.Array:
       signal: the weights of their scores.
 
     Returns:
-      ``log_q``, with a derivative of NaN where it is ``-inf`` and the signal not zero.
+      ``log_q``, with a derivative of NaN where :func:`rules_out` and the signal is not
+      zero.
     """
-    if all(hasattr(d, "validate") for d in latents(q)):
+    is_wrong = rules_out(q, log_q)
+    if is_wrong is None:
         return log_q
-    is_wrong = jnp.isneginf(log_q) & (signal != 0)
-    return log_q * freeze(jnp.where(is_wrong, jnp.nan, 1.0).astype(log_q.dtype))
+    factor = jnp.where(is_wrong & (signal != 0), jnp.nan, 1.0)
+    return log_q * freeze(factor.astype(log_q.dtype))
 
 
 def squared_norm(gradient: PyTree) -> jax.Array:

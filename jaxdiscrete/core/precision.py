@@ -40,7 +40,8 @@ def sum_in_float32(terms: list[jax.Array]) -> jax.Array:
       A scalar in at least float32; zero for none.
     """
     dtype = at_least_float32(*(t.dtype for t in terms))
-    return sum((t.astype(dtype) for t in terms), jnp.zeros((), dtype))
+    first, *others = [t.astype(dtype) for t in terms] or [jnp.zeros((), dtype)]
+    return sum(others, first)
 
 
 def weighted_sum(weights: jax.Array, x: jax.Array) -> jax.Array:

@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdiscrete.core.precision import at_least_float32
+from jaxdiscrete.core.precision import at_least_float32, sum_in_float32
 from jaxdiscrete.core.typing import PyTree
 
 # A context of JAX and not of Python, because JAX caches derivatives of jitted functions
@@ -112,7 +112,7 @@ def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.A
         jnp.sum(p.astype(dtype) * c.astype(dtype))
         for p, c in zip(params, coefficients, strict=True)
     ]
-    return sum(products, jnp.zeros((), dtype))
+    return sum_in_float32(products)
 
 
 @jax.custom_vjp
@@ -152,8 +152,8 @@ def _attach_gradient_bwd(residuals: Any, ct: jax.Array) -> tuple[Any, ...]:
     # The transpose of the linear form, and not a product, because it restores the
     # dtype of each parameter and, under shard_map, its replication.
     transpose = jax.linear_transpose(lambda p: linear_form(p, grads), params)
-    form = jax.eval_shape(lambda p: linear_form(p, grads), params)
-    (params_ct,) = transpose(ct.astype(form.dtype))
+    dtype = at_least_float32(*(g.dtype for g in grads))
+    (params_ct,) = transpose(ct.astype(dtype))
     params_ct = _first_order_only(params_ct, (params, witness))
     return ct, params_ct, [jnp.zeros_like(g) for g in grads]
 
@@ -250,7 +250,7 @@ def softplus(x: jax.Array) -> jax.Array:
     Returns:
       An array of the same shape and dtype.
     """
-    return jnp.logaddexp(x, jnp.zeros((), x.dtype))
+    return jnp.maximum(x, 0.0) + jax.lax.log1p(jax.lax.exp(-jnp.abs(x)))
 
 
 @softplus.defjvp

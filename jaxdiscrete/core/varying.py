@@ -9,6 +9,11 @@ from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.core.typing import PyTree
 
 
+def is_inside_shard_map() -> bool:
+    """Tells whether types of arrays say over which devices they vary."""
+    return bool(jax.sharding.get_abstract_mesh().manual_axes)
+
+
 def match_varying(x: jax.Array, like: jax.Array) -> jax.Array:
     """``x``, which under shard_map varies over the devices that ``like`` does.
 
@@ -17,8 +22,10 @@ def match_varying(x: jax.Array, like: jax.Array) -> jax.Array:
       like: floating array of the shape of ``x``, or a scalar.
 
     Returns:
-      ``x`` plus a zero that depends on ``like`` in type only.
+      ``x``, under shard_map plus a zero that depends on ``like`` in type only.
     """
+    if not is_inside_shard_map():
+        return x
     return x + jnp.where(jnp.isnan(like), 0.0, 0.0).astype(x.dtype)
 
 
@@ -32,6 +39,8 @@ def match_varying_tree(x: jax.Array, tree: PyTree) -> jax.Array:
     Returns:
       ``x`` plus zeros that depend on ``tree`` in type only.
     """
+    if not is_inside_shard_map():
+        return x
     for leaf in jax.tree.leaves(tree):
         x = match_varying(x, jnp.sum(leaf).astype(x.dtype))
     return x

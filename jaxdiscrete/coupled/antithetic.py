@@ -15,72 +15,47 @@ from jaxdiscrete.core.latents import (
 )
 from jaxdiscrete.core.needs import BINARY
 from jaxdiscrete.core.numbers import check_count
+from jaxdiscrete.core.precision import weighted_sum
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.coupled.mechanism import coupled
 from jaxdiscrete.noise import sample_logistic
 
 
-def sample_pair(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
-    """Two binary samples, from logistic noise and from its negative.
+def sample_pairs(
+    key: jax.Array, q: PyTree, num_pairs: int
+) -> tuple[PyTree, list[jax.Array]]:
+    """Independent pairs of binary samples, from logistic noise and from its negative.
 
     Args:
       key: PRNG key.
       q: pytree of binary distributions.
+      num_pairs: how many. Static.
 
     Returns:
-      The samples, along a leading axis of 2, and the noise of every distribution.
+      Samples along a leading axis of ``2 * num_pairs``, pair by pair, and the noise of
+      every distribution, ``[num_pairs, ...]``.
     """
 
     def one(d: Finite, k: jax.Array) -> tuple[jax.Array, jax.Array]:
-        a = log_odds(d)
-        noise = sample_logistic(k, a.shape).astype(a.dtype)
-        classes = jnp.stack([a + noise > 0, a - noise > 0]).astype(jnp.int32)
-        return d.from_classes(classes), noise
+        a = log_odds(d)[None]
+        # One draw for all pairs: a key for each would be a second program of bits.
+        noise = sample_logistic(k, (num_pairs, *a.shape[1:])).astype(a.dtype)
+        classes = jnp.stack([a + noise > 0, a - noise > 0], axis=1).astype(jnp.int32)
+        return d.from_classes(classes.reshape(-1, *a.shape[1:])), noise
 
     return map_to_pairs(one, q, split_for(key, q))
 
 
-def sample_pairs(
-    key: jax.Array, q: PyTree, num_pairs: int
-) -> tuple[PyTree, list[jax.Array]]:
-    """Independent antithetic pairs, one after the other.
-
-    Args:
-      key: PRNG key.
-      q: pytree of binary distributions.
-      num_pairs: how many.
-
-    Returns:
-      Samples along a leading axis of ``2 * num_pairs``, and the noise of the pairs.
-    """
-    pairs, noise = jax.vmap(lambda k: sample_pair(k, q))(
-        jax.random.split(key, num_pairs)
-    )
-    return merge_axes(pairs), noise
-
-
-def merge_axes(tree: PyTree) -> PyTree:
-    """The two leading axes as one.
-
-    Args:
-      tree: pytree of arrays ``[pairs, 2, ...]``.
-
-    Returns:
-      A pytree of arrays ``[2 * pairs, ...]``.
-    """
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
-
-
-def split_pairs(tree: PyTree) -> PyTree:
+def split_pairs(x: jax.Array) -> jax.Array:
     """The leading axis as pairs.
 
     Args:
-      tree: pytree of arrays ``[2 * pairs, ...]``.
+      x: ``[2 * pairs, ...]``.
 
     Returns:
-      A pytree of arrays ``[pairs, 2, ...]``.
+      ``[pairs, 2, ...]``.
     """
-    return jax.tree.map(lambda x: x.reshape(-1, 2, *x.shape[1:]), tree)
+    return x.reshape(-1, 2, *x.shape[1:])
 
 
 @facts(calls=TWO, needs=BINARY, reference="Yin & Zhou 2019")
@@ -134,14 +109,14 @@ def arm(
         difference = signals[0] - signals[1]
         # u - 1/2 for u = sigmoid(noise).
         to_logits = [
-            0.5 * jnp.tanh(0.5 * e) * difference.astype(e.dtype) for e in noise
+            0.5 * jnp.tanh(0.5 * e[0]) * difference.astype(e.dtype) for e in noise
         ]
         return pull_through(log_odds, q, to_logits)
 
     return coupled(
         "arm",
         f,
-        sample=sample_pair,
+        sample=lambda key, q: sample_pairs(key, q, 1),
         gradient=gradient,
         needs=BINARY,
         chunk_size=chunk_size,
@@ -203,17 +178,15 @@ def disarm(
       gradient-based optimization, 2020.
     """
     check_pairs("disarm", num_samples)
+    num_pairs = num_samples // 2
 
     def gradient(q: PyTree, z: PyTree, noise: None, signals: jax.Array) -> PyTree:
-        each = jax.vmap(lambda pair, values: disarm_gradient(q, pair, values))(
-            split_pairs(z), split_pairs(signals)
-        )
-        return jax.tree.map(lambda g: g.mean(axis=0), each)
+        return disarm_gradient(q, z, signals / num_pairs)
 
     return coupled(
         "disarm",
         f,
-        sample=lambda key, q: (sample_pairs(key, q, num_samples // 2)[0], None),
+        sample=lambda key, q: (sample_pairs(key, q, num_pairs)[0], None),
         gradient=gradient,
         needs=BINARY,
         chunk_size=chunk_size,
@@ -223,24 +196,25 @@ def disarm(
 
 
 def disarm_gradient(q: PyTree, z: PyTree, signals: jax.Array) -> PyTree:
-    """DisARM's gradient from one antithetic pair.
+    """DisARM's gradient, summed over antithetic pairs.
 
     Args:
       q: pytree of binary distributions, frozen.
-      z: the pair, as from :func:`sample_pair`.
-      signals: ``[2]``, the values of f at the two.
+      z: samples pair by pair, as from :func:`sample_pairs`.
+      signals: the values of f at the samples.
 
     Returns:
       A pytree of q's structure.
     """
-    difference = 0.5 * (signals[0] - signals[1])
+    values = split_pairs(signals)
+    differences = 0.5 * (values[:, 0] - values[:, 1])
     leaves, treedef = flatten(q)
     to_logits = []
-    for d, pair in zip(leaves, treedef.flatten_up_to(z), strict=True):
+    for d, samples in zip(leaves, treedef.flatten_up_to(z), strict=True):
         a = log_odds(d)
-        change = jax.vmap(d.to_classes)(pair).astype(a.dtype)
-        weight = difference.astype(a.dtype) * jax.nn.sigmoid(jnp.abs(a))
-        to_logits.append((change[0] - change[1]) * weight)
+        bits = split_pairs(jax.vmap(d.to_classes)(samples)).astype(a.dtype)
+        moved = weighted_sum(differences, bits[:, 0] - bits[:, 1])
+        to_logits.append(moved * jax.nn.sigmoid(jnp.abs(a)))
     return pull_through(log_odds, q, to_logits)
 
 

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.precision import in_float32
+from jaxdiscrete.core.rules import softplus
 from jaxdiscrete.multi_sample.others import sum_of_others
 from jaxdiscrete.noise import sample_logistic
 
@@ -62,7 +63,7 @@ def dirichlet_copula(
     # Exponential noise that is exact in both tails: few samples are decided by its
     # small values, many by its large ones.
     logistic = sample_logistic(key, (num_samples, *q.shape)).astype(q.dtype)
-    exponential = jax.nn.softplus(logistic)
+    exponential = softplus(logistic)
     total = exponential.sum(axis=0, keepdims=True)
     share, rest = exponential / total, sum_of_others(exponential) / total
     log_rest = jnp.where(share < 0.5, jnp.log1p(-share), jnp.log(rest))

@@ -11,7 +11,7 @@ from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.coupled.antithetic import (
     check_pairs,
     disarm_gradient,
-    sample_pair,
+    sample_pairs,
 )
 from jaxdiscrete.coupled.mechanism import coupled
 from jaxdiscrete.multi_sample.others import log_mean_exp, log_sum_of_others
@@ -74,24 +74,22 @@ def local_disarm(
     num_pairs = num_samples // 2
 
     def sample(key: jax.Array, q: PyTree) -> tuple[PyTree, None]:
-        keys = jax.random.split(key, num_pairs)
-        pairs = jax.vmap(lambda k: sample_pair(k, q)[0], out_axes=1)(keys)
-        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), pairs), None
+        z, _ = sample_pairs(key, q, num_pairs)
+        return jax.tree.map(lambda x: jnp.concatenate([x[::2], x[1::2]]), z), None
 
     def gradient(q: PyTree, z: PyTree, noise: None, signals: jax.Array) -> PyTree:
         log_weights = signals.reshape(2, num_pairs)
-        pairs = jax.tree.map(lambda x: x.reshape(2, num_pairs, *x.shape[1:]), z)
         # local[i, j, k]: the bound with pair k at its j-th, the others at their i-th.
         local = jnp.stack([log_weights, log_weights])
         if num_pairs > 1:
             held = jax.vmap(log_sum_of_others)(log_weights)
             local = jnp.logaddexp(held[:, None], log_weights[None])
 
-        def one(pair: PyTree, bounds: jax.Array) -> PyTree:
-            return disarm_gradient(q, pair, bounds)
+        def pair_by_pair(x: jax.Array) -> jax.Array:
+            return x.reshape(2, num_pairs, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)
 
-        each = jax.vmap(one, in_axes=(1, 1))(pairs, local.mean(axis=0))
-        return jax.tree.map(lambda g: g.sum(axis=0), each)
+        signals = pair_by_pair(local.mean(axis=0).reshape(-1))
+        return disarm_gradient(q, jax.tree.map(pair_by_pair, z), signals)
 
     def reduce(values: jax.Array) -> jax.Array:
         return jax.vmap(log_mean_exp)(values.reshape(2, num_pairs)).mean()

@@ -16,7 +16,7 @@ from jaxdiscrete.core.latents import (
 from jaxdiscrete.core.needs import FINITE
 from jaxdiscrete.core.precision import in_float32, weighted_sum
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
-from jaxdiscrete.coupled.antithetic import check_pairs, merge_axes, split_pairs
+from jaxdiscrete.coupled.antithetic import check_pairs, split_pairs
 from jaxdiscrete.coupled.mechanism import coupled
 from jaxdiscrete.noise import sample_logistic
 
@@ -126,20 +126,19 @@ def disarm_stick_breaking(
     """
     check_pairs("disarm_stick_breaking", num_samples)
 
-    def sample_pair(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
-        def one(d: Finite, k: jax.Array) -> tuple[jax.Array, jax.Array]:
-            order = _descending(d)
-            psi = stick_logits(d.log_probabilities(), order)
-            noise = sample_logistic(k, psi.shape).astype(psi.dtype)
-            breaks = jnp.stack([psi + noise > 0, psi - noise > 0])
-            return sample_of(d, order, first_break(breaks)), breaks
-
-        return map_to_pairs(one, q, split_for(key, q))
+    num_pairs = num_samples // 2
 
     def sample(key: jax.Array, q: PyTree) -> tuple[PyTree, list[jax.Array]]:
-        keys = jax.random.split(key, num_samples // 2)
-        pairs, breaks = jax.vmap(lambda k: sample_pair(k, q))(keys)
-        return merge_axes(pairs), breaks
+        def one(d: Finite, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+            order = _descending(d)
+            psi = stick_logits(d.log_probabilities(), order)[None]
+            noise = sample_logistic(k, (num_pairs, *psi.shape[1:])).astype(psi.dtype)
+            breaks = jnp.stack([psi + noise > 0, psi - noise > 0], axis=1)
+            rank = first_break(breaks)
+            z = sample_of(d, order, rank.reshape(-1, *rank.shape[2:]))
+            return z, breaks
+
+        return map_to_pairs(one, q, split_for(key, q))
 
     def gradient(
         q: PyTree, z: PyTree, breaks: list[jax.Array], signals: jax.Array
@@ -155,7 +154,7 @@ def disarm_stick_breaking(
             )
             weights = jax.vmap(lambda pair: _stick_weights(psi, pair))(pairs)
             to_psi = weighted_sum(differences, weights)
-            return pullback(to_psi / len(differences))[0]
+            return pullback(to_psi / num_pairs)[0]
 
         pulled = [one(*x) for x in zip(latents(q), breaks, strict=True)]
         return jax.tree.unflatten(jax.tree.structure(q, is_leaf=is_sampler), pulled)

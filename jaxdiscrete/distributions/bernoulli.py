@@ -76,7 +76,7 @@ class Bernoulli:
         """The logits in at least float32, infinities clipped to finite values."""
         logits = in_float32(jnp.asarray(self.logits))
         limits = jnp.finfo(logits.dtype)
-        return jnp.clip(logits, limits.min, limits.max)
+        return jax.lax.clamp(limits.min, logits, limits.max)
 
     def sample(self, key: jax.Array) -> jax.Array:
         """One sample from one uniform per variable, without a gradient path."""
@@ -125,7 +125,7 @@ class Bernoulli:
         logits = in_float32(jnp.asarray(self.logits))
         # From the location, whose derivative at an infinite logit is zero.
         location = self.location()
-        table = jax.nn.log_sigmoid(jnp.stack([-location, location], axis=-1))
+        table = -softplus(jnp.stack([location, -location], axis=-1))
         return _without_impossible(table, jnp.stack([-logits, logits], axis=-1))
 
     def log_odds(self) -> jax.Array:

@@ -85,4 +85,20 @@ def joint_states(num_variables: int, num_values: int) -> jax.Array:
         )
     index = jnp.arange(num_states, dtype=jnp.int32)[:, None]
     place = num_values ** np.arange(num_variables - 1, -1, -1, dtype=np.int32)
-    return (index // place[None]) % num_values
+    return quotient_and_rest(quotient_and_rest(index, place[None])[0], num_values)[1]
+
+
+def quotient_and_rest(x: jax.Array, n: ArrayLike) -> tuple[jax.Array, jax.Array]:
+    """``x // n`` and ``x % n`` of integers that are not negative.
+
+    Those of jax.numpy allow for signs, in a dozen operations each.
+
+    Args:
+      x: integers.
+      n: positive integers, which broadcast against ``x``.
+
+    Returns:
+      Two arrays of the dtype of ``x``.
+    """
+    x, n = jnp.broadcast_arrays(x, jnp.asarray(n, x.dtype))
+    return jax.lax.div(x, n), jax.lax.rem(x, n)

@@ -17,6 +17,7 @@ from jaxdiscrete.core.objective import ObjectiveWithAux
 from jaxdiscrete.core.precision import weighted_sum
 from jaxdiscrete.core.sample import ALL_STATES
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
+from jaxdiscrete.distributions.common import quotient_and_rest
 
 
 @facts(calls=EVERY_STATE, needs=ENUMERABLE, reference="enumeration")
@@ -133,8 +134,9 @@ def _joint_support(q: PyTree, sizes: list[int]) -> PyTree:
     index = jnp.arange(math.prod(sizes), dtype=jnp.int32)
     supports = []
     for i, d in enumerate(leaves):
-        place = math.prod(sizes[i + 1 :])
-        supports.append(d.enumerate_support()[(index // place) % sizes[i]])
+        of_its_own, _ = quotient_and_rest(index, math.prod(sizes[i + 1 :]))
+        _, state = quotient_and_rest(of_its_own, sizes[i])
+        supports.append(d.enumerate_support()[state])
     return jax.tree.unflatten(treedef, supports)
 
 

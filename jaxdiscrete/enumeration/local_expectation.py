@@ -18,6 +18,7 @@ from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.typing import Estimator, Finite, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
+from jaxdiscrete.distributions.common import quotient_and_rest
 
 
 @facts(calls=NEIGHBOURS, needs=FINITE, reference="Titsias & Lazaro-Gredilla 2015")
@@ -169,13 +170,13 @@ def _neighbour(q: PyTree, z: PyTree, number: jax.Array) -> PyTree:
     moved = []
     for d, x in zip(leaves, treedef.flatten_up_to(z), strict=True):
         index, num_others = _classes(d, x), max(d.num_classes - 1, 1)
-        distance = 1 + number % num_others
-        other = (index + distance) % d.num_classes
+        variable, moves = quotient_and_rest(jnp.maximum(number, 0), num_others)
+        other = quotient_and_rest(index + 1 + moves, d.num_classes)[1]
         table = d.log_probabilities().reshape(-1, d.num_classes)
         log_p = jnp.take_along_axis(table, other[:, None], axis=-1)[:, 0]
         # A number that belongs to another leaf matches no variable of this one.
-        is_moved = jnp.arange(index.size, dtype=index.dtype) == number // num_others
-        is_moved &= jnp.exp(log_p) > 0
+        is_moved = jnp.arange(index.size, dtype=index.dtype) == variable
+        is_moved &= (number >= 0) & (jnp.exp(log_p) > 0)
         index = jnp.where(is_moved, other, index)
         moved.append(d.from_classes(index.reshape(d.batch_shape)))
         number -= _num_neighbours(d)
@@ -201,7 +202,8 @@ def _slopes(q: PyTree, z: PyTree, changes: jax.Array) -> list[jax.Array]:
         by_distance = changes[start:end].reshape(index.size, d.num_classes - 1)
         by_distance = jnp.pad(by_distance, ((0, 0), (1, 0)))
         classes = jnp.arange(d.num_classes, dtype=index.dtype)
-        distance = (classes[None] - index[:, None]) % d.num_classes
+        behind = classes[None] - index[:, None] + d.num_classes
+        distance = quotient_and_rest(behind, d.num_classes)[1]
         by_class = jnp.take_along_axis(by_distance, distance, axis=-1)
         slopes.append(by_class.reshape(*d.batch_shape, d.num_classes))
         start = end

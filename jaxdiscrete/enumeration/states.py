@@ -18,7 +18,12 @@ from jaxdiscrete.core.latents import flatten, latents
 from jaxdiscrete.core.precision import at_least_float32
 from jaxdiscrete.core.typing import PyTree
 from jaxdiscrete.core.varying import match_varying
-from jaxdiscrete.noise import sample_gumbel
+from jaxdiscrete.distributions.common import quotient_and_rest
+from jaxdiscrete.noise import (
+    gumbel_from_uniform,
+    select_from_bits,
+    uniform_from_bits,
+)
 
 
 class States(NamedTuple):
@@ -90,9 +95,7 @@ def sample_without_replacement(key: jax.Array, q: PyTree, k: int) -> States:
       The states in the order in which they are drawn.
     """
     table = log_prob_table(q)
-    num_variables, num_classes = table.shape
-    noise = sample_gumbel(key, (num_variables, k, num_classes))
-    return _beam_search(table, k, noise.astype(table.dtype))
+    return _beam_search(table, k, _race(key, table, k))
 
 
 def top_states(q: PyTree, k: int) -> States:
@@ -108,16 +111,46 @@ def top_states(q: PyTree, k: int) -> States:
     return _beam_search(log_prob_table(q), k, None)
 
 
+class _Race(NamedTuple):
+    """How the children of every state in the beam come in.
+
+    Attributes:
+      first: int32 ``[variables, k]``, the class that comes first. It has the largest
+        perturbed log-probability, which is that of its parent.
+      behind: ``[variables, k, classes]``, the Gumbels of the others.
+    """
+
+    first: jax.Array
+    behind: jax.Array
+
+
+def _race(key: jax.Array, table: jax.Array, k: int) -> _Race:
+    """Who comes first is drawn, and one Gumbel less than there are classes."""
+    num_variables, num_classes = table.shape
+    shape = (num_variables, k, max(num_classes - 1, 1))
+    bits = jax.random.bits(key, shape, jnp.uint32)
+    first, rest = select_from_bits(bits[..., 0], jnp.exp(table)[:, None, :])
+    others = uniform_from_bits(bits[..., 1:])
+    noise = gumbel_from_uniform(jnp.concatenate([rest[..., None], others], axis=-1))
+    noise = noise[..., : num_classes - 1]
+    # The first needs none, and leaves its own to the last class.
+    classes = jnp.arange(num_classes - 1, dtype=jnp.int32)
+    is_first = first[..., None] == classes[None, None]
+    last = jnp.sum(jnp.where(is_first, noise, 0.0), axis=-1, keepdims=True)
+    behind = jnp.concatenate([noise, last], axis=-1)
+    return _Race(first, behind.astype(table.dtype))
+
+
 # Compiled here once for every shape: the loop of a caller without jit would otherwise
 # be compiled anew at each call.
 @functools.partial(jax.jit, static_argnames="k")
-def _beam_search(table: jax.Array, k: int, noise: jax.Array | None) -> States:
+def _beam_search(table: jax.Array, k: int, race: _Race | None) -> States:
     """The k joint states of the largest perturbed log-probability.
 
     Args:
       table: log-probabilities ``[variables, classes]``.
       k: how many. Static.
-      noise: Gumbels ``[variables, k, classes]``, or None for no perturbation.
+      race: of the children, or None for no perturbation.
 
     Returns:
       The states, in decreasing order.
@@ -125,32 +158,31 @@ def _beam_search(table: jax.Array, k: int, noise: jax.Array | None) -> States:
     num_classes = table.shape[-1]
 
     def extend(
-        beam: tuple[jax.Array, jax.Array], x: tuple[jax.Array, jax.Array | None]
+        beam: tuple[jax.Array, jax.Array], x: tuple[jax.Array, _Race | None]
     ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
         log_p, perturbed = beam
-        row, gumbel = x
+        row, race = x
         children = log_p[:, None] + row[None, :]
         ranked = children
-        if gumbel is not None:
-            ranked = _with_maximum(children + gumbel, perturbed[:, None])
-            ranked = jnp.where(children == -jnp.inf, -jnp.inf, ranked)
+        if race is not None:
+            ranked = _ranked(children, perturbed[:, None], race)
         perturbed, kept = jax.lax.top_k(ranked.reshape(-1), k)
         children = children.reshape(-1)
-        pruned = jax.nn.logsumexp(children.at[kept].set(-jnp.inf))
-        return (children[kept], perturbed), (kept, pruned)
+        return (children[kept], perturbed), (kept, children)
 
     def trace_back(beam: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array]:
         kept = kept[beam]
-        return kept // num_classes, kept % num_classes
+        return quotient_and_rest(kept, num_classes)
 
     witness = table[0, 0]
-    if noise is not None and noise.size:
-        witness = witness + noise[0, 0, 0]
+    if race is not None:
+        witness = witness + race.behind[0, 0, 0]
     # The law of the order does not depend on the largest Gumbel of all, which may
     # therefore be any number: it is zero.
     root = jnp.where(jnp.arange(k) == 0, 0.0, -jnp.inf).astype(table.dtype)
     root = match_varying(root, witness)
-    (log_probs, _), (kept, pruned) = jax.lax.scan(extend, (root, root), (table, noise))
+    (log_probs, _), (kept, children) = jax.lax.scan(extend, (root, root), (table, race))
+    pruned = jax.vmap(lambda row, i: row.at[i].set(-jnp.inf))(children, kept)
     leaves = match_varying(jnp.arange(k, dtype=jnp.int32), witness)
     _, choices = jax.lax.scan(trace_back, leaves, kept, reverse=True)
     choices = choices.T
@@ -159,14 +191,15 @@ def _beam_search(table: jax.Array, k: int, noise: jax.Array | None) -> States:
     return States(choices, log_probs, jax.nn.logsumexp(pruned))
 
 
-def _with_maximum(free: jax.Array, top: jax.Array) -> jax.Array:
-    """Independent Gumbels, given that the largest of a row is ``top``."""
-    gap = free.max(axis=-1, keepdims=True) - free
-    v = top - free + _log1mexp(gap)
-    return top - jax.nn.relu(v) - jnp.log1p(jnp.exp(-jnp.abs(v)))
+def _ranked(children: jax.Array, top: jax.Array, race: _Race) -> jax.Array:
+    """Perturbed log-probabilities, given that the largest of a row is ``top``.
 
-
-def _log1mexp(x: jax.Array) -> jax.Array:
-    """``log(1 - exp(-x))`` for x >= 0."""
-    is_small = x < math.log(2.0)
-    return jnp.where(is_small, jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+    Gumbels are minus the logarithms of times of arrival, which have no memory: the
+    first comes when its parent does, and the others are that much later than otherwise.
+    """
+    free = children + race.behind
+    # Not log1p: what it adds is below the precision of the sum, at twice the time.
+    later = jnp.minimum(top, free) - jnp.log(1.0 + jnp.exp(-jnp.abs(top - free)))
+    classes = jnp.arange(children.shape[-1], dtype=jnp.int32)
+    ranked = jnp.where(race.first[:, None] == classes[None], top, later)
+    return jnp.where(children == -jnp.inf, -jnp.inf, ranked)

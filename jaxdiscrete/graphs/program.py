@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxdiscrete.core.checking import is_checking
+from jaxdiscrete.core.checking import is_checking, is_staged
 from jaxdiscrete.core.checks import check_key, check_real_scalar
 from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.marks import estimated, leaving
@@ -134,7 +134,7 @@ def program(
         sites: list[_Site] = []
         costs: list[_Cost] = []
         is_running = True
-        outside = _is_staged()
+        outside = is_staged()
 
         def check_running(what: str) -> None:
             if not is_running:
@@ -143,7 +143,7 @@ def program(
                     "model runs, got a call after it has returned. Call it inside the "
                     "model."
                 )
-            if _is_staged() != outside:
+            if is_staged() != outside:
                 raise TypeError(_INSIDE)
 
         def sample(transform: Transform, q: PyTree, *inputs: Any) -> PyTree:
@@ -196,11 +196,6 @@ _INSIDE = (
     "for a scan, Python's own if and for where the number of decisions is known, and "
     "batch or compile the whole program."
 )
-
-
-def _is_staged() -> bool:
-    """Tells whether what is computed here is traced and not run."""
-    return known_value(jnp.zeros(()) + 1.0) is None
 
 
 def _next(actions: Sequence[Action], index: int) -> Action:

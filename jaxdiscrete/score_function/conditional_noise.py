@@ -17,7 +17,6 @@ from jaxdiscrete.core.latents import (
     draw_relaxed,
     map_latents,
     parameters_in_float32,
-    score,
     split_for,
     threshold,
 )
@@ -61,23 +60,19 @@ def tied_noise(
         def at(zeta: PyTree) -> jax.Array:
             return jnp.asarray(c(map_latents(relaxation, q, zeta, temperature), *args))
 
-        def location(wide_q: PyTree) -> PyTree:
-            return map_latents(lambda d: d.location(), wide_q)
-
-        def conditional(wide_q: PyTree) -> PyTree:
-            return map_latents(
+        def both(wide_q: PyTree) -> tuple[PyTree, PyTree]:
+            conditional = map_latents(
                 lambda d, x, z: d.coupled_conditional(x, z),
                 wide_q,
                 drawn.noise,
                 drawn.z,
             )
+            return map_latents(lambda d: d.location(), wide_q), conditional
 
         value, slope = jax.value_and_grad(at)(drawn.noise)
-        wide_q = parameters_in_float32(q)
-        (unconditional,) = jax.vjp(location, wide_q)[1](slope)
-        (conditioned,) = jax.vjp(conditional, wide_q)[1](slope)
-        difference = jax.tree.map(lambda a, b: a - b, unconditional, conditioned)
-        return control_of(value, score(q, drawn.z), difference)
+        _, pullback = jax.vjp(both, parameters_in_float32(q))
+        (difference,) = pullback((slope, jax.tree.map(jnp.negative, slope)))
+        return control_of(value, drawn.score, difference)
 
     return _draw, control
 
@@ -146,7 +141,7 @@ def independent_noise(
         value, conditioned = jax.value_and_grad(conditional)(wide_q)
         moved = jax.grad(unconditional)(wide_q)
         difference = jax.tree.map(lambda a, b: a - b, moved, conditioned)
-        return control_of(value, score(q, drawn.z), difference)
+        return control_of(value, drawn.score, difference)
 
     return draw, control
 

@@ -17,7 +17,6 @@ from jaxdiscrete.core.latents import (
     broadcast_to_latents,
     draw,
     parameters_in_float32,
-    score,
 )
 from jaxdiscrete.core.needs import PARAMETERS
 from jaxdiscrete.core.typing import Critic, Estimator, Objective, PyTree
@@ -93,7 +92,7 @@ def control_variate(
         moved = jax.grad(lambda wide_q: jnp.asarray(mean(wide_q, *args)))(
             parameters_in_float32(q)
         )
-        return scale_gradient(eta, control_of(value, score(q, drawn.z), moved))
+        return scale_gradient(eta, control_of(value, drawn.score, moved))
 
     def check(q: PyTree, z: PyTree, args: tuple[Any, ...]) -> None:
         check_scalar("control", control, z, args)

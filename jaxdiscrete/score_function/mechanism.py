@@ -37,10 +37,17 @@ from jaxdiscrete.core.varying import freeze_varying, match_varying
 
 
 class Draw(NamedTuple):
-    """A hard sample and the noise that a control variate is coupled to."""
+    """A hard sample and what a control variate makes use of.
+
+    Attributes:
+      z: the sample.
+      noise: what a control variate is coupled to.
+      score: the gradient of its log-probability, which the mechanism adds.
+    """
 
     z: PyTree
     noise: PyTree = None
+    score: PyTree = None
 
 
 #: ``control(f, q, drawn, args, parameters) -> h``, a pytree like the gradient of q, for
@@ -94,12 +101,12 @@ def with_control_variate(
             return with_path_to(value, q), aux
         signal = as_signal(value)
         frozen_q, frozen_args = freeze_varying(q, signal), freeze(args)
-        gradient_of_log_q = score(frozen_q, drawn.z)
+        drawn = drawn._replace(score=score(frozen_q, drawn.z))
         scalar = value_of(objective)
 
         def frozen_part(by_variance: jax.Array | None, fitted: Any) -> PyTree:
             weight = b._replace(by_variance=by_variance).subtract_from(signal)
-            g = jax.tree.map(lambda s: weight * s, gradient_of_log_q)
+            g = jax.tree.map(lambda s: weight * s, drawn.score)
             if control is None:
                 return g
             h = control(scalar, frozen_q, drawn, frozen_args, fitted)

@@ -20,7 +20,6 @@ from jaxdiscrete.core.latents import (
     latents,
     mean,
     parameters_in_float32,
-    score,
 )
 from jaxdiscrete.core.needs import FINITE_RELAXABLE, RELAXABLE
 from jaxdiscrete.core.precision import in_float32
@@ -144,7 +143,7 @@ def muprop(
         m = mean(q)
         value, slope = jax.value_and_grad(lambda x: jnp.asarray(expanded(x, *args)))(m)
         constant, linear = _zeroth_and_first_order(
-            q, score(q, drawn.z), value, slope, _subtract(drawn.z, m)
+            q, drawn.score, value, slope, _subtract(drawn.z, m)
         )
         return add_gradients(
             scale_gradient(scales[0], constant), scale_gradient(scales[1], linear)
@@ -233,7 +232,7 @@ def muprop_second_order(
         f: Objective, q: PyTree, drawn: Draw, args: tuple[Any, ...], scales: Any
     ) -> PyTree:
         expanded = f if relaxed_f is None else relaxed_f
-        m, s = mean(q), score(q, drawn.z)
+        m, s = mean(q), drawn.score
         deviation = _subtract(drawn.z, m)
         # One evaluation of f serves the value, the slope and every product below.
         (value, slope), derivative = jax.linearize(

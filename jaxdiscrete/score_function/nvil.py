@@ -98,7 +98,7 @@ def nvil(
             v = parts["variance"]
             squares += 0.5 * jnp.square(jnp.square(signal) - v)
             signal = signal / jnp.sqrt(jnp.maximum(freeze(v), 1.0))
-        value = attach_signal(value, q, z, signal, key)
+        value = attach_signal(value, q, z, signal)
         return attach_objective(value, squares), aux
 
     return estimator("nvil", f, body, has_aux=has_aux)

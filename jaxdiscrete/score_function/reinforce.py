@@ -72,7 +72,7 @@ def reinforce(
         value, aux = objective(z, *args)
         target = as_signal(value)
         signal = freeze(b.subtract_from(target))
-        value = attach_signal(value, q, z, signal, key)
+        value = attach_signal(value, q, z, signal)
         if b.by_variance is not None:
             value = _train(value, q, z, signal, b.by_variance)
         return b.fit(value, target), aux

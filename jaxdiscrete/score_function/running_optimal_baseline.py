@@ -79,7 +79,7 @@ def reinforce_running_optimal_baseline(
         squares += 0.5 * jnp.square(w - squared_score)
         is_empty = w == 0
         baseline = jnp.where(is_empty, 0.0, u / jnp.where(is_empty, 1.0, w))
-        value = attach_signal(value, q, z, signal - freeze(baseline), key)
+        value = attach_signal(value, q, z, signal - freeze(baseline))
         return attach_objective(value, squares), aux
 
     name = "reinforce_running_optimal_baseline"

@@ -43,8 +43,17 @@ from tests.helpers.trees import all_finite, assert_close
 KEY = jax.random.key(7)
 
 
-#: Of every transform the entry with the most in it.
+#: Of every transform the entry with the most in it, and of every mechanism one.
 LESS = {"reinforce", "arms_gaussian", "monte_carlo", "relax_scale", "rebar_independent"}
+LESS |= {
+    "arms",
+    "control_variate",
+    "disarm_stick_breaking",
+    "double_cv",
+    "local_disarm",
+}
+LESS |= {"multi_sample_nvil", "muprop_second_order", "relax_independent_scale", "rodeo"}
+LESS |= {"sum_and_sample"}
 LESS |= {n for n, entry in ALL.items() if entry.variant and n != "measure_valued"}
 
 

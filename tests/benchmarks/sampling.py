@@ -1,9 +1,9 @@
 """Categorical samples, against those of JAX."""
 
 import jax
-from timing import interleaved_times, mark, ratio
 
 import jaxdiscrete as jd
+from tests.benchmarks.timing import interleaved_times, mark, ratio
 
 TARGET = 5.0
 

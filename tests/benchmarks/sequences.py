@@ -5,10 +5,16 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-import recurrent
-from timing import interleaved_times, mark, mark_interval, ratio, ratio_interval
 
 import jaxdiscrete as jd
+from tests.benchmarks import recurrent
+from tests.benchmarks.timing import (
+    interleaved_times,
+    mark,
+    mark_interval,
+    ratio,
+    ratio_interval,
+)
 
 BY_HAND_TARGET = 1.1
 #: Of trace and compilation between the shortest and the longest sequence.

@@ -1,9 +1,20 @@
 """Times that a loaded machine does not bend, and how they are printed."""
 
+import os
 import time
 
 import jax
 import numpy as np
+
+
+def clock():
+    """Seconds by the wall; on one core those of the processor.
+
+    What else a machine does makes the first longer and hardly the second, which count
+    the threads of several cores together: ``taskset -c 0`` asks for one.
+    """
+    is_one_core = hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) == 1
+    return time.process_time if is_one_core else time.perf_counter
 
 
 def interleaved_times(programs, rounds):
@@ -18,13 +29,37 @@ def interleaved_times(programs, rounds):
     """
     for run in programs.values():
         jax.block_until_ready(run())
-    times = {name: [] for name in programs}
+    times, now = {name: [] for name in programs}, clock()
     for _ in range(rounds):
         for name, run in programs.items():
-            start = time.perf_counter()
+            start = now()
             jax.block_until_ready(run())
-            times[name].append(time.perf_counter() - start)
+            times[name].append(now() - start)
     return {name: np.array(t) for name, t in times.items()}
+
+
+def seconds_to_compile(make, args, rounds=3):
+    """The least processor time of tracing, of lowering and of compilation.
+
+    Args:
+      make: makes a new function, which JAX has not seen.
+      args: its arguments.
+      rounds: how often; the first also traces what JAX keeps of its own functions.
+
+    Returns:
+      ``(seconds, compiled)``.
+    """
+    times = []
+    for _ in range(rounds):
+        marks = [time.process_time()]
+        traced = jax.jit(make()).trace(*args)
+        marks.append(time.process_time())
+        lowered = traced.lower()
+        marks.append(time.process_time())
+        compiled = lowered.compile()
+        marks.append(time.process_time())
+        times.append(np.diff(marks))
+    return float(np.min(times, axis=0).sum()), compiled
 
 
 def ratio(a, b):

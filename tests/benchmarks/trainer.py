@@ -9,7 +9,6 @@ import time
 
 import jax
 import numpy as np
-from timing import mark
 
 from jaxdiscrete.experiments.data.dataset import Dataset
 from jaxdiscrete.experiments.estimators.score_function import Nvil, Rebar
@@ -25,6 +24,7 @@ from jaxdiscrete.experiments.training.settings import (
     Optimizer,
     Training,
 )
+from tests.benchmarks.timing import mark
 
 TARGETS = {"rebar": 1.4, "nvil": 0.8}
 ESTIMATORS = {

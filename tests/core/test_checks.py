@@ -212,18 +212,56 @@ def test_log_prob_must_depend_on_the_parameters(change, no_compute):
         jd.reinforce(total)(KEY, OwnLogProb(Q.logits, change))
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class OwnParameters(OwnLogProb):
+    """The same, whose leaves may be given a gradient."""
+
+    leaves_are_parameters = True
+
+
+def of_a_program(f):
+    def model(sample, cost, q):
+        cost(f(sample(jd.reinforce, q)))
+
+    return jd.program(model)
+
+
+def of_a_sequence(f):
+    def estimate(key, q):
+        def step(carry, z, x):
+            return carry, f(z) + x
+
+        return jd.sequential(jd.reinforce, lambda *_: (q, ()), step)(
+            key, (), jnp.zeros(2)
+        )
+
+    return estimate
+
+
 @pytest.mark.parametrize(
     "transform",
-    [jd.reinforce, jd.dice, lambda f: jd.reinforce_loo(f, num_samples=2)],
+    [
+        jd.reinforce,
+        jd.dice,
+        lambda f: jd.reinforce_loo(f, num_samples=2),
+        lambda f: jd.control_variate(f, lambda z: z[0], lambda q: q.logits[0]),
+        lambda f: jd.reinforce_optimal_baseline(f, num_samples=2),
+        lambda f: jd.reinforce_running_optimal_baseline(
+            f, weighted_value=0.5, weight=1.0
+        ),
+        of_a_program,
+        of_a_sequence,
+    ],
 )
 def test_a_log_prob_that_rules_out_its_own_sample_gives_no_numbers(transform):
     """Minus infinity that is added has no derivative: that of the rest would stay."""
     f = lambda z: 1.0 + z[0] + 3.0 * z[1]  # noqa: E731
-    q = OwnLogProb(Q.logits[:2], lambda x: x - jnp.inf)
+    q = OwnParameters(Q.logits[:2], lambda x: x - jnp.inf)
     keys = jax.random.split(KEY, 5)
     gradient = jax.vmap(jax.grad(transform(f), 1), (0, None))
     assert jnp.isnan(gradient(keys, q).logits).any()
-    right = OwnLogProb(Q.logits[:2], lambda x: x)
+    right = OwnParameters(Q.logits[:2], lambda x: x)
     assert jnp.isfinite(gradient(keys, right).logits).all()
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxdiscrete as jd
+from jaxdiscrete.core.facts import NEIGHBOURS
 from tests.battery.control_variates import initial_cv
 from tests.battery.estimators import ALL, once_per_package
 from tests.battery.problems import three, three_f
@@ -26,18 +27,18 @@ def traces(build, q):
     return len(calls)
 
 
-def at_most(name):
-    """One trace to check f, one for each point at which it is evaluated."""
+def expected_traces(name):
+    """One for each point of evaluation, one to look at a derivative in z."""
     facts = ALL[name].facts
-    if facts.is_relaxed and facts.family == "score_function":
-        return 3 + ALL[name].more_calls
-    return 3 if facts.family in ("pathwise", "enumeration") else 2
+    count = 1 + facts.differentiates + ALL[name].more_calls
+    count += facts.is_relaxed and facts.family == "score_function"
+    return count + (facts.calls is NEIGHBOURS)
 
 
 @pytest.mark.parametrize("name", once_per_package(list(ALL)))
-def test_f_is_traced_once_to_be_checked_and_once_per_evaluation(name):
+def test_f_is_traced_once_per_evaluation_and_once_for_its_derivative(name):
     build = lambda f: ALL[name].make(f, initial_cv(), False)  # noqa: E731
-    assert traces(build, three(name)) <= at_most(name)
+    assert traces(build, three(name)) == expected_traces(name)
 
 
 def nested(transform, depth, f):
@@ -56,7 +57,12 @@ def nested(transform, depth, f):
     return loss
 
 
-def nested_traces(transform, depth):
+def staged(gradient):
+    return lambda *args: jax.eval_shape(gradient, *args)
+
+
+def nested_traces(transform, depth, run=staged):
+    """How often the innermost f of a gradient is called, where it is only traced."""
     calls = []
 
     def f(z):
@@ -65,7 +71,7 @@ def nested_traces(transform, depth):
 
     loss = nested(transform, depth, f)
     params = jnp.zeros((depth, 2))
-    jax.eval_shape(jax.jit(jax.grad(loss)), params, KEY)
+    run(jax.grad(loss))(params, KEY)
     return len(calls)
 
 
@@ -98,12 +104,25 @@ def test_rebar_with_a_relaxed_f_is_traced_in_linear_time():
         return jd.rebar(f, temperature=0.5, relaxed_f=lambda s: jnp.sum(s**2))
 
     counts = [nested_traces(transform, depth) for depth in (1, 2, 5)]
-    assert counts == [2, 3, 6]
+    assert counts == [1, 1, 1]
 
 
 def test_twenty_nested_estimators_are_traced():
     """Doubling with every layer would be a million traces."""
-    assert nested_traces(jd.reinforce, 20) == 21
+    assert nested_traces(jd.reinforce, 20) == 1
+
+
+def test_nested_estimators_that_run_at_once_check_one_another():
+    """Every layer checks its f before it computes, and the first check is of all."""
+    assert nested_traces(jd.reinforce, 4, lambda g: g) == 5
+
+
+def test_f_is_traced_for_a_check_only_where_something_would_run_before():
+    build = lambda f: jd.reinforce_loo(f, num_samples=2)  # noqa: E731
+    assert traces(build, jd.Bernoulli(jnp.zeros(3))) == 1
+    calls = []
+    build(lambda z: calls.append(1) or jnp.sum(z))(KEY, jd.Bernoulli(jnp.zeros(3)))
+    assert len(calls) == 2
 
 
 def test_an_inner_objective_is_checked_in_its_own_words(no_compute):

@@ -79,6 +79,7 @@ def test_arms_gains_where_f_is_linear_and_variables_are_alike(
     assert_less_variance(ours, theirs)
 
 
+@pytest.mark.thorough
 def test_arms_loses_for_a_rare_variable_beside_a_weighty_even_one():
     """The noise of the even one is doubled by coupling, the rare one's weight kept."""
     q = jd.Bernoulli(jnp.array([-4.0, 0.0]))

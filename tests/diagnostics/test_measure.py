@@ -181,6 +181,7 @@ def test_an_oracle_that_is_not_random_is_exact():
     np.testing.assert_allclose(result.oracle.mean, expected, rtol=1e-6)
 
 
+@pytest.mark.thorough
 def test_without_an_oracle_there_is_no_bias():
     """Too many states; the direction is then that of the mean."""
     estimators = {"loo": loo}

@@ -37,6 +37,7 @@ def probabilities(q):
     return np.exp(np.float64(log_a) + np.float64(log_b))
 
 
+@pytest.mark.thorough
 def test_order_is_that_of_draws_without_replacement():
     num, k = 150_000, 3
     keys = jax.random.split(KEY, num)

@@ -91,7 +91,7 @@ MAIN = (
 
 
 #: Fitted by squares, with a critic on relaxed samples, and with a mean that is known.
-EVERY = daily(["nvil", "relax", "control_variate"], TRANSFORMS)
+EVERY = daily(["nvil", "relax"], TRANSFORMS)
 #: Where the mechanism is tested and not the estimator.
 ONE_OF_EACH = daily(["relax"], MAIN)
 

@@ -55,7 +55,7 @@ ESTIMATORS = {
 @pytest.mark.parametrize(
     ("name", "is_off_policy"),
     daily(
-        [("reinforce", True), ("relax", False)],
+        [("reinforce", True)],
         list(itertools.product(ESTIMATORS, [False, True])),
     ),
 )

@@ -7,7 +7,6 @@ import pytest
 from flax import linen, nnx
 
 import jaxdiscrete as jd
-from tests.helpers.parameters import daily
 from tests.helpers.trees import assert_close
 
 HIDDEN, NUM_STEPS = 3, 3
@@ -154,7 +153,8 @@ def expected():
     return gradients(initial_weights(), ByHand, jax.random.key(3))
 
 
-@pytest.mark.parametrize("name", daily(["linen"], LIBRARIES))
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", LIBRARIES)
 def test_a_recurrent_policy_is_the_same_network_by_hand(name, expected):
     """REINFORCE, NVIL and RELAX, and the baselines and critics that they train."""
     params, network_of, weights_of = LIBRARIES[name](initial_weights())

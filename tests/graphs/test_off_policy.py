@@ -87,6 +87,7 @@ def test_recorded_rollouts():
     assert_unbiased(samples, exact_gradient_of(exact_chain, PARAMS))
 
 
+@pytest.mark.thorough
 def test_recorded_decisions_of_the_same_policy_have_weight_one():
     policy, step = chain(PARAMS)
 

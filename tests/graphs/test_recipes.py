@@ -38,6 +38,7 @@ def quadrature(theta, temperature, num=400):
     return jax.vmap(of_row, (0, None))(noise, noise).mean()
 
 
+@pytest.mark.thorough
 def test_relaxed_decisions_in_a_plain_scan():
     """The recipe of the guide: exact for the relaxed program, and that for low t."""
     theta, t = THETA[:2], 0.5

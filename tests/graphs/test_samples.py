@@ -68,6 +68,7 @@ def test_relaxed_decisions_of_a_sequence_are_refused(no_compute):
         estimate(jax.random.key(0), START, PARAMS["theta"], actions)
 
 
+@pytest.mark.thorough
 def test_past_the_end_of_a_sequence_decisions_may_be_anything():
     def policy(t, x):
         return jd.OneHotCategorical(x), ()

@@ -39,6 +39,7 @@ def test_the_value_is_the_total_cost():
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.thorough
 def test_a_discount(name):
     """It is part of the value, and the gradient is that value's."""
     loss = loss_of_chain(TRANSFORMS[name], discount=0.9)
@@ -49,6 +50,7 @@ def test_a_discount(name):
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.thorough
 def test_several_rollouts(name):
     loss = loss_of_chain(TRANSFORMS[name], num_samples=3)
     _, samples = gradients(loss, PARAMS)

@@ -58,6 +58,7 @@ def test_masked_steps_reach_nothing_that_a_batch_shares():
     assert_close(of_mean, jax.tree.map(lambda x: x.mean(0), of_each), rtol=1e-4)
 
 
+@pytest.mark.thorough
 def test_masked_steps_reach_nothing_that_rollouts_share():
     options = {"num_samples": 8, "chunk_size": 4}
     loss = loss_of_stopping(TRANSFORMS["baseline"], **options)
@@ -65,6 +66,7 @@ def test_masked_steps_reach_nothing_that_rollouts_share():
 
 
 @pytest.mark.parametrize("name", daily(["nvil", "relax_rebar"], TRAINED))
+@pytest.mark.thorough
 def test_masked_steps_contribute_exactly_zero(name):
     """Gradient, baseline and critic are those of an episode that is over."""
 

@@ -199,6 +199,7 @@ def test_a_batch_of_numpyro_is_refused_and_not_sampled_in_the_wrong_shape(name):
         jax.lax.scan(lambda c, d: (c, d.log_prob(jnp.zeros(3))), 0, batch)
 
 
+@pytest.mark.thorough
 def test_numpyro_built_or_wrapped_inside_vmap_is_mapped():
     rows, keys = jnp.stack([LOGITS, -LOGITS]), jax.random.split(KEY, 2)
     build, _, _ = CASES["numpyro_independent"]

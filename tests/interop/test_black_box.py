@@ -178,6 +178,7 @@ def test_a_shared_array_is_not_copied_for_the_batch():
     assert_close(out, jnp.full(6, 3.0))
 
 
+@pytest.mark.thorough
 def test_pytrees_of_samples_and_scans():
     def fn(z, t):
         return z["a"].sum() + t * z["b"][0].sum()

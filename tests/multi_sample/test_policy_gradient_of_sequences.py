@@ -96,6 +96,7 @@ def test_value_and_gradient_are_unbiased(loss, reward, drawn_from):
     assert_unbiased(values[:, None], -exact[None])
 
 
+@pytest.mark.thorough
 def test_the_mean_of_the_whole_group_shrinks_the_gradient():
     """By (G - 1) / G, which leave-one-out does not."""
     gradient = jax.jit(jax.grad(lambda t: expectation(t, interaction)))(THETA)

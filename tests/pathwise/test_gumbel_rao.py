@@ -63,6 +63,7 @@ def test_gumbel_rao_has_the_mean_of_straight_through_gumbel_softmax(
     assert np.all(np.abs(found - expected) < K_SIGMA * se)
 
 
+@pytest.mark.thorough
 def test_variance_of_gumbel_rao_falls_with_the_noise_given_the_sample(rao_batches):
     """var(K) = a / K + b, with var(1) that of straight-through Gumbel-Softmax."""
     v = {k: of_batches(rows) for k, (_, rows) in rao_batches.items()}

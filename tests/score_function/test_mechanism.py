@@ -110,6 +110,7 @@ def test_python_numbers_and_integers_are_constants_and_numpy_arrays_work():
         assert_close(one, other)
 
 
+@pytest.mark.thorough
 def test_one_temperature_and_scale_a_latent():
     """Arrays of the latent's shape and pytrees like q train entry by entry."""
     q = {"a": TWO, "b": jd.OneHotCategorical(jnp.zeros((2, 3)))}

@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxdiscrete as jd
 from tests.helpers.trees import flat_rows
 from tests.multi_sample.problems import KEY, Q
 
 
+@pytest.mark.thorough
 def test_second_order_muprop_has_no_variance_for_quadratics():
     q = {
         "a": Q,

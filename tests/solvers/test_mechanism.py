@@ -65,7 +65,7 @@ def test_an_estimator_inside_f_keeps_its_gradient(transform):
     assert expected != 0
 
 
-@both
+@pytest.mark.parametrize("transform", daily([perturbed], [perturbed, imle]))
 def test_gradient_agrees_under_every_transformation(transform):
     theta = {"a": THETA, "b": jnp.array([[0.5, 0.1], [-0.3, 0.2]])}
 

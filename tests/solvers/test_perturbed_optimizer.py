@@ -40,6 +40,7 @@ def test_perturbed_optimizer_takes_normal_noise():
     assert_unbiased(samples, 5.0 * density * np.array([1.0, -1.0, 0.0, 0.0]))
 
 
+@pytest.mark.thorough
 def test_the_objective_sees_the_mean_of_the_decisions():
     value, z = perturbed(lambda z: (curved(z), z), has_aux=True)(KEY, THETA)
     assert value == curved(z)

@@ -30,6 +30,8 @@ class Reproduce:
     """Papers (rebar), experiments (rebar/mnist_nonlinear) or TOML files."""
     short: bool = False
     """Run the length that fits minutes instead of the full one."""
+    only: tuple[str, ...] = ()
+    """Names of runs; what is claimed of the others is left out. Default: all."""
     configs: Path = CONFIGS
     """Folder of the configurations and of the published numbers."""
     output_dir: Path = Path("runs/reproduce")
@@ -56,6 +58,7 @@ class Reproduce:
                 self.configs,
                 screen,
                 short=self.short,
+                only=self.only,
                 change=overrides.apply,
                 options=overrides.options,
             )

@@ -25,3 +25,9 @@ def check(config: Config) -> None:
         )
     config.estimator.check()
     config.model.check(config)
+    if config.estimator.is_of_gaussian and not config.model.is_gaussian:
+        raise UsageError(
+            f"Expected an estimator of discrete variables with model.task = "
+            f"{config.model.task!r}, got {config.estimator.name}, which is one of a "
+            "Gaussian's mean and scale. Choose another."
+        )

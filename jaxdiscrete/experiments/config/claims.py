@@ -100,7 +100,7 @@ class ShortLength:
     """Seeds of every run, from the configured one on."""
     seeds_together: bool = False
     """Whether the seeds of a run are trained in one compiled program, which small
-    models gain from. A run that is cut then starts again."""
+    models gain from. A run that is cut, or lacks a seed, then starts again."""
     num_test_examples: int = bounded(1000, at_least=1)
     """Randomly chosen examples in the final bounds."""
     num_samples: int = bounded(100, at_least=1)

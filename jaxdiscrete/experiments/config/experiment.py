@@ -63,6 +63,44 @@ class Experiment:
             check(config)
         return dataclasses.replace(self, runs=runs)
 
+    def restricted(self, only: tuple[str, ...]) -> Experiment:
+        """The same experiment with some of its runs.
+
+        Args:
+          only: their names; none stands for all.
+
+        Returns:
+          A copy, with what is claimed of these runs alone.
+
+        Raises:
+          UsageError: if there is no such run.
+        """
+        if not only:
+            return self
+        for name in only:
+            if name not in self.runs:
+                known = ", ".join(self.runs) or "none, but a grid"
+                raise UsageError(
+                    f"Expected --only to name runs of the file, {known}, got {name!r}. "
+                    "Correct it."
+                )
+        known_runs = {*only, START}
+        claim = dataclasses.replace(
+            self.claim,
+            published=tuple(p for p in self.claim.published if p.run in known_runs),
+            expectations=tuple(
+                e
+                for e in self.claim.expectations
+                if not e.trajectory and known_runs.issuperset(e.runs)
+            ),
+        )
+        # Along a shared trajectory runs are compared with one another.
+        short = dataclasses.replace(
+            self.short, runs=only, shared_trajectory="", trajectory_runs=()
+        )
+        runs = {name: self.runs[name] for name in only}
+        return dataclasses.replace(self, claim=claim, short=short, runs=runs)
+
     @property
     def names(self) -> list[str]:
         """The names of the runs, and of the one that they begin with."""
@@ -159,6 +197,7 @@ def _shortened(config: Config, short: ShortLength) -> Config:
     """A run at its short length."""
     evaluation = dataclasses.replace(
         config.evaluation,
+        num_final_examples=config.evaluation.num_examples,
         num_test_examples=short.num_test_examples,
         num_samples=short.num_samples,
     )

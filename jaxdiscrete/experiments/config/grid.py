@@ -34,6 +34,13 @@ class Grid:
 
     def check(self, estimators: dict[str, Estimator]) -> None:
         """Raises UsageError where nothing could be measured."""
+        for estimator in estimators.values():
+            if estimator.is_of_gaussian:
+                raise UsageError(
+                    "Expected estimators of discrete variables with grid.problem = "
+                    f"{self.problem!r}, got {estimator.name}, which is one of a "
+                    "Gaussian's mean and scale. Choose another."
+                )
 
     def runs(self, estimators: dict[str, Estimator]) -> dict[str, Estimator]:
         """Estimators by the names of claims."""
@@ -56,6 +63,7 @@ class Cosine(Grid, problem="cosine"):
 
     def check(self, estimators: dict[str, Estimator]) -> None:
         """Raises if there is one class."""
+        super().check(estimators)
         if len(self.logits) < 2:
             raise UsageError(
                 f"Expected grid.logits to be at least 2 numbers, got "
@@ -98,6 +106,7 @@ class RandomSearch(Grid, problem="random_search"):
 
     def check(self, estimators: dict[str, Estimator]) -> None:
         """Raises where there is no exponent or ratio, or no estimate of bits."""
+        super().check(estimators)
         for name, values in (("sizes", self.sizes), ("offsets", self.offsets)):
             is_growing = all(a < b for a, b in itertools.pairwise(values))
             if len(values) < 2 or not is_growing:

@@ -53,6 +53,8 @@ class Estimator:
     #: Whether its control variate takes another function than f: one that relaxes the
     #: layers above, by :meth:`soften`.
     looks_below: ClassVar[bool] = False
+    #: Whether it is one of a Gaussian's mean and scale, and of nothing discrete.
+    is_of_gaussian: ClassVar[bool] = False
     #: From the costs of a sequence of decisions to what each is credited with.
     credit: ClassVar[Any] = staticmethod(jd.cost_to_go)
 

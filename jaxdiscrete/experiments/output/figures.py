@@ -15,7 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, NullFormatter
 
 from jaxdiscrete.experiments.output.folder import replacing
-from jaxdiscrete.experiments.output.formatting import find_metric, label
+from jaxdiscrete.experiments.output.formatting import (
+    find_metric,
+    has_no_variance,
+    label,
+)
 
 #: Okabe and Ito's colours, which people with any colour vision tell apart.
 COLOURS = (
@@ -128,7 +132,8 @@ def save_curves(
         figure = Figure(figsize=(5.5 * len(metrics), 4.4), layout="constrained")
         axes = figure.subplots(1, len(metrics), squeeze=False)[0]
         for ax, metric in zip(axes, metrics, strict=True):
-            _draw_curves(ax, metric, _lines(runs, metric))
+            lines = [_with_variance(metric, line) for line in _lines(runs, metric)]
+            _draw_curves(ax, metric, lines)
             if len(ax.lines) > len(runs):
                 ax.set_ylabel("ELBO (nats)")
         if len(runs) > 1:
@@ -144,6 +149,7 @@ def svg_chart(
     metric: str, lines: Sequence[Line], marks: Sequence[Mark] = (), x: XAxis = "step"
 ) -> bytes:
     """One chart of a metric, as SVG that is the same every time."""
+    lines = [_with_variance(metric, line) for line in lines]
     longest = max(len(line.label) for line in lines)
     columns = max(1, min(3, _LEGEND_WIDTH // (longest + 6)))
     rows = -(-len(lines) // columns)
@@ -237,6 +243,17 @@ def _draw_curves(
     ax.margins(x=0.02)
     ax.grid(alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def _with_variance(metric: str, line: Line) -> Line:
+    """A line without the points whose variance is zero, of which there is no logarithm.
+
+    At the least number that float32 has they would squash all that can be compared.
+    """
+    y = np.array([np.nan if has_no_variance(metric, v) else v for v in line.y])
+    if np.isfinite(y).any() or not np.isfinite(line.y).any():
+        return line._replace(y=y)
+    return line._replace(y=y, label=f"{line.label} (no variance)")
 
 
 def _lines(

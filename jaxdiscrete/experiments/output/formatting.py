@@ -12,6 +12,11 @@ from jaxdiscrete.experiments.output.records import Statistic
 
 #: In place of a number that is missing.
 MISSING = "–"  # noqa: RUF001
+#: The logarithm of a variance of zero.
+NO_VARIANCE = "-∞"
+#: From here down a logarithm is that of zero: runs take that of float32's least number,
+#: -87.3, to which that of the calls of f may be added.
+_NO_VARIANCE_BELOW = -80.0
 _MOST_DECIMALS = 7
 
 
@@ -29,6 +34,8 @@ class Metric:
     """Its first tenth of training would hide all the rest of a curve."""
     spans_decades: bool = False
     """It is positive, and drawn on a logarithmic axis."""
+    is_log_variance: bool = False
+    """It is the logarithm of a variance, which may be zero."""
     short_label: str = ""
     """The name where there is little room. Default: the label."""
 
@@ -93,9 +100,21 @@ METRICS: dict[str, Metric] = _bounds() | {
     "episodes": Metric("episodes until solved", decimals=0, short_label="episodes"),
     "solved": Metric("share of solved runs", decimals=2, short_label="solved"),
     "reward": Metric("reward", decimals=1),
-    "log_variance": Metric("log variance", decimals=2, short_label="log var."),
-    "encoder_log_variance": Metric("encoder log variance", decimals=2),
-    "log_variance_times_calls": Metric("log variance at equal calls of f", decimals=2),
+    "log_variance": Metric(
+        "log variance", decimals=2, is_log_variance=True, short_label="log var."
+    ),
+    "encoder_log_variance": Metric(
+        "encoder log variance", decimals=2, is_log_variance=True
+    ),
+    "mean_log_variance": Metric(
+        "log variance of the means", decimals=2, is_log_variance=True
+    ),
+    "log_scale_log_variance": Metric(
+        "log variance of the log scales", decimals=2, is_log_variance=True
+    ),
+    "log_variance_times_calls": Metric(
+        "log variance at equal calls of f", decimals=2, is_log_variance=True
+    ),
     "bias": Metric("bias", spans_decades=True),
     "bias_in_standard_errors": Metric("bias in standard errors", decimals=2),
     "exponent": Metric("exponent of the gradient's norm", decimals=2),
@@ -120,6 +139,11 @@ def find_metric(name: str) -> Metric:
     return dataclasses.replace(
         found, label=f"{found.label} at alpha {alpha}", short_label=""
     )
+
+
+def has_no_variance(name: str, value: float) -> bool:
+    """Tells whether a value is the logarithm of a variance of zero."""
+    return find_metric(name).is_log_variance and value <= _NO_VARIANCE_BELOW
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -150,6 +174,8 @@ def number(value: float | None, metric: str) -> str:
     """A measured number with the decimals of its metric."""
     if value is None or not math.isfinite(value):
         return MISSING
+    if has_no_variance(metric, value):
+        return NO_VARIANCE
     decimals = find_metric(metric).decimals
     if decimals is not None:
         return _fixed(value, decimals)
@@ -169,6 +195,8 @@ def statistic(value: Statistic | None, metric: str) -> str:
     mean, error = value.mean, value.standard_error
     if error is None or not math.isfinite(mean) or not math.isfinite(error):
         return number(mean, metric)
+    if has_no_variance(metric, mean):
+        return NO_VARIANCE
     if error <= 0:
         return f"{number(mean, metric)} ± 0"
     leading = -math.floor(math.log10(error))

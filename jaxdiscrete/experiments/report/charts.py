@@ -17,7 +17,12 @@ from jaxdiscrete.experiments.output.figures import (
     svg_chart,
     svg_plane,
 )
-from jaxdiscrete.experiments.output.formatting import as_given, label, number
+from jaxdiscrete.experiments.output.formatting import (
+    as_given,
+    has_no_variance,
+    label,
+    number,
+)
 from jaxdiscrete.experiments.output.records import Band, MeasuredRun
 from jaxdiscrete.experiments.reproduce.results import Result
 
@@ -244,9 +249,9 @@ def _chart(
     marks: Sequence[Mark],
     x: XAxis = "step",
 ) -> list[Image]:
-    """A chart, or none if no line has a number."""
+    """A chart, or none if no line has a number that can be drawn."""
     lines = [line for line in lines if np.isfinite(line.y).any()]
-    if not lines:
+    if all(has_no_variance(metric, v) for line in lines for v in line.y):
         return []
     words = _words(metric, title, lines, x, has_marks=bool(marks))
     data = svg_chart(metric, lines, marks, x)

@@ -28,6 +28,7 @@ from jaxdiscrete.experiments.reproduce.verdicts import (
     num_within,
     tally,
 )
+from jaxdiscrete.experiments.runs.trajectory import METRICS
 
 _KINDS: dict[Verdict, CellKind] = {
     Verdict.HOLDS: "holds",
@@ -37,7 +38,6 @@ _KINDS: dict[Verdict, CellKind] = {
     Verdict.OTHER_LENGTH: "other",
 }
 _JUDGED = (Verdict.HOLDS, Verdict.FAILS)
-_AT_EQUAL_STEPS = ("log_variance", "encoder_log_variance")
 _AT_EQUAL_CALLS = "log_variance_times_calls"
 
 
@@ -151,7 +151,7 @@ def shared_trajectory(result: Result) -> Table | None:
     if shared is None:
         return None
     known = _union(run.metrics for run in shared.runs.values())
-    metrics = [m for m in _AT_EQUAL_STEPS if m in known]
+    metrics = [m for m in METRICS if m in known]
     columns = [Column("Run"), Column("Calls of f", "number")]
     columns += [Column(f"{label(m)} at equal steps", "number") for m in metrics]
     if _AT_EQUAL_CALLS in known:

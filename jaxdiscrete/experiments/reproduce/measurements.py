@@ -118,13 +118,16 @@ def _measure_runs(
     ]
     folders = {(name, c.seed): _run_folder(place, name, c) for name, c in seeded}
     done = {(n, c.seed): pretrained.finished(folders[n, c.seed], c) for n, c in seeded}
+    lacking = list(dict.fromkeys(n for (n, _), s in done.items() if s is None))
+    is_together = short and experiment.short.seeds_together
+    if is_together:
+        # Sums of fewer seeds round otherwise, and a seed may end elsewhere.
+        done |= {(n, s): None for n, s in done if n in lacking}
     seconds_before = math.fsum(s.seconds for s in done.values() if s is not None)
-    if short and experiment.short.seeds_together:
-        for name, config in configs.items():
-            missing = [s for n, s in done if n == name and done[n, s] is None]
-            places = {seed: folders[name, seed] for seed in missing}
-            for seed, trained in together.train_seeds(config, places, screen).items():
-                done[name, seed] = trained
+    for name in lacking if is_together else ():
+        places = {seed: folders[n, seed] for n, seed in folders if n == name}
+        trained = together.train_seeds(configs[name], places, screen)
+        done |= {(name, seed): summary for seed, summary in trained.items()}
     for name, config in seeded:
         run_folder = folders[name, config.seed]
         summary = done[name, config.seed]

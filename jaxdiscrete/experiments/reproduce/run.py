@@ -82,6 +82,7 @@ def run(
     screen: Console,
     *,
     short: bool,
+    only: tuple[str, ...] = (),
     change: Callable[[Any], Any] = lambda settings: settings,
     options: Sequence[str] = (),
 ) -> Result:
@@ -93,6 +94,7 @@ def run(
       configs: folder with the published numbers.
       screen: where progress is shown.
       short: whether the short length is run.
+      only: names of runs; what is claimed of others is left out. Default: all.
       change: from the settings of a run to those that are used. Default: the same.
       options: the change as options of the command, for the report. Default: none.
 
@@ -101,7 +103,7 @@ def run(
       RunError: if a value is not finite.
     """
     full, published = load_experiment(path), load_published(configs)
-    experiment = full.at_length(short=short).changed(change)
+    experiment = full.at_length(short=short).restricted(only).changed(change)
     for claim in experiment.claim.published:
         if claim.key not in published:
             raise UsageError(
@@ -128,7 +130,7 @@ def run(
         where=experiment.claim.where,
         dataset=measured.dataset,
         notes=experiment.claim.notes,
-        command=_command(name, short, options),
+        command=_command(name, short, only, options),
         length="short" if short else "full",
         steps=measured.steps,
         full_steps=_full_steps(full),
@@ -138,7 +140,7 @@ def run(
         device=device(),
         wall_seconds=time.perf_counter() - begin + measured.seconds_before,
         runs=measured.runs,
-        published=_published(full, published, measured),
+        published=_published(experiment, _full_steps(full), published, measured),
         expectations=_expectations(experiment, measured) if short else (),
         shared_trajectory=measured.shared_trajectory,
         images=measured.images,
@@ -149,9 +151,12 @@ def run(
     return result
 
 
-def _command(name: str, short: bool, options: Sequence[str]) -> str:
+def _command(
+    name: str, short: bool, only: Sequence[str], options: Sequence[str]
+) -> str:
     length = ("--short",) if short else ()
-    return " ".join(["jaxdiscrete reproduce", name, *length, *options])
+    chosen = ("--only", *only) if only else ()
+    return " ".join(["jaxdiscrete reproduce", name, *length, *chosen, *options])
 
 
 def versions() -> dict[str, str]:
@@ -194,14 +199,16 @@ def _full_steps(experiment: Experiment) -> int:
 
 
 def _published(
-    experiment: Experiment, published: dict[str, PublishedNumber], measured: Measured
+    experiment: Experiment,
+    full: int,
+    published: dict[str, PublishedNumber],
+    measured: Measured,
 ) -> tuple[PublishedOutcome, ...]:
     """Each published number beside the run's, at shared parameters where it can be.
 
     One of an earlier step is compared with the curve, if that has the step.
     """
-    full, shared = _full_steps(experiment), measured.shared_trajectory
-    rows = []
+    shared, rows = measured.shared_trajectory, []
     for claim in experiment.claim.published:
         run, step = measured.runs.get(claim.run), measured.steps
         values = {} if run is None else run.final

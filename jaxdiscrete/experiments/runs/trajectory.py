@@ -42,7 +42,12 @@ from jaxdiscrete.experiments.training.state import (
 )
 from jaxdiscrete.experiments.training.task import Metrics, Task, at_config
 
-METRICS = ("log_variance", "encoder_log_variance")
+METRICS = (
+    "log_variance",
+    "encoder_log_variance",
+    "mean_log_variance",
+    "log_scale_log_variance",
+)
 
 
 class Follower(NamedTuple):

@@ -63,6 +63,9 @@ class Evaluation:
     """Samples per example in the final bounds."""
     num_examples: int = bounded(1000, at_least=1)
     """Randomly chosen training and validation examples after every block."""
+    num_final_examples: int = bounded(1000, at_least=1)
+    """Randomly chosen training and validation examples in the final bounds; at most
+    all."""
     num_test_examples: int = bounded(100_000, at_least=1)
     """Randomly chosen test examples in the final bounds; at most all."""
 
@@ -76,6 +79,9 @@ class Model:
 
     #: Whether other runs begin with it, so that it is kept by the hash of its settings.
     is_shared: ClassVar[bool] = False
+
+    #: Whether q is a Gaussian in place of anything discrete.
+    is_gaussian: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.task = cls.__module__.split(".")[-2]

@@ -16,6 +16,7 @@ from tests.experiments.commands.helpers import (
 )
 
 
+@pytest.mark.thorough
 def test_compare(configs, tmp_path, capsys):
     folder = tmp_path / "compare"
     files = [str(configs / f"{name}.toml") for name in NAMES]

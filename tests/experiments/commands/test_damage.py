@@ -5,6 +5,7 @@ import shutil
 
 import jax
 import numpy as np
+import pytest
 
 from jaxdiscrete.experiments.cli import main
 from jaxdiscrete.experiments.training import checkpoints
@@ -18,6 +19,7 @@ from tests.experiments.commands.helpers import (
 )
 
 
+@pytest.mark.thorough
 def test_a_cut_line_of_metrics_is_named_and_can_be_deleted(
     configs, finished, copy, capsys
 ):
@@ -64,6 +66,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(configs, copy, capsys):
     fails(capsys, args, "Expected to read and write files, got: Is a directory", code=1)
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_stopped_before_it_began_can_be_started(
     configs, copy, tmp_path, capsys
 ):
@@ -148,6 +151,7 @@ def test_a_run_that_diverges_names_step_quantity_and_checkpoint(
     assert not (folder / "summary.json").exists()
 
 
+@pytest.mark.thorough
 def test_a_run_that_diverges_later_keeps_its_checkpoint(tmp_path, capsys):
     path, folder = tmp_path / "late.toml", tmp_path / "late"
     path.write_text(

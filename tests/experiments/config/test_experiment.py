@@ -55,3 +55,18 @@ def test_changes_of_an_experiment_reach_its_runs_and_its_grid(write):
 
     names = load_experiment(write(GRID)).changed(hotter).names
     assert names[:3] == ["plain", "relaxed_0.5", "relaxed_3"]
+
+
+def test_some_runs_have_the_claims_that_are_about_them(write):
+    experiment = load_experiment(write(RUNS))
+    first, second = experiment.runs
+    some = experiment.restricted((second,))
+    assert list(some.runs) == [second]
+    assert some.short.runs == (second,)
+    assert all(p.run == second for p in some.claim.published)
+    assert all(set(e.runs) == {second} for e in some.claim.expectations)
+    assert experiment.restricted(()) == experiment
+    with pytest.raises(UsageError, match=rf"--only .*{first}, {second}, got 'third'"):
+        experiment.restricted(("third",))
+    with pytest.raises(UsageError, match=r"--only .*none, but a grid, got 'plain'"):
+        load_experiment(write(GRID)).restricted(("plain",))

@@ -85,6 +85,7 @@ def test_calls_of_f_are_those_of_one_gradient(name, expected):
     assert measured.estimators[name].calls == expected
 
 
+@pytest.mark.thorough
 def test_repeats_are_averaged():
     """The variance of the mean of M estimates is the M-th part."""
     q = jd.Bernoulli(jnp.array([0.3, -0.2]))

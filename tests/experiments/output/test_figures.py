@@ -100,6 +100,33 @@ def test_measurements_against_others_have_marks_and_a_logarithmic_axis(x, drawn)
     assert ax.get_xlabel() == x
 
 
+def test_a_variance_of_zero_is_told_and_not_drawn(tmp_path, drawn):
+    """The axis is that of the others; a legend has the room that its words take."""
+    x, zero = np.arange(3.0), np.log(np.finfo(np.float32).tiny)
+    lines = [
+        Line("never", x, np.full(3, zero), np.zeros(3), style=0),
+        Line("once", x, np.array([zero, -3.0, -2.0]), style=1),
+        *(Line(f"a name of this length {i}", x, x - 9.0, style=i) for i in (2, 3)),
+    ]
+    figures.svg_chart("encoder_log_variance", lines)
+    figures.svg_chart("loss", lines)
+    rows = [TOY_ROWS[0] | {"log_variance": zero}] * 2
+    figures.save_curves(tmp_path / "x.png", {"a": TOY_ROWS, "b": rows}, "title")
+    chart, loss, saved = drawn
+    (ax,), _ = chart.axes, chart.canvas.draw()
+    assert ax.get_ylim()[0] > -10.0
+    names = [text.get_text() for text in chart.legends[0].get_texts()]
+    assert names[:2] == ["never (no variance)", "once"]
+    assert np.isnan(ax.lines[0].get_ydata()).all()
+    np.testing.assert_array_equal(ax.lines[1].get_ydata(), [np.nan, -3.0, -2.0])
+    box = chart.legends[0].get_window_extent()
+    assert box.x0 >= 0.0
+    assert box.x1 <= chart.bbox.x1
+    # Of what is no logarithm of a variance, such a number is a number.
+    assert loss.axes[0].get_ylim()[0] < zero
+    assert saved.axes[1].get_ylim()[0] > -10.0
+
+
 def test_the_same_numbers_give_the_same_bytes():
     x = np.arange(3.0)
     lines = [Line("a $x$", x, x**2, x / 10, 0), Line("b", x, np.nan * x, None, 1)]

@@ -31,6 +31,10 @@ from jaxdiscrete.experiments.output.records import Statistic, summarise
         (math.inf, 0.1, "loss", "–"),
         (math.nan, None, "loss", "–"),
         (-4.3, math.nan, "log_variance", "-4.30"),
+        (-87.337, 0.0, "encoder_log_variance", "-∞"),
+        (-87.337, None, "log_variance", "-∞"),
+        (-87.337 + math.log(64), 0.0, "log_variance_times_calls", "-∞"),
+        (-87.337, None, "loss", "-87.34"),
     ],
 )
 def test_means_and_standard_errors(mean, error, metric, expected):

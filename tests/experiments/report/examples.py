@@ -103,7 +103,7 @@ RESULT = Result(
     ),
     expectations=(
         expectation("REBAR is below NVIL", True, rebar=[-4.3], nvil=[-2.6]),
-        expectation("HOT is best", False, hot=[-103.0], rebar=[-101.0]),
+        expectation("HOT is best", False, hot=[-53.0], rebar=[-51.0]),
     ),
     shared_trajectory=SharedTrajectory(
         driver="nvil",

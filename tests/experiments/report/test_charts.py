@@ -48,6 +48,18 @@ def test_a_metric_without_a_number_has_no_chart():
     assert charts.shared_curve(without) == []
 
 
+def test_only_variances_of_zero_make_no_chart():
+    shared = RESULT.shared_trajectory
+    zero = dataclasses.replace(shared, log_variance={"rebar": (-87.337,) * 2})
+    both = dataclasses.replace(
+        shared, log_variance={"exact": (-87.337,) * 2, "rebar": (-4.0, -5.0)}
+    )
+    for trajectory, words in ((zero, None), (both, "exact -∞ at step")):
+        charted = dataclasses.replace(RESULT, shared_trajectory=trajectory)
+        found = charts.shared_curve(charted)
+        assert [words in image.alt for image in found] == ([True] if words else [])
+
+
 def grid_run(estimator, temperature, bias, variance, kind=""):
     settings = {"estimator.name": estimator}
     if temperature is not None:

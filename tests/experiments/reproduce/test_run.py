@@ -95,12 +95,19 @@ def test_seeds_that_are_trained_together_are_found_again(tmp_path, monkeypatch):
     (place / "result.json").unlink()
     monkeypatch.setattr(together_runs, "train_together", fail)
     assert run().runs == result.runs
-    # What is not there is trained, and the rest is kept.
+    # With one that is not there all seeds of the run are trained, in the same program.
     (place / "result.json").unlink()
     shutil.rmtree(place / "exact-seed1")
     monkeypatch.undo()
-    again = run().runs["exact"].final["theta"].values
-    assert again == pytest.approx(result.runs["exact"].final["theta"].values)
+    train_together, trained = together_runs.train_together, []
+
+    def record(task, points, screen):
+        trained.append((task.config.estimator.name, [p.seed for p in points]))
+        return train_together(task, points, screen)
+
+    monkeypatch.setattr(together_runs, "train_together", record)
+    assert run().runs["exact"].final == result.runs["exact"].final
+    assert trained == [("exact", [0, 1])]
 
 
 def test_an_order_along_a_trajectory_holds_from_a_step_on():
@@ -209,6 +216,18 @@ def test_results_are_put_together_again_from_what_is_there(copy, no_training):
     known = ("wall_seconds", "cpu_seconds", "images")
     same = {name: getattr(before, name) for name in known}
     assert dataclasses.replace(after, **same) == before
+
+
+def test_one_run_is_compared_with_what_is_claimed_of_it(copy, no_training):
+    whole = stored(copy)
+    assert main(command(copy, "--only", "plain")) == 0
+    result = stored(copy)
+    assert result.command == "jaxdiscrete reproduce paper/tiny --short --only plain"
+    assert result.runs == whole.runs
+    assert result.published == whole.published
+    # The order along the trajectory is of two.
+    assert result.expectations == whole.expectations[1:]
+    assert result.shared_trajectory is None
 
 
 def test_a_cut_run_is_resumed_and_the_others_are_kept(copy, trained):

@@ -35,6 +35,7 @@ def test_norms_of_reinforce(runs):
         assert abs(got - expected) < 4.5 * error < 0.05 * expected
 
 
+@pytest.mark.thorough
 def test_norms_of_the_exact_gradient(runs):
     run = runs["local_expectation"]
     norms = run.against["variables"].metrics["gradient_norm"].mean

@@ -199,6 +199,7 @@ def test_a_value_replaces_a_schedule():
     check(got)
 
 
+@pytest.mark.thorough
 def test_a_run_that_diverges_is_named(tmp_path):
     points = sweep.points(config(), 1, {"optimizer.learning_rate": [0.01, 1e38]})
     with pytest.raises(RunError, match=r"Leave seed=5,optimizer.learning_rate=1e\+38"):

@@ -27,7 +27,8 @@ from tests.experiments.helpers import init, layered_task
 ROWS = np.random.default_rng(1).integers(0, 2, (30, 6)).astype(np.uint8)
 DATASET = Dataset(ROWS[:20], ROWS[20:25], ROWS[25:], (2, 3), False, *3 * (None,), "b")
 SILENT = Console(quiet=True)
-METRICS = trajectory.METRICS
+#: Those of a model with an encoder.
+METRICS = ("log_variance", "encoder_log_variance")
 
 
 @pytest.fixture(autouse=True)
@@ -62,10 +63,9 @@ def training_log(config, blocks=2):
     return rows
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
-    "followers",
-    [("first", "last"), pytest.param((), marks=pytest.mark.thorough)],
-    ids=["followed", "alone"],
+    "followers", [("first", "last"), ()], ids=["followed", "alone"]
 )
 def test_followers_do_not_move_the_driver(followers):
     """Its variance is that of a plain run of the same seed, whoever follows."""
@@ -95,6 +95,7 @@ def test_followers_do_not_move_the_driver(followers):
         assert measured.runs[follower].metrics["log_variance"].mean != driver
 
 
+@pytest.mark.thorough
 def test_a_twin_of_the_driver_has_its_variance_and_other_noise():
     """Over seeds the differences are zero on average, and never zero."""
     configs = {"lead": config("reinforce"), "twin": config("reinforce")}

@@ -188,13 +188,8 @@ def test_credit_of_the_whole_sequence_is_noisier_only_where_costs_come_on_the_wa
     np.testing.assert_allclose(to_go, whole, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "gumbel_softmax",
-        pytest.param("straight_through_gumbel_softmax", marks=pytest.mark.thorough),
-    ],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["gumbel_softmax", "straight_through_gumbel_softmax"])
 def test_relaxed_glimpses_are_a_scan_of_mixtures(name):
     task = make(name, cost="every")
     image, label = scene(task)
@@ -266,6 +261,7 @@ def test_ink_is_what_the_windows_show_of_the_digit():
     assert share == pytest.approx(0.5)
 
 
+@pytest.mark.thorough
 def test_outcomes_are_those_of_the_last_glimpse():
     """With a network that always names the label 4, by NumPy."""
     task = make()

@@ -44,6 +44,7 @@ def test_the_tasks_are_the_folders_of_their_package():
         "generative",
         "glimpses",
         "language_model",
+        "logistic_regression",
         "policy",
         "semi_supervised",
         "structured",

@@ -118,6 +118,7 @@ def test_a_constant_reward_against_that_of_the_others_is_nothing(params):
         assert (leaf == 0).all()
 
 
+@pytest.mark.thorough
 def test_random_rewards_differ_from_sentence_to_sentence(params):
     """Rollouts that are compared with one another have rewards of their own."""
     run = config("reinforce_loo", {"num_samples": 16}, reward="random", discount=0.0)

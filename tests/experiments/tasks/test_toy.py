@@ -152,6 +152,7 @@ def test_training_finds_the_optimum(name):
     assert max(rows[-1]["theta"]) < 0.05
 
 
+@pytest.mark.thorough
 def test_seeds_are_runs_of_their_own():
     settings = config(
         "reinforce",

@@ -239,6 +239,26 @@ baseline_hidden = [4]
 """
 
 
+REGRESSION = f"""
+[model]
+task = "logistic_regression"
+num_gradients = 2
+[training]
+num_steps = {NUM_STEPS}
+batch_size = 10
+steps_per_block = 1
+blocks_per_checkpoint = 1
+[evaluation]
+num_samples = 2
+[optimizer]
+name = "sgd"
+learning_rate = 1e-5
+[estimator]
+name = "nvil"
+input_baseline = false
+"""
+
+
 def start(path, folder, cache, *extra):
     code = "import sys; from jaxdiscrete.experiments.cli import main; sys.exit(main())"
     args = ["train", path, "--output-dir", folder, *extra]
@@ -293,9 +313,11 @@ def is_writing(folder):
         pytest.param(ATTENTION, id="attention", marks=pytest.mark.thorough),
         pytest.param(FEATURES, id="feature_selection", marks=pytest.mark.thorough),
         pytest.param(GLIMPSES, id="glimpses", marks=pytest.mark.thorough),
+        pytest.param(REGRESSION, id="logistic_regression", marks=pytest.mark.thorough),
         pytest.param(TEXT, id="text", marks=pytest.mark.thorough),
     ],
 )
+@pytest.mark.thorough
 def test_a_run_that_is_killed_goes_on_bit_for_bit(text, tmp_path, monkeypatch):
     """Twice: within the writing of a checkpoint, and after one."""
     monkeypatch.setenv("JAXDISCRETE_CACHE", str(tmp_path / "kept"))

@@ -62,6 +62,7 @@ def trained(placement, config=CONFIG):
     return program(state, data), program.as_text()
 
 
+@pytest.mark.thorough
 def test_a_mesh_changes_nothing_but_the_order_of_sums():
     one, _ = trained(Placement())
     many, program = trained(parse_mesh("data=4"))

@@ -46,6 +46,7 @@ def test_log_variance_of_one_gradient_is_finite():
     assert np.isfinite(log_variance(moments, jnp.asarray(1)))
 
 
+@pytest.mark.thorough
 def test_the_encoders_variance_is_measured_apart():
     state, _, metrics = one_block(make())
     encoder = Moments(*(m["encoder"] for m in state.moments))

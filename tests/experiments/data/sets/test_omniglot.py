@@ -1,11 +1,13 @@
 """Omniglot in the file of the IWAE code."""
 
 import numpy as np
+import pytest
 import scipy.io
 
 from tests.experiments.data.helpers import load
 
 
+@pytest.mark.thorough
 def test_omniglot_is_split_and_drawn_as_in_the_rebar_code(store, tmp_path):
     rng = np.random.default_rng(0)
     # A corner that is always ink tells rows from columns.

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from jaxdiscrete.experiments.data.load import DATASETS
 from tests.experiments.data.helpers import load, write_drawings
@@ -23,6 +24,7 @@ def test_small_omniglot_splits_by_drawer(real_data):
     np.testing.assert_array_equal(labels, order // 15)
 
 
+@pytest.mark.thorough
 def test_drawings_and_small_omniglot_are_the_same(store, tmp_path):
     rng = np.random.default_rng(0)
     ink = rng.integers(0, 2, (100, 20, 28, 28), np.uint8)

@@ -1,0 +1,1 @@
+"""Bayesian logistic regression: a Gaussian of the weights, and nothing discrete."""
