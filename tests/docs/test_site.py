@@ -64,6 +64,12 @@ def test_a_word_of_tex_that_is_unknown_is_an_error(site_build):
         site_build.mathml.mathml(r"\foo x", block=False)
 
 
+def test_initials_of_authors_are_no_items_of_a_list(site_build):
+    lines = ["References:", "  E. J. Gumbel, 1954.", "  >>> print(A. b)"]
+    site_build.references.escape_initials(None, "", "", None, None, lines)
+    assert lines == ["References:", "  E\\. J. Gumbel, 1954.", "  >>> print(A. b)"]
+
+
 def test_pages_of_the_reference_are_up_to_date(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     import generate_reference
