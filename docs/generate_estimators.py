@@ -117,7 +117,7 @@ def table(members: list[Facts], *, anchors: bool = False) -> Iterator[str]:
             _cell(facts.name, _call(facts.name, transform), anchors),
             sentence,
             facts.calls.formula,
-            COSTS["flops"][facts.name],
+            _cost(facts.name),
             _of_f(facts),
             _of_q(facts),
             facts.reference,
@@ -138,6 +138,14 @@ def _call(name: str, transform: Callable[..., Any]) -> str:
         elif p.default is p.empty:
             words.append(f"{p.name}=")
     return f"{name}({', '.join(words)})"
+
+
+def _cost(name: str) -> str:
+    if name not in COSTS["flops"]:
+        raise KeyError(
+            f"Expected the cost of {name} in docs/costs.json: run make costs."
+        )
+    return COSTS["flops"][name]
 
 
 def _of_f(facts: Facts) -> str:
