@@ -224,15 +224,15 @@ def _multiply_high(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 class Selected(NamedTuple):
-    """What random bits select.
+    """A class that random bits select, and what is left of them.
 
     Attributes:
-      index: int32, the class.
+      chosen: int32, the class.
       uniform: float32 in (0, 1), where in the share of its class they fall: what the
         bits have left to decide something else.
     """
 
-    index: jax.Array
+    chosen: jax.Array
     uniform: jax.Array
 
 
@@ -251,7 +251,7 @@ def index_from_bits(bits: jax.Array, probabilities: jax.Array) -> jax.Array:
     Returns:
       int32 index ``[...]``; meaningless where a row of probabilities is NaN.
     """
-    return select_from_bits(bits, probabilities).index
+    return select_from_bits(bits, probabilities).chosen
 
 
 def select_from_bits(bits: jax.Array, probabilities: jax.Array) -> Selected:
@@ -289,7 +289,7 @@ def _select(bits: jax.Array, probabilities: jax.Array) -> Selected:
     row = jnp.take_along_axis(units, block[..., None, None], axis=-2)[..., 0, :]
     ends = jnp.cumsum(row, axis=-1, dtype=jnp.int32)
     within = _within(row, ends, target - start[..., 0])
-    return within._replace(index=block * _BLOCK + within.index)
+    return within._replace(chosen=block * _BLOCK + within.chosen)
 
 
 def _within(units: jax.Array, ends: jax.Array, target: jax.Array) -> Selected:

@@ -91,6 +91,19 @@ def _first_order_only(cotangent: PyTree, witness: PyTree) -> PyTree:
     return _refuse_derivative(cotangent, witness)
 
 
+def _depending_on(value: jax.Array, others: list[jax.Array]) -> jax.Array:
+    """``value``, which is batched, and varies over devices, as any of the others is.
+
+    The result of a rule that is not gets one cotangent for a whole batch under vmap:
+    the sum of those of its examples, which every example would take for its own.
+    """
+    for other in others:
+        if other.size:
+            one = jax.lax.reduce_max(other, tuple(range(other.ndim)))
+            value = jax.lax.select(True, value, one.astype(value.dtype))
+    return value
+
+
 def _zero_like(value: jax.Array) -> jax.Array:
     """A constant zero that varies over devices as ``value`` does."""
     zero = jnp.where(jnp.isnan(value), 0.0, 0.0).astype(value.dtype)
@@ -130,8 +143,7 @@ def attach_gradient(
     Returns:
       ``value``.
     """
-    del params, grads
-    return value
+    return _depending_on(value, [*params, *grads])
 
 
 def _attach_gradient_fwd(value: Any, params: Any, grads: Any) -> tuple[jax.Array, Any]:
@@ -141,7 +153,7 @@ def _attach_gradient_fwd(value: Any, params: Any, grads: Any) -> tuple[jax.Array
     is_differentiated = any(p.perturbed for p in params)
     params, grads = [p.value for p in params], [g.value for g in grads]
     witness = value.value if is_differentiated else jax.lax.stop_gradient(value.value)
-    out = value.value
+    out = _depending_on(value.value, [*params, *grads])
     if _value_is_live.value:
         out = out + attach_gradient(_zero_like(out), params, grads)
     return out, (params, grads, witness)
@@ -181,13 +193,13 @@ def attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def _attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
-    del objective
-    return value
+    return _depending_on(value, [objective])
 
 
 def _attach_objective_fwd(
     value: jax.Array, objective: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
+    value = _depending_on(value, [objective])
     if _value_is_live.value:
         value = value + _attach_objective(_zero_like(value), objective)
     return value, objective

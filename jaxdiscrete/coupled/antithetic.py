@@ -169,7 +169,7 @@ def disarm(
       >>> q = jd.Bernoulli(jnp.zeros(3))
       >>> estimate = jd.disarm(lambda z: z.sum(), num_samples=10_000)
       >>> print(np.asarray(jax.grad(estimate, 1)(jax.random.key(0), q).logits).round(2))
-      [0.24 0.25 0.25]
+      [0.25 0.26 0.25]
 
     References:
       Z. Dong, A. Mnih, G. Tucker, DisARM: an antithetic gradient estimator for

@@ -98,6 +98,28 @@ def test_batched_distributions_map(name):
     assert_close(mapped, stacked, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", daily(["reinforce", "nvil"], MAIN))
+def test_a_constant_f_in_a_batch_that_is_differentiated_as_one(name):
+    """Its value is the same for all examples, and their gradients are not."""
+    keys = jax.random.split(KEY, 5)
+
+    def loss(q, cv, key):
+        constant = jnp.float32(3.0)
+
+        def f(z, *args):
+            return constant + 0.0 * jnp.sum(z) if ALL[name].differentiates else constant
+
+        return build(name, f, cv)(key, q)
+
+    def outside(q, cv):
+        return jax.vmap(loss, (None, None, 0))(q, cv, keys).sum()
+
+    arguments = (three(name), initial_cv())
+    inside = jax.vmap(jax.grad(loss, (0, 1)), (None, None, 0))(*arguments, keys)
+    inside = jax.tree.map(lambda g: g.sum(axis=0), inside)
+    assert_close(jax.grad(outside, (0, 1))(*arguments), inside, rtol=1e-4, atol=1e-5)
+
+
 @per_package
 def test_a_step_traces_once(name):
     traces = []

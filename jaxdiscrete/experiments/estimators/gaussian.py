@@ -38,7 +38,12 @@ class Pathwise(Estimator, name="pathwise", of="gumbel_softmax"):
         return estimate
 
 
-Pathwise.facts = dataclasses.replace(Pathwise.facts, is_unbiased=True, is_relaxed=False)
+Pathwise.facts = dataclasses.replace(
+    Pathwise.facts,
+    is_unbiased=True,
+    is_relaxed=False,
+    reference="Kingma & Welling 2014; Mohamed et al. 2020",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,21 +67,21 @@ class MeasureValuedGaussian(
 
     def transform(self, f: Any, cv: ControlVariate, step: jax.Array) -> jd.Estimator:
         def estimate(key: jax.Array, q: Any, *args: Any) -> jax.Array:
-            p = q.distribution
-            at = jax.lax.stop_gradient(p)
-            gradient, w = self._gradient(key, lambda w: f(w, *args), at)
-            moved = jax.tree.map(
-                lambda leaf, fixed, g: jnp.sum((leaf - fixed) * g), p, at, gradient
-            )
-            value: jax.Array = f(w, *args) + sum(jax.tree.leaves(moved))
+            loc, scale = q.distribution.loc, q.distribution.scale
+            at = jax.lax.stop_gradient((loc, scale))
+            w, of_loc, of_scale = self._gradient(key, lambda w: f(w, *args), *at)
+            moved = (loc - at[0]) * of_loc + (scale - at[1]) * of_scale
+            value: jax.Array = f(w, *args) + moved.sum()
             return value
 
         return estimate
 
-    def _gradient(self, key: jax.Array, f: Any, p: Any) -> tuple[Any, jax.Array]:
-        """The estimate with respect to p, and the sample around which it was taken."""
-        keys, shape = jax.random.split(key, 6), p.loc.shape
-        w = p.loc + p.scale * jax.random.normal(keys[0], shape)
+    def _gradient(
+        self, key: jax.Array, f: Any, loc: jax.Array, scale: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The sample around which it was taken, and estimates for mean and scale."""
+        keys, shape = jax.random.split(key, 6), loc.shape
+        w = loc + scale * jax.random.normal(keys[0], shape)
 
         def costs(changed: jax.Array) -> jax.Array:
             each = jax.vmap(lambda i: f(w.at[i].set(changed[i])))
@@ -87,7 +92,7 @@ class MeasureValuedGaussian(
 
         up = rayleigh(keys[1])
         down = up if self.is_coupled else rayleigh(keys[2])
-        of_mean = costs(p.loc + p.scale * up) - costs(p.loc - p.scale * down)
+        of_loc = costs(loc + scale * up) - costs(loc - scale * down)
         three = jax.random.normal(keys[3], (3, *shape))
         maxwell = jnp.sign(three[0]) * jnp.linalg.norm(three, axis=0)
         if self.is_coupled:
@@ -95,13 +100,8 @@ class MeasureValuedGaussian(
             normal = jax.random.uniform(keys[4], shape) * maxwell
         else:
             normal = jax.random.normal(keys[5], shape)
-        of_scale = costs(p.loc + p.scale * maxwell) - costs(p.loc + p.scale * normal)
-        gradient = dataclasses.replace(
-            p,
-            loc=of_mean / (p.scale * jnp.sqrt(2.0 * jnp.pi)),
-            scale=of_scale / p.scale,
-        )
-        return gradient, w
+        of_scale = costs(loc + scale * maxwell) - costs(loc + scale * normal)
+        return w, of_loc / (scale * jnp.sqrt(2.0 * jnp.pi)), of_scale / scale
 
 
 @dataclasses.dataclass(frozen=True)
