@@ -49,8 +49,8 @@ def claimed(result: Result) -> list[Image]:
 
     Published numbers are marked where the runs are as long.
     """
-    outcomes = [*result.published, *result.expectations]
-    metrics = dict.fromkeys(outcome.metric for outcome in outcomes)
+    published = [outcome.metric for outcome in result.published]
+    metrics = dict.fromkeys([*published, *(e.metric for e in result.expectations)])
     return [
         *quality_against_diversity(result),
         *shared_curve(result),
