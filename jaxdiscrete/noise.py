@@ -207,12 +207,12 @@ class Selected(NamedTuple):
     """What random bits select.
 
     Attributes:
-      index: int32, the class.
+      chosen: int32, the class.
       uniform: float32 in (0, 1), where in the share of its class they fall: what the
         bits have left to decide something else.
     """
 
-    index: jax.Array
+    chosen: jax.Array
     uniform: jax.Array
 
 
@@ -231,7 +231,7 @@ def index_from_bits(bits: jax.Array, probabilities: jax.Array) -> jax.Array:
     Returns:
       int32 index ``[...]``; meaningless where a row of probabilities is NaN.
     """
-    return select_from_bits(bits, probabilities).index
+    return select_from_bits(bits, probabilities).chosen
 
 
 def select_from_bits(bits: jax.Array, probabilities: jax.Array) -> Selected:
@@ -263,7 +263,7 @@ def select_from_bits(bits: jax.Array, probabilities: jax.Array) -> Selected:
     row = jnp.take_along_axis(units, block[..., None, None], axis=-2)[..., 0, :]
     ends = jnp.cumsum(row, axis=-1, dtype=jnp.int32)
     within = _within(row, ends, target - start[..., 0])
-    return within._replace(index=block * _BLOCK + within.index)
+    return within._replace(chosen=block * _BLOCK + within.chosen)
 
 
 def _within(units: jax.Array, ends: jax.Array, target: jax.Array) -> Selected:

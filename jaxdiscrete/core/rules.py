@@ -98,8 +98,9 @@ def _depending_on(value: jax.Array, others: list[jax.Array]) -> jax.Array:
     the sum of those of its examples, which every example would take for its own.
     """
     for other in others:
-        whatever = jax.lax.reduce_or(other != other, tuple(range(other.ndim)))
-        value = jax.lax.select(whatever, value, value)
+        if other.size:
+            one = jax.lax.reduce_max(other, tuple(range(other.ndim)))
+            value = jax.lax.select(True, value, one.astype(value.dtype))
     return value
 
 
@@ -142,8 +143,7 @@ def attach_gradient(
     Returns:
       ``value``.
     """
-    del params, grads
-    return value
+    return _depending_on(value, [*params, *grads])
 
 
 def _attach_gradient_fwd(value: Any, params: Any, grads: Any) -> tuple[jax.Array, Any]:
@@ -193,8 +193,7 @@ def attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def _attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
-    del objective
-    return value
+    return _depending_on(value, [objective])
 
 
 def _attach_objective_fwd(

@@ -50,7 +50,8 @@ def claimed(result: Result) -> list[Image]:
     Published numbers are marked where the runs are as long.
     """
     published = [outcome.metric for outcome in result.published]
-    metrics = dict.fromkeys([*published, *(e.metric for e in result.expectations)])
+    expected = [outcome.metric for outcome in result.expectations]
+    metrics = dict.fromkeys([*published, *expected])
     return [
         *quality_against_diversity(result),
         *shared_curve(result),
