@@ -13,6 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FUNCTION = re.compile(r"^def .*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+DEVICE = re.compile(
+    r"\b(devices|device_put|default_device|cuda|gpu|tpu)\b", re.IGNORECASE
+)
 HOME_PATH = re.compile(r"/home/|/root/|/Users/|/tmp/|[A-Z]:\\")
 
 pytestmark = pytest.mark.skipif(
@@ -67,6 +70,14 @@ def test_nothing_of_the_machine_is_stored(path):
     for cell in code_cells(path):
         assert not HOME_PATH.search("\n".join(texts(cell)))
     assert path.stat().st_size < 1.5e6
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_on_any_device_and_says_that_a_cpu_is_enough(path):
+    document = json.loads(path.read_text())
+    assert "on a CPU" in "".join(document["cells"][0]["source"])
+    for cell in code_cells(path):
+        assert not DEVICE.search("".join(cell["source"]))
 
 
 # Measurements take minutes.
