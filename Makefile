@@ -16,7 +16,7 @@ PROPERTIES := tests/battery/test_properties.py tests/battery/test_transforms.py
 
 .PHONY: demo test test-thorough test-all test-versions test-rules lint bench \
 	bench-accelerator notebooks \
-	figures estimators results docs clean
+	figures estimators costs distributions results docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/jaxdiscrete train configs/digits/rebar.toml --output-dir $(RUNS)/demo --overwrite
@@ -68,6 +68,14 @@ estimators: $(VENV)/installed
 	$(BIN)/python docs/generate_estimators.py
 	$(BIN)/python docs/generate_reference.py
 
+# What the column of costs is made of: the compiled programs of all estimators.
+costs: $(VENV)/installed
+	$(BIN)/python docs/measure_costs.py
+
+# The page of other libraries' distributions, each of which is tried: minutes.
+distributions: $(VENV)/installed
+	$(BIN)/python docs/generate_distributions.py
+
 # The site, in docs/_build/html. Examples are executed once for each version of the
 # library; a warning is an error, links within the site included, and an incremental
 # build would not repeat it.
@@ -80,7 +88,7 @@ results: $(VENV)/installed
 	$(BIN)/python -m jaxdiscrete.experiments.report configs/results docs/experiments/results.md
 
 clean:
-	rm -rf $(VENV) $(RUNS) build dist .jax_cache docs/_build docs/notebooks
+	rm -rf $(VENV) $(RUNS) build dist .jax_cache docs/_build docs/notebooks docs/experiments/figures
 
 # Installed once; again only when the requirements change.
 $(VENV)/installed: pyproject.toml

@@ -26,6 +26,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "site_build.figures",
     "site_build.mathml",
     "site_build.references",
     "site_build.repository",

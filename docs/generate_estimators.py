@@ -1,6 +1,7 @@
 """Writes docs/estimators.md from the facts of the package: ``make estimators``."""
 
 import inspect
+import json
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,8 +11,9 @@ from jaxdiscrete.core.facts import ESTIMATORS, Facts
 from jaxdiscrete.core.needs import PARAMETERS, SAMPLER
 
 PAGE = pathlib.Path(__file__).parent / "estimators.md"
+COSTS = json.loads((PAGE.parent / "costs.json").read_text())
 
-HEAD = """\
+HEAD = f"""\
 # All estimators
 
 Every one is `transform(f, ...)` and returns `estimate(key, q, *args) -> scalar`. K is
@@ -20,6 +22,11 @@ The column f says what f must offer: nothing, or a derivative in z, at hard valu
 between them too. The column q says what every distribution in q must offer:
 `Bernoulli` and `OneHotCategorical` offer all of it, `Subset` has no classes and no
 mean, and a [sampler of your own](guides/own_samplers.md) offers what you write.
+
+The column cost is measured: the floating-point operations of one compiled gradient, as
+a multiple of those of `reinforce`, for {COSTS["problem"]}
+(JAX {COSTS["jax"]}; `make costs`). XLA counts the body of a loop once; where a program
+has one, the number is a lower bound.
 
 This page is generated from the facts that stand with each estimator: `make estimators`
 writes it.
@@ -100,8 +107,8 @@ def _position(name: str) -> tuple[str, str]:
 
 def table(members: list[Facts], *, anchors: bool = False) -> Iterator[str]:
     """The rows of some estimators; with anchors their names are links to docstrings."""
-    yield "| estimator | what it is | calls of f | f | q | reference |\n"
-    yield "|---|---|---|---|---|---|\n"
+    yield "| estimator | what it is | calls of f | cost | f | q | reference |\n"
+    yield "|---|---|---|---|---|---|---|\n"
     for facts in members:
         transform = find(facts.name)
         sentence = (inspect.getdoc(transform) or "").splitlines()[0].rstrip(".")
@@ -110,6 +117,7 @@ def table(members: list[Facts], *, anchors: bool = False) -> Iterator[str]:
             _cell(facts.name, _call(facts.name, transform), anchors),
             sentence,
             facts.calls.formula,
+            _cost(facts.name),
             _of_f(facts),
             _of_q(facts),
             facts.reference,
@@ -130,6 +138,14 @@ def _call(name: str, transform: Callable[..., Any]) -> str:
         elif p.default is p.empty:
             words.append(f"{p.name}=")
     return f"{name}({', '.join(words)})"
+
+
+def _cost(name: str) -> str:
+    if name not in COSTS["flops"]:
+        raise KeyError(
+            f"Expected the cost of {name} in docs/costs.json: run make costs."
+        )
+    return COSTS["flops"][name]
 
 
 def _of_f(facts: Facts) -> str:

@@ -204,7 +204,7 @@ def _multiply_high(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 class Selected(NamedTuple):
-    """What random bits select.
+    """A class that random bits select, and what is left of them.
 
     Attributes:
       chosen: int32, the class.

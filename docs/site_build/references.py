@@ -7,6 +7,7 @@ site was built, and otherwise plain text, listed at the end of the build.
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.request
 from typing import Any
@@ -16,6 +17,7 @@ from sphinx.util import logging
 
 import jaxdiscrete as jd
 
+INITIAL = re.compile(r"^(\s*[A-Z])\. ")
 logger = logging.getLogger(__name__)
 
 INVENTORIES = {
@@ -95,7 +97,15 @@ def report(app: Any, exception: Exception | None) -> None:
         logger.info("references to other projects left as text: %s", names)
 
 
+def escape_initials(
+    app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """Keeps a reference that begins with an initial from being item E of a list."""
+    lines[:] = [INITIAL.sub(r"\1\\. ", line) for line in lines]
+
+
 def setup(app: Any) -> dict[str, bool]:
+    app.connect("autodoc-process-docstring", escape_initials)
     app.ignored_references = set()
     # After intersphinx, which has the first say.
     app.connect("missing-reference", resolve, priority=900)

@@ -129,6 +129,29 @@ class FromRepository(Directive):
         return node.children
 
 
+def source_of(page: str) -> str | None:
+    """The file of a page that is made of one outside docs/, None for the others.
+
+    Args:
+      page: its name on the site.
+    """
+    if page.startswith("notebooks/"):
+        return f"{page}.ipynb"
+    return {
+        "changelog": "CHANGELOG.md",
+        "developer/contributing": "CONTRIBUTING.md",
+    }.get(page)
+
+
+def on_page(app: Any, page: str, template: str, context: Any, tree: Any) -> None:
+    """Lets the button that edits a page lead to the file that it is made of."""
+    path, edit = source_of(page), context.get("get_edit_provider_and_url")
+    if app.config.repository and path and edit:
+        provider, _ = edit()
+        url = f"{app.config.repository}/edit/main/{path}"
+        context["get_edit_provider_and_url"] = lambda: (provider, url)
+
+
 def on_read(app: Any, page: str, source: list[str]) -> None:
     source[0] = relink(source[0], page, app.config.repository)
 
@@ -137,4 +160,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_config_value("repository", "", "env")
     app.add_directive("repository", FromRepository)
     app.connect("source-read", on_read)
+    # After the base theme has made the address, and before the theme makes the button.
+    app.connect("html-page-context", on_page, priority=501)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,6 @@
 """docs/estimators.md is what its generator writes, and names every estimator."""
 
+import json
 import runpy
 
 import pytest
@@ -19,6 +20,17 @@ def test_the_page_is_up_to_date():
     assert generator["PAGE"].read_text() == text, "Run make estimators."
     for name in ESTIMATORS:
         assert text.count(f"| `{name}(") == 1
+
+
+@pytest.mark.thorough
+def test_the_costs_are_those_of_the_compiled_programs(monkeypatch):
+    monkeypatch.syspath_prepend(GENERATOR.parent)
+    costs = runpy.run_path(str(GENERATOR.parent / "measure_costs.py"))
+    stored = json.loads(costs["FILE"].read_text())
+    assert stored["problem"] == costs["PROBLEM"]
+    for name, cost in costs["measure"](["reinforce_loo", "rebar", "exact"]).items():
+        expected = pytest.approx(float(stored["flops"][name]), rel=0.1)
+        assert float(cost) == expected, "Run make costs."
 
 
 def test_the_readme_names_estimators_that_exist():

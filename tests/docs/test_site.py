@@ -64,6 +64,12 @@ def test_a_word_of_tex_that_is_unknown_is_an_error(site_build):
         site_build.mathml.mathml(r"\foo x", block=False)
 
 
+def test_initials_of_authors_are_no_items_of_a_list(site_build):
+    lines = ["References:", "  E. J. Gumbel, 1954.", "  >>> print(A. b)"]
+    site_build.references.escape_initials(None, "", "", None, None, lines)
+    assert lines == ["References:", "  E\\. J. Gumbel, 1954.", "  >>> print(A. b)"]
+
+
 def test_pages_of_the_reference_are_up_to_date(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS))
     import generate_reference
@@ -102,7 +108,8 @@ def built(folder: pathlib.Path, address: str) -> str:
         [*command, folder, folder / "html"], capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
-    return (folder / "html" / "index.html").read_text()
+    names = ("index", "changelog")
+    return "".join((folder / "html" / f"{name}.html").read_text() for name in names)
 
 
 @pytest.mark.thorough
@@ -115,6 +122,8 @@ def test_what_needs_an_address_appears_with_one_only(site_build, tmp_path):
     assert f"{ADDRESS}/actions/workflows/ci.yml/badge.svg" in page
     assert f"git+{ADDRESS}" in page
     assert f"{ADDRESS}/edit/main/docs/index.md" in page
+    assert f"{ADDRESS}/edit/main/CHANGELOG.md" in page
+    assert f"{ADDRESS}/edit/main/docs/changelog.md" not in page
     assert f"{ADDRESS}/blob/main/configs/digits/rebar.toml" in page
     page = built(tmp_path / "without", "")
     for word in ("example.org", "badge", "pip install", "colab", "edit/main"):
@@ -138,6 +147,33 @@ def test_notebooks_install_from_their_folder_or_from_the_address(site_build):
         assert "install -q .." not in changed
         assert '\\"..[exp' not in changed
         assert f"someone/jaxdiscrete/blob/main/notebooks/{path.name})" in changed
+
+
+def test_the_button_of_a_notebook_edits_the_notebook(site_build):
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        source = site_build.repository.source_of(f"notebooks/{path.stem}")
+        assert (ROOT / source).samefile(path)
+    assert site_build.repository.source_of("guides/keys") is None
+
+
+def test_the_page_of_results_is_illustrated(site_build, tmp_path):
+    pytest.importorskip("matplotlib", reason="charts need the extra experiments")
+    from site_build import figures
+
+    from jaxdiscrete.experiments.reproduce.results import read_summaries
+
+    results = read_summaries(figures.RESULTS / "attention")
+    (result,) = [r for r in results if r.experiment == "attention/realx"]
+    text = figures.illustrated(
+        f"# Results\n\n## Another\n\n## {result.paper}\n\nwords\n", [result], tmp_path
+    )
+    assert text.startswith(
+        f"# Results\n\n## Another\n\n## {result.paper}\n\nwords\n\n:::"
+    )
+    assert "published numbers are marked" in text
+    for path in sorted(tmp_path.iterdir()):
+        assert f":::{{figure}} figures/{path.name}\n" in text
+        assert b"<svg" in path.read_bytes()
 
 
 def test_notebooks_of_the_site_are_those_of_the_repository():

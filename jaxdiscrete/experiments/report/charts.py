@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -44,12 +44,34 @@ class Image(NamedTuple):
     uri: str
 
 
-def curves(result: Result) -> list[Image]:
+def claimed(result: Result) -> list[Image]:
+    """Charts of the metrics that claims are about, and of what all runs share.
+
+    Published numbers are marked where the runs are as long.
+    """
+    published = [outcome.metric for outcome in result.published]
+    expected = [outcome.metric for outcome in result.expectations]
+    metrics = dict.fromkeys([*published, *expected])
+    return [
+        *quality_against_diversity(result),
+        *shared_curve(result),
+        *against_temperature(result),
+        *curves(result, metrics),
+    ]
+
+
+def curves(result: Result, metrics: Iterable[str] | None = None) -> list[Image]:
     """One chart per metric, with one line per run and a band of ± one standard error.
 
     Published numbers of the same metric are marked where their step is within the run.
+
+    Args:
+      result: of an experiment.
+      metrics: those that are drawn, where a run has them. Default: all.
     """
-    metrics = dict.fromkeys(m for r in result.runs.values() for m in r.curves.metrics)
+    if metrics is None:
+        runs = result.runs.values()
+        metrics = dict.fromkeys(m for r in runs for m in r.curves.metrics)
     images = []
     for metric in metrics:
         lines = [

@@ -65,21 +65,22 @@ def by_provenance(run: Run, rerun: Rerun) -> dict[str, Downstream]:
 
     def terms(**values: jax.Array) -> Any:
         other = rerun({name: values[f"site {name}"] for name in names})
-        return [
+        scores = {name: other.guide[name].score for name in names}
+        of_bound = [
             {name: term.log_prob for name, term in side.items()}
             for side in (other.guide, other.model)
         ]
+        return scores, *of_bound
 
     values = {f"site {name}": run.guide[name].value for name in names}
-    of_guide, of_model = eval_provenance(terms, **values)
-    direct = {
-        name: {other for other in names if f"site {other}" in of_guide[name]}
+    of_scores, of_guide, of_model = eval_provenance(terms, **values)
+    ancestors = {
+        name: {name, *(n for n in names if f"site {n}" in of_scores[name])}
         for name in names
     }
-    ancestors = {name: {name} for name in names}
-    for name in names:  # in the order of the guide, so that those before are complete
-        for parent in direct[name] - {name}:
-            ancestors[name] |= ancestors[parent]
+    for _ in names:  # sites of one loop come before one another
+        for name in names:
+            ancestors[name] = set().union(*(ancestors[n] for n in ancestors[name]))
 
     def below(name: str, sources: dict[str, frozenset[str]]) -> frozenset[str]:
         reached = {f"site {other}" for other in names if name in ancestors[other]}

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdiscrete.interop.numpyro.run import Frame
+
+class Frame(NamedTuple):
+    """One plate around a site."""
+
+    name: str
+    dim: int
+    size: int
 
 
 def element_shape(frames: Iterable[Frame]) -> tuple[int, ...]:

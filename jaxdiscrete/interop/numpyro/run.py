@@ -13,17 +13,12 @@ from numpyro.primitives import Messenger
 
 from jaxdiscrete.core.latents import freeze
 from jaxdiscrete.interop.numpyro.estimators import is_score_site
+from jaxdiscrete.interop.numpyro.masks import unmasked
+from jaxdiscrete.interop.numpyro.plates import Frame
+from jaxdiscrete.interop.numpyro.watch import Watch
 
 #: A model or guide of NumPyro.
 Program = Callable[..., Any]
-
-
-class Frame(NamedTuple):
-    """One plate around a site."""
-
-    name: str
-    dim: int
-    size: int
 
 
 class Term(NamedTuple):
@@ -34,9 +29,12 @@ class Term(NamedTuple):
       fn: its distribution.
       value: its value, stopped where it cannot be reparametrised.
       log_prob: of its batch shape, masked and not scaled.
+      drawn: what it was drawn from, without masks: they take a term from the bound, and
+        the value stays random.
       scale: of the plates that are subsampled.
       frames: the plates around it.
       is_score: whether it is a latent variable that cannot be reparametrised.
+      is_scanned: whether it has the values of all steps of a loop.
       infer: what the site says of its inference.
     """
 
@@ -44,15 +42,22 @@ class Term(NamedTuple):
     fn: Any
     value: jax.Array
     log_prob: jax.Array
+    drawn: Any
     scale: Any
     frames: tuple[Frame, ...]
     is_score: bool
+    is_scanned: bool
     infer: dict[str, Any]
 
     @property
     def scaled(self) -> jax.Array:
         """The term of the bound, of the batch shape."""
         return self.log_prob if self.scale is None else self.scale * self.log_prob
+
+    @property
+    def score(self) -> jax.Array:
+        """The log-probability of having drawn the value, of the batch shape."""
+        return jnp.asarray(self.drawn.log_prob(self.value))
 
 
 class Run(NamedTuple):
@@ -62,17 +67,6 @@ class Run(NamedTuple):
     model: dict[str, Term]
     mutable: dict[str, Any]
     sizes: dict[str, int]
-
-
-class _Filled(Messenger):
-    """Refuses plates without elements, before anything is drawn of them."""
-
-    def process_message(self, msg: dict[str, Any]) -> None:
-        if msg["type"] == "plate" and msg["args"][1] == 0:
-            raise ValueError(
-                f"Expected plates of one element or more, got {msg['name']!r} with "
-                "subsample_size=0. Give it a subsample_size of one or more."
-            )
 
 
 class _Stopped(Messenger):
@@ -106,21 +100,24 @@ def run(
       given: values of sites of the guide that are not drawn. Default: none.
     """
     key_model, key_guide = jax.random.split(key)
+    # Mutable state is changed in place, and that of the caller is not ours.
+    params = jax.tree.map(lambda x: x, params)
     guide = substitute(seed(guide, key_guide), data={**params, **(given or {})})
-    with _Filled(), _Stopped():
+    with Watch() as seen, _Stopped():
         of_guide = trace(guide).get_trace(*args, **kwargs)
     mutable = _mutable(of_guide)
     replayed = replay(seed(model, key_model), of_guide)
     model = substitute(replayed, data={**params, **mutable})
-    with _Filled():
+    with Watch() as seen_of_model:
         of_model = trace(model).get_trace(*args, **kwargs)
+    seen_of_model.check_replayed(of_model)
     check_match(of_model, of_guide)
-    sizes = {
-        name: site["args"][0]
-        for name, site in {**of_model, **of_guide}.items()
-        if site["type"] == "plate"
-    }
-    return Run(_terms(of_guide), _terms(of_model), mutable | _mutable(of_model), sizes)
+    return Run(
+        _terms(of_guide, seen.scanned),
+        _terms(of_model, seen_of_model.scanned),
+        mutable | _mutable(of_model),
+        seen_of_model.sizes | seen.sizes,
+    )
 
 
 def _mutable(sites: dict[str, Any]) -> dict[str, Any]:
@@ -129,11 +126,15 @@ def _mutable(sites: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _terms(sites: dict[str, Any]) -> dict[str, Term]:
-    return {n: _term(s) for n, s in sites.items() if s["type"] == "sample"}
+def _terms(sites: dict[str, Any], scanned: set[str]) -> dict[str, Term]:
+    return {
+        name: _term(site, name in scanned)
+        for name, site in sites.items()
+        if site["type"] == "sample"
+    }
 
 
-def _term(site: dict[str, Any]) -> Term:
+def _term(site: dict[str, Any], is_scanned: bool) -> Term:
     fn, value = site["fn"], site["value"]
     more = (site["intermediates"],) if site["intermediates"] else ()
     frames = tuple(Frame(*frame) for frame in site["cond_indep_stack"])
@@ -142,9 +143,11 @@ def _term(site: dict[str, Any]) -> Term:
         fn,
         value,
         jnp.asarray(fn.log_prob(value, *more)),
+        unmasked(fn),
         site["scale"],
         frames,
         is_score_site(site),
+        is_scanned,
         site["infer"],
     )
 

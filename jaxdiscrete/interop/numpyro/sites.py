@@ -100,10 +100,8 @@ def check_supported(site: Term) -> None:
     Args:
       site: a discrete site of the guide.
     """
-    fn = site.fn
-    while isinstance(
-        fn, dist.Independent | dist.ExpandedDistribution | dist.MaskedDistribution
-    ):
+    fn = site.drawn
+    while isinstance(fn, dist.Independent | dist.ExpandedDistribution):
         fn = fn.base_dist
     if isinstance(fn, dist.TransformedDistribution) and fn.base_dist.is_discrete:
         names = ", ".join(type(t).__name__ for t in fn.transforms)
@@ -117,11 +115,14 @@ def check_supported(site: Term) -> None:
 
 def _elements(site: Term) -> tuple[_Make, PyTree, jax.Array]:
     """How to make the q of an element; parameters and samples, elements in front."""
-    fn, value, ndim = site.fn, site.value, site.fn.event_dim
-    base = fn
+    value, ndim = site.value, site.fn.event_dim
+    base = site.drawn
+    # Later steps of a loop are drawn given earlier ones, so that the whole is neither
+    # of these; its score is the sum of theirs.
     while isinstance(base, dist.Independent | dist.ExpandedDistribution):
         base = base.base_dist
-    if isinstance(base, dist.BernoulliLogits | dist.BernoulliProbs):
+    is_one = not site.is_scanned
+    if is_one and isinstance(base, dist.BernoulliLogits | dist.BernoulliProbs):
         logits = jnp.broadcast_to(base.logits, jnp.shape(value))
         z = value.astype(logits.dtype)
         return (
@@ -129,7 +130,7 @@ def _elements(site: Term) -> tuple[_Make, PyTree, jax.Array]:
             apart(logits, site.frames, ndim),
             apart(z, site.frames, ndim),
         )
-    if isinstance(base, dist.CategoricalLogits | dist.CategoricalProbs):
+    if is_one and isinstance(base, dist.CategoricalLogits | dist.CategoricalProbs):
         shape = (*jnp.shape(value), base.logits.shape[-1])
         logits = jnp.broadcast_to(base.logits, shape)
         z = jax.nn.one_hot(value, shape[-1], dtype=logits.dtype)
@@ -138,7 +139,7 @@ def _elements(site: Term) -> tuple[_Make, PyTree, jax.Array]:
             apart(logits, site.frames, ndim + 1),
             apart(z, site.frames, ndim + 1),
         )
-    log_prob = apart(site.log_prob, site.frames, 0)
+    log_prob = apart(site.score, site.frames, 0)
     log_prob = log_prob.sum(axis=tuple(range(1, log_prob.ndim)))
     return lambda lp, z: _Scored(z, lp), log_prob, apart(value, site.frames, ndim)
 

@@ -13,8 +13,8 @@ from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.interop.numpyro.estimators import ESTIMATOR
 from jaxdiscrete.interop.numpyro.loss import Loss, discrete_sites, seed_plates
 from jaxdiscrete.interop.numpyro.particles import others_here, over_particles
-from jaxdiscrete.interop.numpyro.plates import element_shape, sum_to
-from jaxdiscrete.interop.numpyro.run import Frame, Program, Run, run
+from jaxdiscrete.interop.numpyro.plates import Frame, element_shape, sum_to
+from jaxdiscrete.interop.numpyro.run import Program, Run, run
 from jaxdiscrete.multi_sample.others import log_mean_exp, signals_by_others
 
 
@@ -94,7 +94,7 @@ class VimcoELBO(Loss):
                     log_weight = log_weight + sign * part
             for name in names:
                 term = found.guide[name]
-                log_q = log_q + sum_to(term.log_prob, term.frames, common)
+                log_q = log_q + sum_to(term.score, term.frames, common)
             log_weight = log_weight / scale
             signal = others_here(_signals, freeze(log_weight))
             score = jnp.sum(signal * (log_q - freeze(log_q)))

@@ -46,6 +46,7 @@ def test_the_delta_method_has_no_variance_where_the_expansion_is_exact():
     np.testing.assert_allclose(of_scale, jnp.diag(CURVATURE) * SCALE, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_delta_method_needs_no_expansion_of_what_has_no_slope():
     """The control is a constant, and so is what is left of it."""
     estimate = ESTIMATORS["delta_method"]().build(lambda w: 0.0 * w.sum(), {}, STEP)
@@ -54,6 +55,7 @@ def test_the_delta_method_needs_no_expansion_of_what_has_no_slope():
     assert all(float(jnp.abs(leaf).max()) == 0.0 for leaf in jax.tree.leaves(found))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["pathwise", "measure_valued_gaussian"])
 def test_what_f_closes_over_has_its_own_derivative(name):
     estimate = ESTIMATORS[name]().build(lambda w, a: a * f(w, 2.0), {}, STEP)
@@ -77,6 +79,7 @@ def test_coupled_samples_of_a_mean_cancel_what_is_even():
         assert (float(jnp.abs(of_loc).max()) < 1e-5) == is_coupled
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "settings", "calls"),
     [
