@@ -99,7 +99,7 @@ def _depending_on(value: jax.Array, others: list[jax.Array]) -> jax.Array:
     """
     for other in others:
         if other.size:
-            one = jax.lax.reduce_max(other, tuple(range(other.ndim)))
+            one = other if other.ndim == 0 else jnp.max(other)
             value = jax.lax.select(True, value, one.astype(value.dtype))
     return value
 
