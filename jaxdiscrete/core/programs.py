@@ -27,9 +27,20 @@ def follow(
     """
     marks = dict(zip(map(id, jaxpr.invars), inputs, strict=True))
     for eqn in jaxpr.eqns:
-        results = after(eqn, [marks.get(id(v), nothing) for v in eqn.invars])
+        taken = _taken(eqn)
+        if taken is None:
+            results = after(eqn, [marks.get(id(v), nothing) for v in eqn.invars])
+        else:
+            results = [marks.get(id(taken), nothing)]
         marks.update(zip(map(id, eqn.outvars), results, strict=True))
     return [marks.get(id(v), nothing) for v in jaxpr.outvars]
+
+
+def _taken(eqn: Any) -> Any:
+    """The operand that a selection takes, if the program itself says which."""
+    if eqn.primitive.name != "select_n" or not hasattr(eqn.invars[0], "val"):
+        return None
+    return eqn.invars[1 + int(eqn.invars[0].val)]
 
 
 def follow_loop(
@@ -120,6 +131,8 @@ def outputs_reached_from(jaxpr: Any, source: Any) -> list[bool]:
     """
     reached = {id(source)}
     for eqn in jaxpr.eqns:
-        if any(id(v) in reached for v in eqn.invars):
+        taken = _taken(eqn)
+        operands = eqn.invars if taken is None else [taken]
+        if any(id(v) in reached for v in operands):
             reached.update(id(v) for v in eqn.outvars)
     return [id(v) in reached for v in jaxpr.outvars]

@@ -51,6 +51,7 @@ def test_train_writes_every_file(configs, finished):
         *bounds,
         *(f"{name}_se" for name in bounds),
         *("log_variance", "encoder_log_variance", "steps_per_second"),
+        *("epoch_objective", "best_epoch_objective"),
     }
     assert summary["run"] == "tiny"
     assert summary["estimator"] == "nvil"
