@@ -52,6 +52,8 @@ def _bounds() -> dict[str, Metric]:
 
 #: Every metric that a run, a trajectory or a grid of estimators may have.
 METRICS: dict[str, Metric] = _bounds() | {
+    "epoch_objective": Metric("training objective over the last epoch", "nats", 2),
+    "best_epoch_objective": Metric("best training objective over an epoch", "nats", 2),
     "test_accuracy": Metric("test accuracy"),
     "test_accuracy_se": Metric("s.e. of test accuracy over images"),
     "nll_oracle": Metric("NLL_oracle", "nats a word", 3, starts_far_off=True),
