@@ -208,45 +208,6 @@ def log_prob(q: PyTree, z: PyTree) -> jax.Array:
     return sum_in_float32(terms)
 
 
-def score(q: PyTree, z: PyTree) -> PyTree:
-    """The gradient of the joint log-probability with respect to every leaf of q.
-
-    Args:
-      q: pytree of distributions.
-      z: one sample of each.
-
-    Returns:
-      A pytree of q's structure, with parameters in at least float32; NaN where
-      :func:`rules_out`.
-    """
-
-    def log_q(wide_q: PyTree) -> jax.Array:
-        value = log_prob(wide_q, z)
-        is_wrong = rules_out(q, value)
-        return value if is_wrong is None else value * jnp.where(is_wrong, jnp.nan, 1.0)
-
-    return jax.grad(log_q)(parameters_in_float32(q))
-
-
-def rules_out(q: PyTree, log_q: jax.Array) -> jax.Array | None:
-    """Tells whether the log-probability of a sample says that it cannot be one.
-
-    It has no score then, and JAX would make one of whatever was added to minus
-    infinity. Distributions with a ``validate`` of their own do not rule out what they
-    draw, and for their gradient alone the log-probabilities need not be computed.
-
-    Args:
-      q: pytree of distributions.
-      log_q: joint log-probabilities of samples of theirs.
-
-    Returns:
-      An array of the same shape, or None where every distribution validates.
-    """
-    if all(hasattr(d, "validate") for d in latents(q)):
-        return None
-    return jnp.isneginf(freeze(log_q))
-
-
 def is_array(x: Any) -> bool:
     """Tells whether ``x`` holds numbers that can be stopped or differentiated.
 

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.checks import check_function, check_real_scalar
-from jaxdiscrete.core.latents import freeze, log_prob, rules_out
+from jaxdiscrete.core.latents import freeze, log_prob
 from jaxdiscrete.core.precision import in_float32, sum_in_float32
 from jaxdiscrete.core.rules import attach_gradient, value_stays_live
+from jaxdiscrete.core.scores import scored
 from jaxdiscrete.core.typing import Objective, PyTree
 
 #: ``objective(z, *args) -> (value, aux)``: f as the estimators call it.
@@ -116,25 +117,6 @@ def attach_signal(
     """
     log_q = scored(q, log_prob(q, freeze(z)), signal)
     return attach_gradient(value, [log_q], [signal])
-
-
-def scored(q: PyTree, log_q: jax.Array, signal: jax.Array) -> jax.Array:
-    """Log-probabilities that are about to meet their signals.
-
-    Args:
-      q: pytree of distributions.
-      log_q: the joint log-probabilities of its samples.
-      signal: the weights of their scores.
-
-    Returns:
-      ``log_q``, with a derivative of NaN where :func:`rules_out` and the signal is not
-      zero.
-    """
-    is_wrong = rules_out(q, log_q)
-    if is_wrong is None:
-        return log_q
-    factor = jnp.where(is_wrong & (signal != 0), jnp.nan, 1.0)
-    return log_q * freeze(factor.astype(log_q.dtype))
 
 
 def squared_norm(gradient: PyTree) -> jax.Array:

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
 from jaxdiscrete.core.facts import EVERY_SAMPLE, Calls, facts
-from jaxdiscrete.core.latents import score
 from jaxdiscrete.core.needs import FINITE
 from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.precision import weighted_sum
+from jaxdiscrete.core.scores import score
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 from jaxdiscrete.enumeration.mechanism import (

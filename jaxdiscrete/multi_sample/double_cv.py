@@ -10,10 +10,10 @@ from jaxdiscrete.core.latents import (
     broadcast_to_latents,
     mean,
     parameters_in_float32,
-    score,
 )
 from jaxdiscrete.core.needs import RELAXABLE
 from jaxdiscrete.core.rules import linear_form
+from jaxdiscrete.core.scores import score
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.multi_sample.mechanism import Samples, multi_sample_with_slopes
 from jaxdiscrete.multi_sample.others import less_mean_of_others, mean_of_others

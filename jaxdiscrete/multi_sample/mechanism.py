@@ -17,12 +17,12 @@ from jaxdiscrete.core.numbers import check_count
 from jaxdiscrete.core.objective import (
     ObjectiveWithAux,
     as_signal,
-    scored,
     value_and_slope,
 )
 from jaxdiscrete.core.placed import first_axis_whole
 from jaxdiscrete.core.rules import attach_gradient
 from jaxdiscrete.core.sample import SEVERAL_SAMPLES
+from jaxdiscrete.core.scores import scored
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 from jaxdiscrete.score_function.mechanism import attach_and_train

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxdiscrete.core.facts import EVERY_SAMPLE, facts
-from jaxdiscrete.core.latents import score
 from jaxdiscrete.core.needs import PARAMETERS
 from jaxdiscrete.core.objective import as_signal, squared_norm
+from jaxdiscrete.core.scores import score
 from jaxdiscrete.core.typing import Estimator, Objective
 from jaxdiscrete.multi_sample.mechanism import multi_sample
 from jaxdiscrete.multi_sample.others import mean_of_others, sum_of_others

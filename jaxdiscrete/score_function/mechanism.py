@@ -22,7 +22,7 @@ from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
 from jaxdiscrete.core.checking import is_checking
 from jaxdiscrete.core.checks import check_differentiable, check_real_scalar
 from jaxdiscrete.core.estimator import estimator, with_path_to
-from jaxdiscrete.core.latents import freeze, is_sampler, score
+from jaxdiscrete.core.latents import freeze, is_sampler
 from jaxdiscrete.core.needs import RELAXABLE, Needs
 from jaxdiscrete.core.objective import ObjectiveWithAux, as_signal, value_of
 from jaxdiscrete.core.precision import sum_in_float32
@@ -32,6 +32,7 @@ from jaxdiscrete.core.rules import (
     linear_form,
     second_order_allowed,
 )
+from jaxdiscrete.core.scores import score
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying, match_varying
 

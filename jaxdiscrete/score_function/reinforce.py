@@ -9,7 +9,7 @@ import jax
 from jaxdiscrete.core.baselines import Baseline, evaluate_baseline
 from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.facts import facts
-from jaxdiscrete.core.latents import draw, freeze, has_parameters, latents, score
+from jaxdiscrete.core.latents import draw, freeze, has_parameters, latents
 from jaxdiscrete.core.objective import (
     ObjectiveWithAux,
     as_signal,
@@ -17,6 +17,7 @@ from jaxdiscrete.core.objective import (
     squared_norm,
 )
 from jaxdiscrete.core.rules import attach_objective, refuse_gradient
+from jaxdiscrete.core.scores import score
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 

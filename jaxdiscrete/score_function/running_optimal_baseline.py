@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxdiscrete.core.baselines import evaluate_scalar
 from jaxdiscrete.core.estimator import estimator
 from jaxdiscrete.core.facts import facts
-from jaxdiscrete.core.latents import draw, freeze, score
+from jaxdiscrete.core.latents import draw, freeze
 from jaxdiscrete.core.needs import PARAMETERS
 from jaxdiscrete.core.objective import (
     ObjectiveWithAux,
@@ -20,6 +20,7 @@ from jaxdiscrete.core.objective import (
     squared_norm,
 )
 from jaxdiscrete.core.rules import attach_objective
+from jaxdiscrete.core.scores import score
 from jaxdiscrete.core.typing import Estimator, Objective, PyTree
 from jaxdiscrete.core.varying import freeze_varying
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import jaxdiscrete as jd
-from jaxdiscrete.core.latents import draw, score
+from jaxdiscrete.core.latents import draw
+from jaxdiscrete.core.scores import score
 from jaxdiscrete.score_function.mechanism import Draw, with_control_variate
 from tests.helpers.statistics import exact_gradient
 from tests.helpers.trees import assert_close, flat_rows
