@@ -28,7 +28,7 @@ from jaxdiscrete.experiments.output.records import (
 from jaxdiscrete.experiments.runs.untrained import untrained
 from jaxdiscrete.experiments.settings.fields import flatten
 
-#: Variables whose gradients are computed at a time.
+#: Most variables whose gradients are computed at a time.
 CHUNK = 20_000
 #: A variance that is smaller, relative to the squared gradient, is rounding.
 ROUNDING = 1e-6
@@ -104,7 +104,9 @@ def _gradients(
     def gradients(keys: jax.Array, offset: jax.Array) -> jax.Array:
         estimate = transform(lambda z: jnp.sum((z - grid.target) ** 2) + offset)
         gradient = jax.grad(estimate, argnums=1)
-        chunk = max(1, CHUNK // size)
+        # Chunks of equal size: a shorter last one would be compiled on its own.
+        most = max(1, CHUNK // size)
+        chunk = max(d for d in range(1, most + 1) if grid.num_gradients % d == 0)
         each: jax.Array = jax.lax.map(
             lambda key: gradient(key, q).logits, keys, batch_size=chunk
         )
