@@ -76,7 +76,9 @@ class Bernoulli:
         """The logits in at least float32, infinities clipped to finite values."""
         logits = in_float32(jnp.asarray(self.logits))
         limits = jnp.finfo(logits.dtype)
-        return jax.lax.clamp(limits.min, logits, limits.max)
+        clipped = jax.lax.clamp(limits.min, logits, limits.max)
+        # The derivative of a clamp is zero at NaN, and would hide what went wrong.
+        return jnp.where(jnp.isnan(logits), logits, clipped)
 
     def sample(self, key: jax.Array) -> jax.Array:
         """One sample from one uniform per variable, without a gradient path."""

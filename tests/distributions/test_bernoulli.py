@@ -91,3 +91,15 @@ def test_bernoulli_tail_keeps_its_probability(monkeypatch):
             rare = z == (1.0 if sign > 0 else 0.0)
             realised = (around[0] + rare.sum()) / 2.0**32
             assert abs(realised - p) <= max(1e-9, 1e-6 * p)
+
+
+def test_the_gradient_of_a_logit_that_is_no_number_is_none():
+    """A zero would hide it where f does not look at that variable."""
+    logits = jnp.array([jnp.nan, 0.5])
+
+    def loss(logits):
+        estimate = jd.reinforce(lambda z: 3.0 + z[1])
+        return estimate(jax.random.key(0), jd.Bernoulli(logits))
+
+    gradient = jax.jit(jax.grad(loss))(logits)
+    np.testing.assert_array_equal(jnp.isnan(gradient), [True, False])
