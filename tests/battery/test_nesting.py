@@ -77,6 +77,7 @@ def test_every_layer_is_unbiased(outer, inner):
     assert_gradient_unbiased(loss, PARAMS, expected=expected, seed=11)
 
 
+@pytest.mark.thorough
 def test_the_spelling_of_the_readme():
     """rebar over relax with the inner inputs through args, all four parts trained."""
 

@@ -40,6 +40,7 @@ def test_the_skeleton_is_unbiased(skeleton):
     )
 
 
+@pytest.mark.thorough
 def test_the_skeleton_runs_in_chunks(skeleton):
     f = lambda z: (z.sum() - 1.2) ** 2  # noqa: E731
     key, q = jax.random.key(0), jd.Bernoulli(jnp.zeros(4))
