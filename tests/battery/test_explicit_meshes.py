@@ -74,7 +74,6 @@ def gradients_on(mesh, name, split):
 CHOSEN = [
     ("reinforce_loo", "classes"),
     ("carms", "classes"),
-    ("rodeo", "latents"),
     (EXACT, "data"),
 ]
 EVERY = [(name, split) for name in [*MAIN, EXACT] for split in SPLITS]
