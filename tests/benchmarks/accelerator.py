@@ -141,7 +141,7 @@ def main():
         print("JAX finds no accelerator here: nothing is measured.")
         return
     results = measure(
-        device, seconds=options.seconds, of_trainer=lambda _: trainer.steps(120)
+        device, seconds=options.seconds, of_trainer=lambda _: trainer.steps(40)
     )
     options.output.write_text(json.dumps(results, indent=2) + "\n")
     wrong = [r["estimator"] for r in results["gradients"]["rows"] if not r["agrees"]]

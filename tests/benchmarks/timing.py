@@ -81,6 +81,8 @@ def ratio_interval(a, b):
 def mark_interval(value, target):
     """A ratio with its bounds; a target holds where the lower one is below it."""
     median, lower, upper = value
+    if target is None:
+        return f"{median:.2f} [{lower:.2f} {upper:.2f}]"
     verdict = "holds" if lower <= target else "MISSED"
     return f"{median:.2f} [{lower:.2f} {upper:.2f}] (<= {target:g}: {verdict})"
 

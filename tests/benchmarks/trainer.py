@@ -25,7 +25,12 @@ from jaxdiscrete.experiments.training.settings import (
     Optimizer,
     Training,
 )
-from tests.benchmarks.timing import interleaved_times, mark, ratio
+from tests.benchmarks.timing import (
+    interleaved_times,
+    mark,
+    mark_interval,
+    ratio_interval,
+)
 from tests.benchmarks.trainer_by_hand import LOSSES, block_of
 
 TARGETS = {"rebar": 1.4, "nvil": 0.8}
@@ -82,13 +87,13 @@ def steps(rounds, config=CONFIG, num_images=(50_000, 10_000, 10_000)):
     for name, estimator in ESTIMATORS.items():
         of_one = dataclasses.replace(config, estimator=estimator)
         times = interleaved_times(
-            blocks_of(name, of_one, dataset), max(2, rounds // 40)
+            blocks_of(name, of_one, dataset), max(4, rounds // 10)
         )
         least = 1e3 * float(times["trainer"].min()) / config.training.steps_per_block
-        against = ratio(times["trainer"], times["by hand"])
+        against = ratio_interval(times["trainer"], times["by hand"])
         print(
             f"{name:<6}ms per step of training: {mark(least, TARGETS[name])}, "
-            f"against by hand: {mark(against, BY_HAND_TARGET)}"
+            f"against by hand: {mark_interval(against, BY_HAND_TARGET)}"
         )
         rows[name] = {
             "milliseconds": least,
