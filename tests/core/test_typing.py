@@ -111,7 +111,7 @@ SPINS = {
 
 
 #: One for each group of operations that estimators need.
-DAILY = {"rebar_independent", "unordered_set", "carms"}
+DAILY = {"rebar_independent", "carms"}
 
 
 @pytest.mark.parametrize("name", daily(DAILY, SPINS))

@@ -30,6 +30,7 @@ def skeleton(monkeypatch):
     return module
 
 
+@pytest.mark.thorough
 def test_the_skeleton_is_unbiased(skeleton):
     jd.testing.assert_unbiased(
         skeleton.reinforce_median(lambda z: jnp.sum((z - 0.45) ** 2), num_samples=3),
