@@ -128,7 +128,6 @@ def linear_form(params: list[jax.Array], coefficients: list[jax.Array]) -> jax.A
     return sum_in_float32(products)
 
 
-@jax.custom_vjp
 def attach_gradient(
     value: jax.Array, params: list[jax.Array], grads: list[jax.Array]
 ) -> jax.Array:
@@ -136,13 +135,20 @@ def attach_gradient(
 
     Args:
       value: real scalar, the value of the estimate. Its own cotangent passes.
-      params: floating arrays of any shape.
+      params: floating arrays of any shape, or Python numbers.
       grads: one array per entry of ``params``, of the same shape: the estimated
         gradient. Receives no gradient itself.
 
     Returns:
       ``value``.
     """
+    return _attach_gradient(value, [jnp.asarray(p) for p in params], grads)
+
+
+@jax.custom_vjp
+def _attach_gradient(
+    value: jax.Array, params: list[jax.Array], grads: list[jax.Array]
+) -> jax.Array:
     return _depending_on(value, [*params, *grads])
 
 
@@ -170,7 +176,7 @@ def _attach_gradient_bwd(residuals: Any, ct: jax.Array) -> tuple[Any, ...]:
     return ct, params_ct, [jnp.zeros_like(g) for g in grads]
 
 
-attach_gradient.defvjp(_attach_gradient_fwd, _attach_gradient_bwd, symbolic_zeros=True)
+_attach_gradient.defvjp(_attach_gradient_fwd, _attach_gradient_bwd, symbolic_zeros=True)
 
 
 def attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
@@ -196,22 +202,26 @@ def _attach_objective(value: jax.Array, objective: jax.Array) -> jax.Array:
     return _depending_on(value, [objective])
 
 
-def _attach_objective_fwd(
-    value: jax.Array, objective: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    value = _depending_on(value, [objective])
+def _attach_objective_fwd(value: Any, objective: Any) -> tuple[jax.Array, Any]:
+    # The objective is linear in what it trains, with constants that know nothing of q
+    # or of f: the value moves with them, and is a witness as above.
+    is_differentiated = objective.perturbed
+    value, objective = value.value, objective.value
+    witness = value if is_differentiated else jax.lax.stop_gradient(value)
+    out = _depending_on(value, [objective])
     if _value_is_live.value:
-        value = value + _attach_objective(_zero_like(value), objective)
-    return value, objective
+        out = out + _attach_objective(_zero_like(out), objective)
+    return out, (objective, witness)
 
 
-def _attach_objective_bwd(
-    objective: jax.Array, ct: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return ct, _first_order_only(jnp.abs(ct).astype(objective.dtype), objective)
+def _attach_objective_bwd(residuals: Any, ct: jax.Array) -> tuple[jax.Array, jax.Array]:
+    objective, _ = residuals
+    return ct, _first_order_only(jnp.abs(ct).astype(objective.dtype), residuals)
 
 
-_attach_objective.defvjp(_attach_objective_fwd, _attach_objective_bwd)
+_attach_objective.defvjp(
+    _attach_objective_fwd, _attach_objective_bwd, symbolic_zeros=True
+)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import jax.extend
 import jax.numpy as jnp
+import numpy as np
+
+from jaxdiscrete.graphs.credit import Credit
 
 #: ``weights(ratios) -> weights``, both ``[time]``, stopped: of the costs of the steps.
 Weights = Callable[[jax.Array], jax.Array]
@@ -65,3 +69,46 @@ def credit_per_weight(credit: jax.Array, weights: jax.Array) -> jax.Array:
     """
     is_zero = weights == 0
     return jnp.where(is_zero, 0.0, credit / jnp.where(is_zero, 1.0, weights))
+
+
+def check_credit_of_weighted_costs(
+    credit: Credit, weights: Weights, like: jax.ShapeDtypeStruct
+) -> None:
+    """Raises where steps are credited with earlier costs, of other weights.
+
+    What came before a decision is independent of it under the policy that has drawn
+    both only once it is weighted by the ratio of the decision as well. Both functions
+    are tried on numbers, where they close over nothing that is traced.
+
+    Args:
+      credit: as the user gave it.
+      weights: as the user gave it.
+      like: the shape and dtype of the costs.
+    """
+    none = np.zeros(like.shape, like.dtype)
+    first = none.copy()
+    first[0] = 1.0
+    ratios = np.linspace(1.0, 2.0, like.size, dtype=like.dtype)
+    before, after = _tried(credit, none), _tried(credit, first)
+    of_costs = _tried(weights, ratios)
+    if before is None or after is None or of_costs is None:
+        return
+    if np.array_equal(before[1:], after[1:]) or np.all(of_costs == of_costs[0]):
+        return
+    raise ValueError(
+        "Expected credit of given actions in jaxdiscrete.sequential to hold nothing "
+        "that was charged before a step, got one that does, with weights that differ "
+        "between steps. The earlier costs are not weighted by the decision, and bias "
+        "its gradient. Use credit=jaxdiscrete.cost_to_go, or "
+        "weights=jaxdiscrete.whole_sequence_weights."
+    )
+
+
+def _tried(fn: Callable[[jax.Array], jax.Array], x: np.ndarray) -> np.ndarray | None:
+    """The value of a function at a known point, or None where it is traced."""
+    program = jax.make_jaxpr(fn)(x)
+    if any(isinstance(c, jax.core.Tracer) for c in program.consts):
+        return None
+    with jax.ensure_compile_time_eval():
+        (value,) = jax.extend.core.jaxpr_as_fun(program)(x)
+        return np.asarray(value)

@@ -25,6 +25,7 @@ from jaxdiscrete.graphs.credit import (
 from jaxdiscrete.graphs.given import Action
 from jaxdiscrete.graphs.off_policy import (
     Weights,
+    check_credit_of_weighted_costs,
     credit_per_weight,
     per_decision_weights,
 )
@@ -76,7 +77,9 @@ def sequential(
       step: ``step(carry, z, x) -> (carry, cost)``, a carry of the same structure,
         shapes and dtypes, and one real scalar.
       credit: from the (discounted) costs ``[time]`` to what each step is credited with:
-        :func:`cost_to_go`, :func:`whole_sequence`, or your own. Default: cost to go.
+        :func:`cost_to_go`, :func:`whole_sequence`, or your own. With actions and
+        weights that differ between steps it holds nothing that was charged before the
+        step. Default: cost to go.
       discount: :math:`\gamma`, a scalar. Default: 1.
       weights: of decisions that another policy has drawn, from the ratios of the
         probabilities ``[time]`` to the weights of the costs:
@@ -113,8 +116,9 @@ def sequential(
         no distributions, a cost is no real scalar, ``active`` is not boolean, or the
         carry changes.
       ValueError: if ``discount`` is no scalar; when called, if ``xs`` have no or
-        unequal lengths, credit or weights are not one number per step, or actions do
-        not have the shapes of decisions.
+        unequal lengths, credit or weights are not one number per step, actions do not
+        have the shapes of decisions, or steps are credited with earlier costs of other
+        weights.
 
     Example:
       >>> def policy(carry, x):
@@ -169,6 +173,7 @@ def sequential(
             check_along_time("credit", credit, per_step)
             if actions is not None:
                 check_along_time("weights", weights, per_step)
+                check_credit_of_weighted_costs(credit, weights, per_step)
 
         key_rollouts, key_noise = jax.random.split(key)
         if num_samples == 1:

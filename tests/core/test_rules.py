@@ -100,6 +100,36 @@ def test_no_silent_hessian_through_the_cache_of_a_jitted_objective(outer):
     assert bool(jnp.isfinite(jax.jit(jax.grad(loss))(logits)).all())
 
 
+@pytest.mark.parametrize("wrap", [lambda b: b, jd.least_squares])
+def test_no_silent_derivative_of_the_gradient_of_a_baseline(wrap):
+    """It moves with q and with f, and its rule holds both as constants."""
+
+    def loss(b, logits, w):
+        estimate = jd.reinforce(lambda z, w: w * z.sum() ** 2, baseline=wrap(b))
+        return estimate(jax.random.key(0), jd.Bernoulli(logits), w)
+
+    b, logits, w = jnp.array(1.0), jnp.array([0.5, -1.0]), jnp.array(2.0)
+    to_baseline = jax.grad(loss)
+    for argnum in (1, 2):
+        with pytest.raises(TypeError, match="first derivative of a jaxdiscrete"):
+            jax.eval_shape(jax.grad(to_baseline, argnum), b, logits, w)
+    # A Hessian in w alone trains no baseline, and is exact.
+    jax.eval_shape(jax.jit(jax.hessian(loss, 2)), b, logits, w)
+
+
+@pytest.mark.parametrize(
+    "transform", daily([jd.disarm], [jd.reinforce, jd.disarm, jd.local_expectation])
+)
+def test_parameters_may_be_python_numbers(transform):
+    def loss(s, logits):
+        estimate = transform(lambda z: s * z)
+        return estimate(jax.random.key(0), jd.Bernoulli(logits))
+
+    for value in (loss(2.0, 0.3), jax.grad(loss)(2.0, 0.3)):
+        assert value.shape == ()
+    assert_close(jax.grad(loss)(2.0, 0.3), loss(1.0, jnp.array(0.3)))
+
+
 def test_a_critic_may_contain_an_estimator():
     key, q = jax.random.key(0), jd.Bernoulli(jnp.array([0.3, -0.8]))
 

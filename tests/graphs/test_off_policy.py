@@ -76,6 +76,40 @@ def test_recorded_decisions(name, weights):
     assert_unbiased(samples, exact_gradient_of(exact_chain, PARAMS))
 
 
+def loss_with_credit(credit, weights):
+    def loss(params, key, actions):
+        policy, step = chain(params)
+        estimate = jd.sequential(
+            jd.reinforce, policy, step, credit=credit, weights=weights
+        )
+        return estimate(key, START, params["theta"], actions)
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    "credit", [jd.whole_sequence, lambda costs: costs - costs.mean()]
+)
+def test_earlier_costs_of_other_weights_are_refused(credit):
+    """Under the policy that acted they are not independent of the decision."""
+    message = "hold nothing that was charged before a step.*cost_to_go, or weights="
+    with pytest.raises(ValueError, match=message):
+        recorded(loss_with_credit(credit, PER_DECISION), 4)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("credit", "weights"),
+    [
+        (jd.whole_sequence, WHOLE_SEQUENCE),
+        (lambda costs: costs.sum() - jnp.cumsum(costs) + costs, PER_DECISION),
+    ],
+)
+def test_recorded_decisions_with_another_credit(credit, weights):
+    _, samples = recorded(loss_with_credit(credit, weights), 1_000_000)
+    assert_unbiased(samples, exact_gradient_of(exact_chain, PARAMS))
+
+
 @pytest.mark.thorough
 def test_recorded_rollouts():
     def loss(params, key, actions):
