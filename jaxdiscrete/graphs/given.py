@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxdiscrete.core.checks import check_real_scalar
-from jaxdiscrete.core.latents import draw, freeze, log_prob
+from jaxdiscrete.core.latents import draw, freeze, is_array, log_prob
 from jaxdiscrete.core.needs import check_latents
 from jaxdiscrete.core.precision import in_float32
 from jaxdiscrete.core.sample import given_sample
@@ -53,7 +53,10 @@ def act(key: jax.Array, q: PyTree) -> Action:
       [1. 1.] -0.82
     """
     check_latents("act", q)
-    z = draw(key, q)
+    # Stopped as by a user: nothing accounts for this sample yet, so that an f that acts
+    # inside depends on its own sample on a way without a derivative.
+    stopped = jax.tree.map(lambda x: jax.lax.stop_gradient(x) if is_array(x) else x, q)
+    z = draw(key, stopped)
     return Action(z, jax.lax.stop_gradient(log_prob(q, z)))
 
 

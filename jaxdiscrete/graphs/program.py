@@ -26,7 +26,7 @@ from jaxdiscrete.graphs.off_policy import (
     per_decision_weights,
 )
 from jaxdiscrete.graphs.probe import check_site
-from jaxdiscrete.graphs.sites import Transform, site_estimate
+from jaxdiscrete.graphs.sites import Transform, site_estimate, with_credit
 
 
 class _Site(NamedTuple):
@@ -239,7 +239,7 @@ def _total(
             of_costs[cost.num_sites_before] * value
             for cost, value in zip(costs, values, strict=True)
         ]
-    total = sum(values, jnp.zeros((), dtype))
+    zeros = jnp.zeros((), dtype)
     # What is charged after every site, from the last one on: a running sum, so that
     # the number of additions is linear.
     later = [jnp.zeros((), dtype)]
@@ -254,8 +254,8 @@ def _total(
         zero = site_estimate(
             site.transform, key_noise, site.q, site.inputs, site.z, credit
         ).astype(dtype)
-        total = total + (zero if of_sites is None else of_sites[i] * zero)
-    return total
+        zeros = zeros + (zero if of_sites is None else of_sites[i] * zero)
+    return with_credit(sum(values, jnp.zeros((), dtype)), zeros)
 
 
 def _weights_of(

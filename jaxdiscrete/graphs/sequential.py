@@ -37,7 +37,7 @@ from jaxdiscrete.graphs.rollout import (
     check_episode,
     num_steps_of,
 )
-from jaxdiscrete.graphs.sites import Transform, site_estimate
+from jaxdiscrete.graphs.sites import Transform, site_estimate, with_credit
 from jaxdiscrete.multi_sample.others import less_mean_of_others
 
 
@@ -202,7 +202,8 @@ def sequential(
         ).astype(dtype)
         if actions is not None:
             zeros = zeros * of_costs
-        value = estimated((costs.sum() + zeros.sum()) / num_samples)
+        value = with_credit(costs.sum(), zeros.sum()) / num_samples
+        value = estimated(value)
         if not has_aux:
             return value
         aux = (last, (steps.cost, steps.aux))

@@ -57,3 +57,20 @@ def site_estimate(
     # one would be wrong: the rule refuses it.
     zero = match_varying(jnp.zeros_like(estimate), freeze(estimate))
     return attach_gradient(zero, [estimate], [jnp.ones_like(zero)])
+
+
+def with_credit(total: jax.Array, zeros: jax.Array) -> jax.Array:
+    """The costs of all sites, with the gradients of all of them.
+
+    Every site holds its credit as a constant, and only the costs know what that is made
+    of: by the rule a derivative of either gradient in the parameters of the other one
+    is refused, where a sum would make it zero.
+
+    Args:
+      total: scalar, of the costs, live.
+      zeros: scalar, the sum of all :func:`site_estimate`.
+
+    Returns:
+      A scalar of the value of ``total``.
+    """
+    return attach_gradient(total, [zeros], [jnp.ones_like(freeze(zeros))])

@@ -96,6 +96,16 @@ def test_act_returns_the_log_probability():
     np.testing.assert_allclose(log_prob, np.log(0.5), rtol=1e-6)
 
 
+def test_to_act_inside_a_differentiated_f_is_refused(no_compute):
+    """Nothing credits the sample for what it does there."""
+    key = jax.random.key(0)
+    estimate = jd.rebar(
+        lambda z: z.sum() + jd.act(key, jd.Bernoulli(3.0 * z)).z.sum(), temperature=0.5
+    )
+    with pytest.raises(TypeError, match="depends on z through a stop_gradient"):
+        estimate(key, jd.Bernoulli(jnp.zeros(2)))
+
+
 def test_several_samples_are_refused(no_compute):
     z = {"a": jnp.zeros(2), "b": jnp.array([1.0, 0.0, 0.0])}
     estimate = jd.given(jd.reinforce_loo(f, num_samples=2), z)

@@ -141,6 +141,34 @@ def test_second_derivatives_are_refused():
         jax.eval_shape(jax.hessian(loss), PARAMS, jax.random.key(0))
 
 
+def sequence_of_costs(theta, weight, baseline):
+    return jd.sequential(
+        lambda f: jd.reinforce(f, baseline=baseline),
+        lambda h, x: (jd.Bernoulli(x), ()),
+        lambda h, z, x: (h, weight * z),
+    )(jax.random.key(0), 0.0, theta)
+
+
+def program_of_costs(theta, weight, baseline):
+    def model(sample, cost):
+        z = sample(lambda f: jd.reinforce(f, baseline=baseline), jd.Bernoulli(theta))
+        cost(weight * z.sum())
+
+    return jd.program(model)(jax.random.key(0))
+
+
+@pytest.mark.parametrize("loss", [sequence_of_costs, program_of_costs])
+def test_mixed_second_derivatives_are_refused(loss):
+    """Between decisions, costs and baselines: sites hold one another as constants."""
+    where = jnp.zeros(3), jnp.array(2.0), jnp.array(1.0)
+    for first, second in ((0, 1), (1, 0), (2, 1), (2, 0)):
+        mixed = jax.grad(lambda *x, i=first: jax.grad(loss, i)(*x).sum(), second)
+        with pytest.raises(TypeError, match="Expected a first derivative"):
+            jax.eval_shape(mixed, *where)
+    # In the costs alone a Hessian is exact.
+    jax.eval_shape(jax.hessian(loss, 1), *where)
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", ["baseline", "relax"])
 def test_checkpointed_steps_give_the_same_gradients(name):
