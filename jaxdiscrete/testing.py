@@ -84,7 +84,7 @@ def assert_unbiased(
       >>> def check(transform):
       ...     key = jax.random.key(0)
       ...     jd.testing.assert_unbiased(
-      ...         transform(f), jd.exact(f), key, q, num_gradients=100_000
+      ...         transform(f), jd.exact(f), key, q, num_gradients=40_000
       ...     )
       >>> check(lambda f: jd.reinforce_loo(f, num_samples=2))
       >>> try:

@@ -43,7 +43,10 @@ def group_mean(key, q, t=2.0):
     "transform",
     [
         lambda f: jd.reinforce_loo(f, num_samples=4),
-        lambda f: jd.rebar(f, temperature=0.5, scale=1.0),
+        pytest.param(
+            lambda f: jd.rebar(f, temperature=0.5, scale=1.0),
+            marks=pytest.mark.thorough,
+        ),
         jd.exact,
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import pathlib
 from typing import Any
@@ -13,6 +14,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 DOCS = pathlib.Path(__file__).parents[1]
 
 
+@functools.cache
 def version() -> str:
     """The library's version, and a digest of its code, the experiments apart.
 

@@ -73,8 +73,6 @@ def gradients_on(mesh, name, split):
 # Of the ways in which samples are drawn and gradients made.
 CHOSEN = [
     ("reinforce_loo", "classes"),
-    ("carms", "classes"),
-    ("rodeo", "latents"),
     (EXACT, "data"),
 ]
 EVERY = [(name, split) for name in [*MAIN, EXACT] for split in SPLITS]

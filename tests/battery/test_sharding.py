@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from tests.battery.control_variates import initial_cv
-from tests.battery.estimators import ALL, MAIN, per_mechanism
+from tests.battery.estimators import ALL, MAIN
 from tests.battery.problems import KINDS
 from tests.helpers.parameters import daily
 from tests.helpers.trees import assert_close
@@ -18,7 +18,7 @@ def f(z, theta):
     return jnp.sum(jnp.sin(theta * z)) * theta[0]
 
 
-@per_mechanism
+@pytest.mark.parametrize("name", daily(["reinforce_baseline", "disarm"], MAIN))
 def test_shard_map_gives_the_same_gradients(name):
     """Examples over devices; model, temperature, scale and critic replicated."""
     mesh = Mesh(np.array(jax.devices()[:4]), ("data",))
@@ -66,7 +66,7 @@ def test_shard_map_gives_the_same_gradients(name):
     assert_close(inside, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", daily(["rebar"], MAIN))
+@pytest.mark.parametrize("name", daily(["reinforce_baseline"], MAIN))
 def test_replicated_logits_vary_like_their_samples(name):
     """Nothing but the keys differs between devices."""
     mesh = Mesh(np.array(jax.devices()[:4]), ("data",))

@@ -77,5 +77,7 @@ def test_a_logit_among_several_must_be_below_infinity(no_compute):
 def test_a_subset_that_turns_out_impossible_is_nan():
     """Its logits are traced, so that nobody can say so earlier."""
     logits = jnp.array([0.0, -jnp.inf, -jnp.inf])
-    gradient = jax.grad(lambda x: jd.reinforce(total)(KEY, jd.Subset(x, 2)))(logits)
+    gradient = jax.jit(jax.grad(lambda x: jd.reinforce(total)(KEY, jd.Subset(x, 2))))(
+        logits
+    )
     assert np.isnan(gradient).any()

@@ -243,13 +243,18 @@ def from_a_sequence(params, key):
 @pytest.mark.parametrize(
     "loss",
     [
-        chain_of(by_reinforce),
         jax.jit(chain_of(by_reinforce)),
         chain_of(branching),
-        chain_of(stopped_state),
-        chain_of(of_several),
         from_a_program,
-        from_a_sequence,
+        *(
+            pytest.param(loss, marks=pytest.mark.thorough)
+            for loss in (
+                chain_of(by_reinforce),
+                chain_of(stopped_state),
+                chain_of(of_several),
+                from_a_sequence,
+            )
+        ),
     ],
 )
 def test_a_sample_that_comes_back_gets_no_credit(loss):

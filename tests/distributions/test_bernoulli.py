@@ -65,14 +65,18 @@ def test_one_gumbel_would_not_do_for_a_bernoulli():
     assert abs(float(z.mean()) - 0.5) < 4.5 * 0.5 / NUM_DRAWS**0.5
 
 
+@jax.jit
+def both_sums(logit):
+    """Of samples, and of relaxed samples brought to 0 and 1."""
+    q = jd.Bernoulli(logit)
+    samplers = [q.sample, lambda key: q.threshold(q.relaxed_sample(key))]
+    return [jax.vmap(s)(keys(seed)).sum() for seed, s in enumerate(samplers)]
+
+
 @pytest.mark.parametrize("logit", [-3.0, 0.0, 0.4, 2.5])
 def test_bernoulli_samplers_agree_with_the_probability(logit):
-    q = jd.Bernoulli(jnp.array(logit))
     p = 1.0 / (1.0 + np.exp(-logit))
-    for seed, sample in enumerate(
-        [q.sample, lambda key: q.threshold(q.relaxed_sample(key))]
-    ):
-        count = int(jax.jit(jax.vmap(sample))(keys(seed)).sum())
+    for count in map(int, both_sums(logit)):
         assert scipy.stats.binomtest(count, NUM_DRAWS, p).pvalue > SIGNIFICANCE
 
 

@@ -18,14 +18,15 @@ CATEGORICAL = jd.OneHotCategorical(jnp.array([[0.3, -1.2, 0.5], [0.0, 1.0, -jnp.
 BOTH = [BERNOULLI, CATEGORICAL]
 
 
+@jax.jit
 def probabilities(q):
     states = q.enumerate_support()
-    return states, np.exp(jax.vmap(lambda z: q.log_prob(z).sum())(states))
+    return states, jnp.exp(jax.vmap(lambda z: q.log_prob(z).sum())(states))
 
 
 @pytest.mark.parametrize("q", BOTH)
 def test_support_moments_and_entropies(q):
-    states, p = probabilities(q)
+    states, p = map(np.asarray, probabilities(q))
     assert len(states) == q.num_states == len(np.unique(np.asarray(states), axis=0))
     np.testing.assert_allclose(p.sum(), 1.0, rtol=1e-6)
     mean = np.tensordot(p, np.asarray(states), axes=1)

@@ -26,8 +26,14 @@ KEY = jax.random.key(0)
 LOGITS = jnp.array([0.3, -1.2, 0.5, 1.4, -0.2])
 MASKED = jnp.array([[0.3, -1.2, -jnp.inf, 1.4], [0.0, 0.5, 1.0, -0.5]])
 
+# Methods as programs: one by one their operations take longer than all tests here.
+sample = jax.jit(lambda q: q.sample(KEY))
+states_of = jax.jit(lambda q: q.enumerate_support())
 log_prob = jax.jit(lambda q, z: q.log_prob(z))
 slope_of_log_prob = jax.jit(jax.grad(lambda q, z: q.log_prob(z)))
+slopes_of_log_prob = jax.jit(
+    jax.vmap(jax.grad(lambda q, z: q.log_prob(z)), in_axes=(None, 0))
+)
 
 
 def ordered(logits, z, k):
@@ -40,7 +46,7 @@ def ordered(logits, z, k):
 
 @pytest.mark.parametrize("k", daily([4], [2, 4]))
 def test_log_prob_and_its_derivative_are_those_of_the_sum_over_orders(k):
-    states = jd.Subset(LOGITS, k).enumerate_support()
+    states = states_of(jd.Subset(LOGITS, k))
     assert len(states) == jd.Subset(LOGITS, k).num_states == math.comb(5, k)
     assert len(np.unique(np.asarray(states), axis=0)) == len(states)
     assert np.all(states.sum(axis=-1) == k)
@@ -51,9 +57,14 @@ def test_log_prob_and_its_derivative_are_those_of_the_sum_over_orders(k):
     def expected(logits):
         return jnp.log(jax.vmap(lambda z: ordered(logits, z, k))(states))
 
-    assert_close(jax.jit(ours)(LOGITS), expected(LOGITS), rtol=1e-5, atol=1e-5)
-    slopes = jax.jit(jax.jacrev(ours))(LOGITS)
-    assert_close(slopes, jax.jit(jax.jacrev(expected))(LOGITS), rtol=1e-4, atol=1e-5)
+    values, slopes = jax.jit(
+        lambda x: (
+            [f(x) for f in (ours, expected)],
+            [jax.jacrev(f)(x) for f in (ours, expected)],
+        )
+    )(LOGITS)
+    assert_close(*values, rtol=1e-5, atol=1e-5)
+    assert_close(*slopes, rtol=1e-4, atol=1e-5)
 
 
 def test_log_prob_in_double_precision(x64):
@@ -70,7 +81,7 @@ def test_samples_have_the_probability_of_their_log_prob():
     z = map_in_chunks(q.sample, jax.random.split(KEY, num))
     for row in range(2):
         one = jd.Subset(MASKED[row], 2)
-        states = np.asarray(one.enumerate_support())
+        states = np.asarray(states_of(one))
         expected = np.exp(np.float64(log_prob(one, states)))
         frequency = (np.asarray(z)[:, row, None] == states).all(-1).mean(axis=0)
         se = np.sqrt(expected * (1.0 - expected) / num)
@@ -82,7 +93,7 @@ def test_samples_have_the_probability_of_their_log_prob():
 
 def test_rows_are_independent():
     q = jd.Subset(MASKED, 2)
-    states = q.enumerate_support()
+    states = states_of(q)
     assert states.shape == (36, 2, 4)
     assert q.num_states == 36
     assert q.batch_shape == (2,)
@@ -97,13 +108,12 @@ def test_rows_are_independent():
 
 def test_masked_items():
     q = jd.Subset(MASKED[0], 3)
-    states = q.enumerate_support()
+    states = states_of(q)
     is_possible = np.asarray(states[:, 2] == 0)
     assert is_possible.sum() == 1
     assert_close(log_prob(q, states), np.where(is_possible, 0.0, -np.inf))
-    for z in states:
-        assert np.all(slope_of_log_prob(q, z).logits == 0.0)
-    assert np.all(q.sample(KEY) == states[is_possible][0])
+    assert np.all(slopes_of_log_prob(q, states).logits == 0.0)
+    assert np.all(sample(q) == np.asarray(states)[is_possible][0])
     pair = jd.Subset(MASKED[0], 2)
     slope = slope_of_log_prob(pair, jnp.array([1.0, 1.0, 0.0, 0.0])).logits
     assert all_finite(slope)
@@ -113,10 +123,10 @@ def test_masked_items():
 def test_all_items_are_certain():
     q = jd.Subset(LOGITS, 5)
     z = jnp.ones(5)
-    assert np.all(q.sample(KEY) == z)
+    assert np.all(sample(q) == z)
     assert log_prob(q, z) == 0.0
     assert np.all(slope_of_log_prob(q, z).logits == 0.0)
-    assert_close(q.enumerate_support(), z[None])
+    assert_close(states_of(q), z[None])
 
 
 @pytest.mark.thorough
@@ -151,13 +161,13 @@ def test_too_few_possible_items_are_never_silent():
 @pytest.mark.parametrize("size", daily([1e4], [80.0, 1e4]))
 def test_extreme_logits(size):
     q = jd.Subset(jnp.array([size, 0.0, -size, 0.5, -size]), 3)
-    states = q.enumerate_support()
+    states = states_of(q)
     value = log_prob(q, states)
     np.testing.assert_allclose(np.exp(value).sum(), 1.0, rtol=1e-5)
     slopes = jax.jit(jax.jacrev(lambda q: q.log_prob(states)))(q)
     relaxed = jax.jit(jax.jacrev(lambda q: q.relax(q.relaxed_sample(KEY), 0.1)))(q)
     assert all_finite((value, slopes, relaxed))
-    assert_close(q.sample(KEY), [1.0, 1.0, 0.0, 1.0, 0.0])
+    assert_close(sample(q), [1.0, 1.0, 0.0, 1.0, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -206,7 +216,7 @@ def test_derivative_of_the_relaxed_sample(temperature):
     assert np.all(np.asarray(slope)[..., 0, 2] == 0.0)
     if temperature == 0.5:
         step = 1e-2
-        move = lambda e: relaxed(jd.Subset(MASKED.at[1, 3].add(e), 2))  # noqa: E731
+        move = jax.jit(lambda e: relaxed(jd.Subset(MASKED.at[1, 3].add(e), 2)))
         difference = (move(step) - move(-step)) / (2.0 * step)
         assert_close(slope[..., 1, 3], difference, rtol=1e-2, atol=1e-3)
 
@@ -237,7 +247,7 @@ def test_other_score_function_estimators_take_subsets():
 
 def test_exact_is_the_sum_over_subsets():
     q = jd.Subset(LOGITS, 2)
-    states = q.enumerate_support()
+    states = states_of(q)
 
     def expectation(logits):
         p = jax.vmap(lambda z: ordered(logits, z, 2))(states)
@@ -246,10 +256,13 @@ def test_exact_is_the_sum_over_subsets():
     def loss(logits):
         return jd.exact(f)(KEY, jd.Subset(logits, 2))
 
-    for derivative in (lambda f: f, jax.grad, jax.hessian):
-        ours = jax.jit(derivative(loss))(LOGITS)
-        theirs = jax.jit(derivative(expectation))(LOGITS)
-        assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+    def derivatives(f):
+        return lambda x: (f(x), jax.grad(f)(x), jax.hessian(f)(x))
+
+    ours, theirs = jax.jit(
+        lambda x: (derivatives(loss)(x), derivatives(expectation)(x))
+    )(LOGITS)
+    assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["gumbel_softmax", "straight_through_gumbel_softmax"])
@@ -326,9 +339,14 @@ def test_a_pytree_with_a_static_size():
     keys = jax.random.split(KEY, 6)
     estimate = jd.reinforce_loo(f, num_samples=2)
     gradient = jax.grad(estimate, 1)
-    mapped = jax.jit(jax.vmap(gradient))(keys, jd.Subset(logits, 3)).logits
-    row = jax.jit(gradient)(keys[1], jd.Subset(logits[1], 3)).logits
-    assert_close(mapped[1], row, rtol=1e-4, atol=1e-5)
+
+    @jax.jit
+    def mapped_and_row(q):
+        one = jax.tree.map(lambda x: x[1], q)
+        return jax.vmap(gradient)(keys, q), gradient(keys[1], one)
+
+    mapped, row = mapped_and_row(jd.Subset(logits, 3))
+    assert_close(mapped.logits[1], row.logits, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

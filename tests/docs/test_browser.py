@@ -12,6 +12,8 @@ import pytest
 
 from tests.helpers.documents import ROOT
 
+# A browser takes a minute, and only where the site has been built.
+pytestmark = pytest.mark.thorough
 HTML = ROOT / "docs" / "_build" / "html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, PHONE = {"width": 1300, "height": 900}, {"width": 390, "height": 844}

@@ -21,7 +21,7 @@ CORE = [
 ]
 
 
-#: Examples run op by op, which takes longest; some of every package.
+#: Examples run op by op, which takes longest; some of every package, the smallest.
 DAILY = [
     f"jaxdiscrete.{name}"
     for name in (
@@ -33,10 +33,9 @@ DAILY = [
         "graphs.given",
         "interop.adapters",
         "multi_sample.monte_carlo",
-        "pathwise.gumbel_softmax",
+        "pathwise.relaxations",
         "score_function.nvil",
         "solvers.imle",
-        "testing",
     )
 ]
 

@@ -30,6 +30,7 @@ def skeleton(monkeypatch):
     return module
 
 
+@pytest.mark.thorough
 def test_the_skeleton_is_unbiased(skeleton):
     jd.testing.assert_unbiased(
         skeleton.reinforce_median(lambda z: jnp.sum((z - 0.45) ** 2), num_samples=3),
@@ -40,6 +41,7 @@ def test_the_skeleton_is_unbiased(skeleton):
     )
 
 
+@pytest.mark.thorough
 def test_the_skeleton_runs_in_chunks(skeleton):
     f = lambda z: (z.sum() - 1.2) ** 2  # noqa: E731
     key, q = jax.random.key(0), jd.Bernoulli(jnp.zeros(4))

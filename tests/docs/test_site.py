@@ -156,6 +156,7 @@ def test_the_button_of_a_notebook_edits_the_notebook(site_build):
     assert site_build.repository.source_of("guides/keys") is None
 
 
+@pytest.mark.thorough
 def test_the_page_of_results_is_illustrated(site_build, tmp_path):
     pytest.importorskip("matplotlib", reason="charts need the extra experiments")
     from site_build import figures

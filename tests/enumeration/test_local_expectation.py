@@ -177,7 +177,7 @@ def test_half_precision_is_rounded_once():
     """Differences of f are taken, and multiplied, in float32."""
     q = jd.Bernoulli(jnp.array([0.3, -0.8, 1.0], jnp.bfloat16))
     f = lambda z: z.astype(jnp.float32) @ jnp.array([1.0, 2.0, 3.0]) + 500.0  # noqa: E731
-    got = jax.grad(jd.local_expectation(f), 1)(KEY, q).logits
+    got = jax.jit(jax.grad(jd.local_expectation(f), 1))(KEY, q).logits
     p = jax.nn.sigmoid(q.logits.astype(jnp.float32))
     expected = (p * (1.0 - p) * jnp.array([1.0, 2.0, 3.0])).astype(jnp.bfloat16)
     assert got.dtype == jnp.bfloat16

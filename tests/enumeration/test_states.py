@@ -15,12 +15,14 @@ from jaxdiscrete.enumeration.states import (
     states_of,
     top_states,
 )
+from tests.helpers.parameters import daily
 from tests.helpers.samplers import BareSampler
 from tests.helpers.sets import distance
 from tests.helpers.statistics import K_SIGMA, map_in_chunks
 from tests.helpers.trees import all_finite, assert_close
 
 KEY = jax.random.key(0)
+draw = jax.jit(sample_without_replacement, static_argnums=2)
 Q = {
     "a": jd.Bernoulli(jnp.array([0.3])),
     "b": (jd.OneHotCategorical(jnp.array([0.2, -0.1, -jnp.inf])),),
@@ -59,8 +61,8 @@ def test_order_is_that_of_draws_without_replacement():
 
 
 def test_states_are_samples_of_q():
-    drawn = sample_without_replacement(KEY, Q, 4)
-    z = states_of(Q, drawn.choices)
+    drawn = draw(KEY, Q, 4)
+    z = jax.jit(states_of)(Q, drawn.choices)
     one = jax.eval_shape(lambda q: jax.tree.map(lambda x: x[0], states_of(q, GRID)), Q)
     assert jax.tree.structure(z) == jax.tree.structure(one)
     log_probs = jax.jit(
@@ -74,7 +76,7 @@ def test_states_are_samples_of_q():
 
 
 def test_what_is_impossible_is_never_drawn_before_what_is_possible():
-    drawn = sample_without_replacement(KEY, Q, 6)
+    drawn = draw(KEY, Q, 6)
     assert np.isfinite(drawn.log_probs[:4]).all()
     assert np.isneginf(drawn.log_probs[4:]).all()
     assert np.isneginf(drawn.log_rest)
@@ -113,7 +115,7 @@ exhaustive = pytest.mark.parametrize("name", EXHAUSTIVE)
 
 
 @exhaustive
-@pytest.mark.parametrize("eta", [0.0, -4.0])
+@pytest.mark.parametrize("eta", daily([-4.0], [0.0, -4.0]))
 def test_all_states_together_are_exact(name, eta):
     q = jd.Bernoulli(jnp.full(3, eta))
     estimate = jax.jit(jax.value_and_grad(EXHAUSTIVE[name](distance), 1))
@@ -134,9 +136,10 @@ def test_f_at_impossible_states_counts_for_nothing(name):
     def loss(make):
         return jax.value_and_grad(make(f), (1, 2))
 
-    value, gradient = jax.jit(loss(EXHAUSTIVE[name]))(KEY, q, jnp.array(2.0))
-    expected = loss(jd.exact)(KEY, q, jnp.array(2.0))
-    assert_close((value, gradient), expected, rtol=1e-5)
+    ours, exact = jax.jit(
+        lambda *args: (loss(EXHAUSTIVE[name])(*args), loss(jd.exact)(*args))
+    )(KEY, q, jnp.array(2.0))
+    assert_close(ours, exact, rtol=1e-5)
 
 
 @pytest.mark.thorough

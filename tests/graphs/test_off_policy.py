@@ -184,9 +184,14 @@ def test_recorded_decisions_of_a_program(name, weights):
 
 def test_a_program_replays_its_own_decisions():
     model = hierarchy(SITES["baseline"])
-    actions = acting(model, jax.random.key(2), HIERARCHY)
-    value = jd.program(model)(jax.random.key(0), HIERARCHY, actions=actions)
-    z, y, x = (a.z for a in actions)
+
+    @jax.jit
+    def recorded_and_replayed():
+        actions = acting(model, jax.random.key(2), HIERARCHY)
+        value = jd.program(model)(jax.random.key(0), HIERARCHY, actions=actions)
+        return value, [a.z for a in actions]
+
+    value, (z, y, x) = recorded_and_replayed()
     np.testing.assert_allclose(value, sum(costs(HIERARCHY, z, y, x)), rtol=1e-5)
 
 

@@ -41,7 +41,8 @@ def test_second_order_estimators_are_exact_for_quadratics(transform, q):
 
 def test_half_estimator_halves_the_slope_and_divides_by_the_probability():
     z = EXTREME.sample(KEY)
-    value, gradient = jax.value_and_grad(jd.half_estimator(slopes), 1)(KEY, EXTREME)
+    estimate = jax.jit(jax.value_and_grad(jd.half_estimator(slopes), 1))
+    value, gradient = estimate(KEY, EXTREME)
     p = EXTREME.mean()
     expected = 0.5 * jax.grad(slopes)(z) * jnp.where(z > 0.5, 1.0 - p, p)
     assert value == slopes(z)
@@ -70,7 +71,7 @@ def test_reinmax_is_the_half_estimator_for_binary_variables():
 def test_reinmax_is_its_matrix(temperature):
     z = Q.sample(KEY)
     estimate = jd.reinmax(slopes, temperature=temperature)
-    value, gradient = jax.value_and_grad(estimate, 1)(KEY, Q)
+    value, gradient = jax.jit(jax.value_and_grad(estimate, 1))(KEY, Q)
     t = jnp.broadcast_to(jnp.asarray(temperature), (2,))[:, None]
     first = jax.nn.softmax(Q.logits)
     second = 0.5 * (jax.nn.softmax(Q.logits / t) + z)
@@ -101,7 +102,7 @@ def test_two_classes_are_the_matrix_of_two_classes(own):
     temperature = jnp.array([0.6, 1.4, 0.5])
     weights = jnp.array([2.0, -1.0, 3.0])
     estimate = jd.reinmax(lambda z: jnp.dot(z, weights), temperature=temperature)
-    gradient = jax.grad(estimate, 1)(KEY, q).bits.logits
+    gradient = jax.jit(jax.grad(estimate, 1))(KEY, q).bits.logits
     z = q.sample(KEY)
     first = jax.nn.sigmoid(q.bits.logits)
     second = 0.5 * (jax.nn.sigmoid(q.bits.logits / temperature) + z)
@@ -114,5 +115,5 @@ def test_two_classes_are_the_matrix_of_two_classes(own):
     [jd.reinmax, lambda f: jd.gapped_straight_through(f, temperature=1.0)],
 )
 def test_whoever_offers_classes_is_taken(transform):
-    gradient = jax.grad(transform(jnp.sum), argnums=1)
+    gradient = jax.jit(jax.grad(transform(jnp.sum), argnums=1))
     assert_close(gradient(KEY, Other(B)).bits, gradient(KEY, B))

@@ -30,7 +30,7 @@ def mean(q, t=1.0):
     "options",
     [
         pytest.param({}, marks=pytest.mark.thorough),
-        {"scale": 0.0},
+        pytest.param({"scale": 0.0}, marks=pytest.mark.thorough),
         {"scale": {"bits": jnp.array([0.7, -2.0]), "classes": 0.5}, "baseline": 3.0},
     ],
     ids=["plain", "none", "scales"],

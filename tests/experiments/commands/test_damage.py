@@ -111,6 +111,18 @@ def damage(folder):
     largest.write_bytes(data)
 
 
+def test_a_damaged_checkpoint_is_named(configs, copy, capsys):
+    args = ["train", configs / "nvil.toml", "--resume", "--output-dir", copy]
+    newest = copy / "checkpoints" / "8"
+    damage(newest)
+    before = content(copy)
+    fails(capsys, args, f"Expected an intact checkpoint in {newest}")
+    assert content(copy) == before
+    shutil.rmtree(newest)
+    assert int(restore(configs, copy).step) == 4
+
+
+@pytest.mark.thorough
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(
     configs, finished, copy, capsys
 ):

@@ -13,7 +13,7 @@ from tests.experiments.commands.helpers import (
 
 def test_sweep(configs, tmp_path, capsys):
     folder = tmp_path / "sweep"
-    args = ["sweep", configs / "rebar.toml", "--output-dir", folder]
+    args = ["sweep", configs / "reinforce.toml", "--output-dir", folder]
     grid = ["--grid", "optimizer.learning_rate=1e-3,1e-2"]
     run = [*args, "--num-seeds", "2", *grid, "--training.num-steps", "2"]
     assert main([str(arg) for arg in run]) == 0

@@ -123,6 +123,7 @@ def test_resuming_repeats_an_uninterrupted_run(configs, finished, tmp_path, caps
     assert "test ELBO" in out
 
 
+@pytest.mark.thorough
 def test_resuming_a_finished_run_leaves_it_as_it_is(configs, copy):
     before = content(copy)
     args = ["train", str(configs / "nvil.toml"), "--output-dir", str(copy)]

@@ -84,11 +84,8 @@ GRADIENTS = [
 ]
 
 
-#: One run of the layers, nested and relaxed, and other models.
-DAILY = [
-    ("one_layer", "muprop"),
-    ("two_layers_analytic", "rebar"),
-]
+#: Nested and relaxed.
+DAILY = [("two_layers_analytic", "rebar")]
 
 
 @pytest.mark.parametrize(("which", "name"), daily(DAILY, GRADIENTS))

@@ -35,15 +35,21 @@ def test_a_frozen_network_does_what_the_trained_one_does():
     """With statistics that are far from those at the start."""
     network = classifier.Network((5, 4), 3)
     x = jax.random.normal(jax.random.key(0), (7, 6))
-    variables = network.init(jax.random.key(1), x, is_training=True)
-    keys = iter(jax.random.split(jax.random.key(2), 20))
-    variables = jax.tree.map(
-        lambda v: v + jnp.abs(0.5 * jax.random.normal(next(keys), v.shape)), variables
-    )
-    expected = network.apply(variables, x, is_training=False)
-    frozen = classifier.freeze(variables)
     mlp = MLP((5, 4), 3, "relu")
-    found = jax.vmap(lambda x: apply(mlp, frozen, x))(x)
+
+    @jax.jit
+    def trained():
+        variables = network.init(jax.random.key(1), x, is_training=True)
+        keys = iter(jax.random.split(jax.random.key(2), 20))
+        variables = jax.tree.map(
+            lambda v: v + jnp.abs(0.5 * jax.random.normal(next(keys), v.shape)),
+            variables,
+        )
+        return variables, network.apply(variables, x, is_training=False)
+
+    variables, expected = trained()
+    frozen = classifier.freeze(variables)
+    found = jax.jit(jax.vmap(lambda x: apply(mlp, frozen, x)))(x)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert jax.tree.structure(frozen) == jax.tree.structure(
         mlp.init(jax.random.key(0), x[0])["params"]

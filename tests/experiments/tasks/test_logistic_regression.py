@@ -95,7 +95,7 @@ def test_gradients_are_those_of_the_integral(kind):
         params = {"model": weights, "control_variate": {"layer_0": control_variate}}
         return task.loss(params, key, ROWS, jnp.asarray(0))
 
-    value, expected = jax.value_and_grad(exact_loss)(WEIGHTS)
+    value, expected = jax.jit(jax.value_and_grad(exact_loss))(WEIGHTS)
     assert_gradient_unbiased(loss, WEIGHTS, expected=flat(expected))
     if name == "delta_method":
         keys = jax.random.split(jax.random.key(0), 20_000)
@@ -110,7 +110,7 @@ def test_the_rows_are_those_of_the_set_and_a_batch_has_none_twice():
     np.testing.assert_allclose(data.x[:, :-1].std(0), 1.0, rtol=1e-5)
     np.testing.assert_array_equal(data.x[:, -1], 1.0)
     assert [int((data.sign == s).sum()) for s in (-1, 1)] == [212, 357]
-    batch = task.batch(jax.random.key(0), jnp.zeros(0), data)
+    batch = jax.jit(task.batch)(jax.random.key(0), jnp.zeros(0), data)
     assert len({row.tobytes() for row in np.asarray(batch.x)}) == 32
     every = {
         row.tobytes(): s for row, s in zip(np.asarray(data.x), data.sign, strict=True)
@@ -132,7 +132,7 @@ def test_a_block_ends_with_the_bound_and_variances_of_fresh_gradients():
     state, _, metrics = jax.jit(lambda state: step.block(task, state, data))(state)
     assert int(state.step) == 2
     weights = state.params["model"]
-    costs = jax.vmap(lambda key: cost(gaussian(weights).sample(key), data))(
+    costs = jax.jit(jax.vmap(lambda key: cost(gaussian(weights).sample(key), data)))(
         jax.random.split(jax.random.key(5), 20_000)
     )
     error = 4.5 * np.sqrt(2.0 / 20_000) * float(costs.std())

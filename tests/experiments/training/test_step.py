@@ -71,7 +71,7 @@ def test_every_estimator_takes_two_steps(name, depth):
 
 
 def test_a_block_is_its_steps_and_evaluates_without_the_estimators_randomness():
-    task = make("rebar")
+    task = make("nvil")
     state, checked, metrics = one_block(task)
     chosen = task.batches(jnp.asarray(0), 4, task.data())
     other, by_step = take_steps(task, init(task), chosen)
