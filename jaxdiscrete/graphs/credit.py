@@ -51,7 +51,9 @@ def whole_sequence(costs: jax.Array) -> jax.Array:
 def discounts(discount: ArrayLike, num_steps: int, dtype: jnp.dtype) -> jax.Array:
     """The weights ``discount ** t`` of the steps, ``[time]``."""
     powers = jnp.arange(num_steps, dtype=dtype)
-    return jnp.asarray(discount).astype(dtype) ** powers
+    # JAX has no derivative of 0 ** 0, which is a constant here.
+    later = jnp.asarray(discount).astype(dtype) ** jnp.maximum(powers, 1.0)
+    return jnp.where(powers == 0.0, 1.0, later)
 
 
 def check_along_time(

@@ -1,5 +1,6 @@
 """From costs to signals."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -33,3 +34,12 @@ def test_credit_of_weighted_costs_is_the_recursion_of_per_decision_weights():
         counts = weights > 0
         np.testing.assert_allclose(credit[counts], jnp.array(expected[::-1])[counts])
         assert np.all(np.isfinite(credit))
+
+
+def test_the_weights_of_a_discount_have_derivatives_at_zero():
+    def total(discount):
+        return (discounts(discount, 3, jnp.float32) * jnp.array([5.0, 7.0, 9.0])).sum()
+
+    value, slope = jax.value_and_grad(total)(0.0)
+    assert (value, slope) == (5.0, 7.0)
+    assert total(0.5) == 5.0 + 3.5 + 2.25
