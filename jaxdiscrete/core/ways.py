@@ -26,6 +26,7 @@ class Way(NamedTuple):
         the function draws from, and accounts for.
       choice: on one way, it is chosen among constants; by what.
       cut: on one way, its derivative is lost; to what.
+      is_nan_test: it tells where an input is NaN, and nothing else.
     """
 
     has_derivative: bool = False
@@ -33,6 +34,7 @@ class Way(NamedTuple):
     is_credited: bool = False
     choice: str = ""
     cut: str = ""
+    is_nan_test: bool = False
 
     @property
     def is_constant(self) -> bool:
@@ -197,8 +199,10 @@ def after_primitive(eqn: Any, operands: list[Way]) -> list[Way]:
         del values[_PLACES[name]]
         return [selected(together(places), values)]
     if name == "select_n":
-        way = selected(operands[0], operands[1:])
-        return [way._replace(is_maximum=together(operands[1:]).is_maximum)]
+        # Only numbers matter: what stands where one is NaN has no say.
+        among = operands[1:2] if operands[0].is_nan_test else operands[1:]
+        way = selected(operands[0], among)
+        return [way._replace(is_maximum=together(among).is_maximum)]
     if name == "sort":
         keys = together(operands[: eqn.params["num_keys"]])
         order = chosen(keys, _WORDS[name])
@@ -208,7 +212,9 @@ def after_primitive(eqn: Any, operands: list[Way]) -> list[Way]:
     if _tests_for_numbers(eqn):
         # What is masked or not a number stays so, however its parameters move.
         way = together(operands)
-        return [way._replace(has_derivative=False, is_maximum=False)]
+        is_nan_test = name == "ne" and eqn.invars[0] is eqn.invars[1]
+        way = way._replace(has_derivative=False, is_maximum=False)
+        return [way._replace(is_nan_test=is_nan_test)]
     return [_elementwise(name, v.aval.dtype, operands) for v in eqn.outvars]
 
 

@@ -57,6 +57,14 @@ def of_two_outputs(z):
 
 # All but the last ones hide behind a smooth term of the same entries of z.
 CUTS = {
+    "a step that keeps NaN": (
+        lambda z: z[0] + jnp.heaviside(z[1] - 0.5, 0.0),
+        "a comparison",
+    ),
+    "a step behind a step that keeps NaN": (
+        lambda z: jnp.where(z > 0.5, 1.0, jnp.where(jnp.isnan(z), z, 0.0)).sum(),
+        "a comparison",
+    ),
     "one entry rounded": (lambda z: z[0] + 3.0 * jnp.round(z[1]), "a rounding"),
     "floor in jit": (jax.jit(lambda z: z.sum() + jnp.floor(z).sum()), "a floor"),
     "ceiling in remat": (
