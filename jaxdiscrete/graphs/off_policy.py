@@ -65,10 +65,12 @@ def whole_sequence_weights(ratios: jax.Array) -> jax.Array:
 def credit_per_weight(credit: jax.Array, weights: jax.Array) -> jax.Array:
     """The credit of weighted costs, as each site sees it before its own weight.
 
-    A weight of zero leaves nothing of the site, whatever is divided by it.
+    A weight of zero leaves nothing of the site, whatever is divided by it: where later
+    costs have another weight, what they say of the site would be lost, and it is NaN.
     """
     is_zero = weights == 0
-    return jnp.where(is_zero, 0.0, credit / jnp.where(is_zero, 1.0, weights))
+    without = jnp.where(credit == 0, 0.0, jnp.nan)
+    return jnp.where(is_zero, without, credit / jnp.where(is_zero, 1.0, weights))
 
 
 def check_credit_of_weighted_costs(

@@ -36,6 +36,12 @@ def test_credit_of_weighted_costs_is_the_recursion_of_per_decision_weights():
         assert np.all(np.isfinite(credit))
 
 
+def test_a_weight_of_zero_before_others_gives_no_numbers():
+    weights = jnp.array([1.0, 0.0, 3.0])
+    credit = credit_per_weight(jd.cost_to_go(weights * COSTS), weights)
+    np.testing.assert_array_equal(np.isnan(credit), [False, True, False])
+
+
 def test_the_weights_of_a_discount_have_derivatives_at_zero():
     def total(discount):
         return (discounts(discount, 3, jnp.float32) * jnp.array([5.0, 7.0, 9.0])).sum()
