@@ -84,7 +84,8 @@ def sequential(
       weights: of decisions that another policy has drawn, from the ratios of the
         probabilities ``[time]`` to the weights of the costs:
         :func:`per_decision_weights`, :func:`whole_sequence_weights`, or your own
-        (clipped ones are biased; a zero before others gives NaN). Default: per decision.
+        (clipped ones are biased; a zero before others gives NaN). Default: per
+        decision.
       active: ``active(carry, x) -> bool scalar``, asked before the policy. A step that
         is not active changes nothing: the carry stays, its cost is zero, and it trains
         nothing. Policy and step are then called where the last active step was (before
