@@ -69,18 +69,19 @@ def credit_per_weight(credit: jax.Array, weights: jax.Array) -> jax.Array:
     costs have another weight, what they say of the site would be lost, and it is NaN.
     """
     is_zero = weights == 0
-    without = jnp.where(credit == 0, 0.0, jnp.nan)
-    return jnp.where(is_zero, without, credit / jnp.where(is_zero, 1.0, weights))
+    per_weight = jnp.where(is_zero, 0.0, credit / jnp.where(is_zero, 1.0, weights))
+    # NaN where it is meant, and nowhere on the way: jax_debug_nans looks there, too.
+    return per_weight * jnp.where(is_zero & (credit != 0), jnp.nan, 1.0)
 
 
 def check_credit_of_weighted_costs(
     credit: Credit, weights: Weights, like: jax.ShapeDtypeStruct
 ) -> None:
-    """Raises where steps are credited with earlier costs, of other weights.
+    """Raises where steps are credited with what has not the weight of their decision.
 
-    What came before a decision is independent of it under the policy that has drawn
-    both only once it is weighted by the ratio of the decision as well. Both functions
-    are tried on numbers, where they close over nothing that is traced.
+    Earlier costs and constants are independent of a decision under the policy that has
+    drawn it only once they are weighted by its ratio as well. Both functions are tried
+    on numbers, where they close over nothing that is traced.
 
     Args:
       credit: as the user gave it.
@@ -90,11 +91,18 @@ def check_credit_of_weighted_costs(
     none = np.zeros(like.shape, like.dtype)
     first = none.copy()
     first[0] = 1.0
-    ratios = np.linspace(1.0, 2.0, like.size, dtype=like.dtype)
+    ratios = np.linspace(2.0, 3.0, like.size, dtype=like.dtype)
     before, after = _tried(credit, none), _tried(credit, first)
     of_costs = _tried(weights, ratios)
     if before is None or after is None or of_costs is None:
         return
+    if before.any() and not np.all(of_costs == 1.0):
+        raise ValueError(
+            "Expected credit of given actions in jaxdiscrete.sequential to be zero "
+            f"where all costs are, got {before[0]:g} for the first step. What is not a "
+            "sum of costs has not their weights, and biases the gradient. Use a "
+            "baseline of the transform, which is weighted by the decision."
+        )
     if np.array_equal(before[1:], after[1:]) or np.all(of_costs == of_costs[0]):
         return
     raise ValueError(

@@ -77,9 +77,9 @@ def sequential(
       step: ``step(carry, z, x) -> (carry, cost)``, a carry of the same structure,
         shapes and dtypes, and one real scalar.
       credit: from the (discounted) costs ``[time]`` to what each step is credited with:
-        :func:`cost_to_go`, :func:`whole_sequence`, or your own. With actions and
-        weights that differ between steps it holds nothing that was charged before the
-        step. Default: cost to go.
+        :func:`cost_to_go`, :func:`whole_sequence`, or your own. With actions it
+        holds no constant, and, if weights differ between steps, nothing that was
+        charged before the step. Default: cost to go.
       discount: :math:`\gamma`, a scalar. Default: 1.
       weights: of decisions that another policy has drawn, from the ratios of the
         probabilities ``[time]`` to the weights of the costs:
@@ -118,8 +118,8 @@ def sequential(
         carry changes.
       ValueError: if ``discount`` is no scalar; when called, if ``xs`` have no or
         unequal lengths, credit or weights are not one number per step, actions do not
-        have the shapes of decisions, or steps are credited with earlier costs of other
-        weights.
+        have the shapes of decisions, or their credit holds a constant or earlier
+        costs of other weights.
 
     Example:
       >>> def policy(carry, x):

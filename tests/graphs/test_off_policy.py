@@ -97,6 +97,13 @@ def test_earlier_costs_of_other_weights_are_refused(credit):
         recorded(loss_with_credit(credit, PER_DECISION), 4)
 
 
+@pytest.mark.parametrize("weights", [PER_DECISION, WHOLE_SEQUENCE])
+def test_a_constant_that_is_not_weighted_is_refused(weights):
+    message = "zero where all costs are, got -3 for the first step.*Use a baseline"
+    with pytest.raises(ValueError, match=message):
+        recorded(loss_with_credit(lambda costs: jd.cost_to_go(costs) - 3.0, weights), 4)
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("credit", "weights"),
